@@ -1,0 +1,23 @@
+#pragma once
+
+#include "graph/operator.hpp"
+
+namespace allgrad {
+
+class BroadcastTo final : public Operator {
+ public:
+  explicit BroadcastTo(Shape shape) : shape_(std::move(shape)) {}
+
+  std::string_view name() const override { return "broadcast_to"; }
+  std::string attributes() const override { return "shape=" + to_string(shape_); }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::jointly; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+ private:
+  Shape shape_;
+};
+
+}  // namespace allgrad

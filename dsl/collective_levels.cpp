@@ -1,0 +1,19 @@
+#include "dsl/collective_levels.hpp"
+
+#include <algorithm>
+
+#include "dsl/collectives.hpp"
+
+namespace allgrad {
+
+std::unordered_map<const Node*, std::size_t> collective_levels(std::span<const Expr> order) {
+  std::unordered_map<const Node*, std::size_t> levels;
+  for (const Expr& expr : order) {
+    std::size_t level = 0;
+    for (const Expr& operand : expr.node()->operands) level = std::max(level, levels.at(operand.node()));
+    levels[expr.node()] = level + (as<AllReduce>(expr) != nullptr ? 1 : 0);
+  }
+  return levels;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,115 @@
+// concatenate: joins values along an axis; stack: along a new axis. Adjoint: the operand's slice of the cotangent.
+#include "dsl/concatenate.hpp"
+
+#include <fmt/format.h>
+
+#include <xtensor/xstrided_view.hpp>
+
+#include "allgrad/arrays.hpp"
+#include "allgrad/error.hpp"
+#include "dsl/kernel_id.hpp"
+#include "dsl/slice.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// Position of operand k along the axis.
+std::size_t start_of(std::span<const Expr> operands, std::size_t axis, std::size_t k) {
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < k; ++i) start += operands[i].shape()[axis].length;
+  return start;
+}
+
+std::vector<Expr> exprs_of(const std::vector<Operand>& parts, std::string_view function) {
+  if (parts.empty()) throw ExpressionError(fmt::format("{}: expected at least one value", function));
+  std::vector<Expr> exprs;
+  for (const Operand& part : parts) exprs.push_back(part.expr());
+  return exprs;
+}
+
+}  // namespace
+
+std::string Concatenate::attributes() const { return fmt::format("axis={}", axis_); }
+
+Shape Concatenate::infer_shape(std::span<const Expr> operands) const {
+  Shape shape = operands[0].shape();
+  if (shape[axis_].is_rows()) throw ExpressionError("values cannot be joined along the row axis; rows belong to a table");
+  std::size_t length = 0;
+  for (const Expr& operand : operands) {
+    Shape other = operand.shape();
+    if (other.size() == shape.size() && !other[axis_].is_rows()) {
+      length += other[axis_].length;
+      other[axis_] = shape[axis_];
+    }
+    if (other != shape) {
+      throw ExpressionError(fmt::format("shapes {} and {} differ in more than axis {}; all other axes must be equal, use "
+                                        "broadcast_to where one is to be repeated",
+                                        to_string(operands[0].shape()), to_string(operand.shape()), axis_));
+    }
+  }
+  shape[axis_] = Extent(length);
+  return shape;
+}
+
+Expr Concatenate::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
+  const std::vector<Expr>& operands = node.node()->operands;
+  return slice_axis(cotangent, axis_, start_of(operands, axis_, k), operands[k].shape()[axis_].length,
+                    node.node()->where);
+}
+
+Array Concatenate::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
+  Array result = Array::from_shape(local_shape(node.shape));
+  std::ptrdiff_t start = 0;
+  for (const Array* operand : operands) {
+    const auto stop = start + static_cast<std::ptrdiff_t>(operand->shape()[axis_]);
+    xt::xstrided_slice_vector slices(node.shape.size(), xt::all());
+    slices[axis_] = xt::range(start, stop);
+    xt::strided_view(result, slices) = *operand;
+    start = stop;
+  }
+  return result;
+}
+
+View Concatenate::lower(const Node& node, Lowering& lowering) const {
+  const View out = lowering.allocate(node.shape);
+  const std::size_t lane_axis = axis_ - (row_axis(node.shape).value_or(axis_) < axis_ ? 1 : 0);
+  for (std::size_t k = 0; k < node.operands.size(); ++k) {
+    View part = out;
+    part.offset += static_cast<std::size_t>(out.strides[lane_axis]) * start_of(node.operands, axis_, k);
+    lowering.emit(Kernel::copy, part, {lowering.operand(k)}, node.operands[k].shape());
+  }
+  return out;
+}
+
+Expr concatenate_axis(std::vector<Expr> parts, std::size_t axis, SourceLocation where) {
+  if (parts.size() == 1) return parts[0];
+  return make_node(std::make_shared<const Concatenate>(axis), std::move(parts), where);
+}
+
+Expr concatenate(const std::vector<Operand>& parts, std::ptrdiff_t axis) {
+  std::vector<Expr> exprs = exprs_of(parts, "concatenate");
+  std::size_t position = 0;
+  try {
+    position = normalize_axis(axis, exprs[0].ndim());
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(fmt::format("concatenate: {}; use stack to join numbers", error.what()), parts[0].where());
+  }
+  return concatenate_axis(std::move(exprs), position, parts[0].where());
+}
+
+Expr stack(const std::vector<Operand>& parts, std::ptrdiff_t axis) {
+  std::vector<Expr> exprs = exprs_of(parts, "stack");
+  for (std::size_t k = 0; k < exprs.size(); ++k) {
+    if (exprs[k].shape() != exprs[0].shape()) {
+      throw ExpressionError(fmt::format("stack: shapes {} and {} differ; all must be equal", to_string(exprs[0].shape()),
+                                        to_string(exprs[k].shape())),
+                            parts[k].where());
+    }
+  }
+  for (std::size_t k = 0; k < exprs.size(); ++k) exprs[k] = expand_dims(Operand(exprs[k], parts[k].where()), axis);
+  return concatenate_axis(std::move(exprs), normalize_axis(axis, exprs[0].ndim()), parts[0].where());
+}
+
+}  // namespace allgrad

@@ -1,0 +1,72 @@
+#include "dsl/constant.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/fingerprint.hpp"
+
+namespace allgrad {
+
+Constant::Constant(Array value, Placement placement)
+    : value_(std::move(value)),
+      placement_(placement),
+      is_zero_(std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })) {}
+
+std::string Constant::attributes() const {
+  return value_.size() == 1 ? fmt::format("{}", value_.storage()[0]) : label();
+}
+
+std::string Constant::label() const {
+  const auto& numbers = value_.storage();
+  if (numbers.size() == 1) return fmt::format("{:.6g}", numbers[0]);
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers.size() > 4 && i == 2) {
+      text += ", ...";
+      i = numbers.size() - 1;
+    }
+    text += fmt::format("{}{:.6g}", i == 0 ? "" : ", ", numbers[i]);
+  }
+  return fmt::format("[{}]", text);
+}
+
+std::uint64_t Constant::fingerprint() const {
+  Fingerprint hash;
+  hash.add(name());
+  for (std::size_t extent : value_.shape()) hash.add(extent);
+  for (double number : value_.storage()) hash.add(number);
+  return hash.value();
+}
+
+Shape Constant::infer_shape(std::span<const Expr>) const { return Shape(value_.shape().begin(), value_.shape().end()); }
+
+Placement Constant::infer_placement(std::span<const Expr>, const Shape&) const { return placement_; }
+
+Expr Constant::adjoint(const Expr&, const Expr&, std::size_t) const { return {}; }
+
+Array Constant::evaluate(const Node&, std::span<const Array* const>, Evaluation&) const { return value_; }
+
+View Constant::lower(const Node& node, Lowering& lowering) const { return lowering.external(value_.data(), node.shape); }
+
+Expr constant(Array value, SourceLocation where) {
+  return folded_constant(std::move(value), Placement::replicated, where);
+}
+
+Expr rank_constant(Array value, SourceLocation where) {
+  return folded_constant(std::move(value), Placement::per_rank, where);
+}
+
+Expr folded_constant(Array value, Placement placement, SourceLocation where) {
+  return make_node(std::make_shared<const Constant>(std::move(value), placement), {}, where);
+}
+
+std::optional<double> uniform_value(const Expr& expr) {
+  const Constant* constant = as<Constant>(expr);
+  if (constant == nullptr || expr.placement() != Placement::replicated || constant->value().size() == 0) return {};
+  const auto& numbers = constant->value().storage();
+  const bool uniform = std::ranges::all_of(numbers, [&](double v) { return v == numbers[0]; });
+  return uniform ? std::optional(numbers[0]) : std::nullopt;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "dsl/kernel_id.hpp"
+#include "graph/operator.hpp"
+
+namespace allgrad {
+
+/// A row of operators.def.
+struct ElementwiseRow {
+  std::string_view name;
+  Kernel kernel;
+  std::size_t num_operands;
+  Linearity linearity;
+  Array (*evaluate)(std::span<const Array* const> operands);
+  /// Cotangent of operand k; `operands` has three entries, empty beyond num_operands.
+  Expr (*adjoint)(std::span<const Expr, 3> operands, const Expr& value, const Expr& cotangent, std::size_t k);
+  double domain[3][2];
+  std::string_view documentation;
+};
+
+/// All rows of operators.def, in its order.
+std::span<const ElementwiseRow> elementwise_rows();
+
+/// Applies the row with the given kernel.
+Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where);
+
+/// An operator of the table: applied to each element after broadcasting.
+class Elementwise final : public Operator {
+ public:
+  explicit Elementwise(const ElementwiseRow& row) : row_(row) {}
+
+  Kernel kernel() const { return row_.kernel; }
+
+  std::string_view name() const override { return row_.name; }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return row_.linearity; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+ private:
+  const ElementwiseRow& row_;
+};
+
+}  // namespace allgrad

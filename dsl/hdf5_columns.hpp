@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+struct Hdf5Column {
+  std::string name;
+  std::vector<double> values;
+};
+
+/// The rows [first_row, first_row + values.size()) of each column, out of `total_rows` in the file.
+struct Hdf5Rows {
+  std::vector<Hdf5Column> columns;
+  std::uint64_t total_rows = 0;
+  std::uint64_t first_row = 0;
+};
+
+/// Reads this rank's share of the rows of the named 1-D datasets, in the order of `names`; where that is empty, of all
+/// numeric 1-D datasets of the root group, in the order of their names. Rows are dealt out in equal contiguous parts
+/// over `size` ranks, the first ranks get one more. Integers and floats of any width become double. Not collective.
+/// Throws DataError where the file or a dataset is missing, is no such thing, or the datasets differ in length.
+Hdf5Rows read_hdf5_columns(const std::string& file, const std::vector<std::string>& names, int rank, int size,
+                           SourceLocation where = {});
+
+/// The number in an attribute of the file's root group. Not collective. Throws DataError where it is missing or is not
+/// one number.
+double read_hdf5_attribute(const std::string& file, const std::string& name, SourceLocation where = {});
+
+}  // namespace allgrad

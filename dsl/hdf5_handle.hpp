@@ -1,0 +1,69 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <string>
+#include <utility>
+
+// The little of HDF5's C API that is awkward by hand: ownership, and errors. HighFive would serve, but Debian has it in
+// neither 12 nor 13.
+namespace allgrad::hdf5 {
+
+/// Owns an HDF5 identifier, or none where HDF5 returned a failure.
+class Handle {
+ public:
+  using Close = herr_t (*)(hid_t);
+
+  Handle(hid_t id, Close closer) : id_(id), close_(closer) {}
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Handle() { close(); }
+
+  explicit operator bool() const { return id_ >= 0; }
+  hid_t get() const { return id_; }
+
+  /// Closes now, for those who need to know whether it worked (a file is written to its end only then).
+  bool close() {
+    const hid_t id = std::exchange(id_, H5I_INVALID_HID);
+    return id < 0 || close_(id) >= 0;
+  }
+
+ private:
+  hid_t id_;
+  Close close_;
+};
+
+/// Keeps HDF5 from printing errors while it lives; the user's own setting is back afterwards.
+class Quiet {
+ public:
+  Quiet() {
+    H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+  ~Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  H5E_auto2_t print_ = nullptr;
+  void* data_ = nullptr;
+};
+
+/// What HDF5 says about the call that failed last, in its innermost and thus most telling words. To be asked right
+/// after that call: the next one clears it.
+inline std::string last_error() {
+  std::string text;
+  const auto take_first = [](unsigned depth, const H5E_error2_t* error, void* out) -> herr_t {
+    if (depth == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &text);
+  std::erase(text, '\n');  // HDF5 puts the time of day in, with its end of line
+  return text.empty() ? "no cause given" : text;
+}
+
+}  // namespace allgrad::hdf5

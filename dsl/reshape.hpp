@@ -1,0 +1,26 @@
+#pragma once
+
+#include "graph/operator.hpp"
+
+namespace allgrad {
+
+class Reshape final : public Operator {
+ public:
+  explicit Reshape(Shape shape) : shape_(std::move(shape)) {}
+
+  std::string_view name() const override { return "reshape"; }
+  std::string attributes() const override { return "shape=" + to_string(shape_); }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::jointly; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+ private:
+  Shape shape_;
+};
+
+/// The same elements with the axes of `shape`, which may have a row axis if `x` has it; lanes do not cross it.
+Expr reshaped(const Operand& x, const Shape& shape);
+
+}  // namespace allgrad

@@ -1,0 +1,194 @@
+// slice and index: some elements of an axis, or one, without its axis. pad: their adjoint, with zeros elsewhere. The
+// row axis cannot be sliced. A slice is executed as a view.
+#include "dsl/slice.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <xtensor/xstrided_view.hpp>
+
+#include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
+#include "allgrad/error.hpp"
+#include "dsl/fill.hpp"
+#include "dsl/kernel_id.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// The slice of an array with the full axis, as xtensor takes it.
+xt::xstrided_slice_vector strided_slices(const AxisSlice& slice, std::size_t ndim) {
+  xt::xstrided_slice_vector slices(ndim, xt::all());
+  const auto start = static_cast<std::ptrdiff_t>(slice.start);
+  if (slice.drop) {
+    slices[slice.axis] = start;
+  } else {
+    slices[slice.axis] = xt::range(start, start + slice.step * static_cast<std::ptrdiff_t>(slice.count), slice.step);
+  }
+  return slices;
+}
+
+/// Lane axis that corresponds to an axis of the full shape, which is not the row axis.
+std::size_t lane_axis(const Shape& shape, std::size_t axis) {
+  return axis - (row_axis(shape).value_or(axis) < axis ? 1 : 0);
+}
+
+/// The part of a full view that a slice takes.
+View slice_view(const View& full, const Shape& shape, const AxisSlice& slice) {
+  View view = full;
+  const std::size_t lane = lane_axis(shape, slice.axis);
+  view.offset = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(full.offset) +
+                                         full.strides[lane] * static_cast<std::ptrdiff_t>(slice.start));
+  if (slice.drop) {
+    view.strides.erase(view.strides.begin() + static_cast<std::ptrdiff_t>(lane));
+  } else {
+    view.strides[lane] *= slice.step;
+  }
+  return view;
+}
+
+Shape sliced_shape(Shape shape, const AxisSlice& slice) {
+  if (slice.drop) {
+    shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(slice.axis));
+  } else {
+    shape[slice.axis] = Extent(slice.count);
+  }
+  return shape;
+}
+
+/// What `view` asks for along one axis, checked against the axis.
+AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
+  if (shape[axis].is_rows()) {
+    throw ExpressionError("the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and where(mask, x, 0.0) to choose rows");
+  }
+  const auto length = static_cast<std::ptrdiff_t>(shape[axis].length);
+  const Range& range = request.range();
+  if (range.step == 0) throw ExpressionError("a range needs a step other than 0");
+  if (request.is_index()) {
+    const std::ptrdiff_t index = range.start < 0 ? range.start + length : range.start;
+    if (index < 0 || index >= length) {
+      throw ExpressionError(fmt::format("index {} is out of bounds for axis {} of length {}; valid are {} to {}",
+                                        range.start, axis, length, -length, length - 1));
+    }
+    return {axis, static_cast<std::size_t>(index), 1, 1, shape[axis].length, true};
+  }
+  if (range.step < 0) throw ExpressionError("a range needs a positive step");
+  const auto clamp = [length](std::ptrdiff_t position) {
+    return std::clamp(position < 0 ? position + length : position, std::ptrdiff_t{0}, length);
+  };
+  const std::ptrdiff_t start = clamp(range.start), stop = std::max(start, clamp(range.stop));
+  const auto count = static_cast<std::size_t>((stop - start + range.step - 1) / range.step);
+  return {axis, static_cast<std::size_t>(start), range.step, count, shape[axis].length, false};
+}
+
+}  // namespace
+
+std::string AxisSlice::str() const {
+  if (drop) return axis == 0 ? fmt::format("{}", start) : fmt::format("{}, axis={}", start, axis);
+  const std::string stride = step == 1 ? "" : fmt::format(":{}", step);
+  const auto stop = static_cast<std::ptrdiff_t>(start) + step * static_cast<std::ptrdiff_t>(count);
+  return fmt::format("{}:{}{}, axis={}", start, stop, stride, axis);
+}
+
+Shape SliceAxis::infer_shape(std::span<const Expr> operands) const { return sliced_shape(operands[0].shape(), slice_); }
+
+Expr SliceAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
+  return make_node(std::make_shared<const PadAxis>(slice_), {cotangent}, node.node()->where);
+}
+
+Array SliceAxis::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
+  return xt::strided_view(*operands[0], strided_slices(slice_, node.operands[0].ndim()));
+}
+
+View SliceAxis::lower(const Node& node, Lowering& lowering) const {
+  return slice_view(lowering.operand(0), node.operands[0].shape(), slice_);
+}
+
+std::string PadAxis::attributes() const { return fmt::format("{} of {}", slice_.str(), slice_.length); }
+
+Shape PadAxis::infer_shape(std::span<const Expr> operands) const {
+  Shape shape = operands[0].shape();
+  if (slice_.drop) shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(slice_.axis), Extent(1));
+  shape[slice_.axis] = Extent(slice_.length);
+  return shape;
+}
+
+Expr PadAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
+  return make_node(std::make_shared<const SliceAxis>(slice_), {cotangent}, node.node()->where);
+}
+
+Array PadAxis::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
+  Array result = xt::zeros<double>(local_shape(node.shape));
+  xt::strided_view(result, strided_slices(slice_, node.shape.size())) = *operands[0];
+  return result;
+}
+
+View PadAxis::lower(const Node& node, Lowering& lowering) const {
+  const View out = lowering.allocate(node.shape);
+  fill_zeros(lowering, out, node.shape);
+  lowering.emit(Kernel::copy, slice_view(out, node.shape, slice_), {lowering.operand(0)}, node.operands[0].shape());
+  return out;
+}
+
+Expr slice_axis(const Expr& x, std::size_t axis, std::size_t start, std::size_t count, SourceLocation where) {
+  const std::size_t length = x.shape()[axis].length;
+  if (start == 0 && count == length) return x;
+  return make_node(std::make_shared<const SliceAxis>(AxisSlice{axis, start, 1, count, length, false}), {x}, where);
+}
+
+Expr view(const Operand& x, const std::vector<Slice>& slices) {
+  const Shape& shape = x.expr().shape();
+  try {
+    if (slices.size() > shape.size()) {
+      throw ExpressionError(fmt::format("{} slices for {} axes; give at most one per axis", slices.size(), shape.size()));
+    }
+    Expr result = x.expr();
+    for (std::size_t axis = slices.size(); axis-- > 0;) {  // from the last, so that dropped axes shift none to come
+      const Range& range = slices[axis].range();
+      const bool whole = !slices[axis].is_index() && range.start == 0 && range.stop == Range::end && range.step == 1;
+      if (whole) continue;
+      result = make_node(std::make_shared<const SliceAxis>(resolve(slices[axis], shape, axis)), {result}, x.where());
+    }
+    return result;
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(fmt::format("view of {}: {}", to_string(shape), error.what()), x.where());
+  }
+}
+
+Expr Expr::operator[](const Index& index) const {
+  if (ndim() == 0) throw ExpressionError("operator[]: a value without axes, shape [], has no elements to index", index.where());
+  try {
+    const AxisSlice slice = resolve(Slice(index.value()), shape(), 0);
+    return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
+  } catch (const ExpressionError& error) {
+    if (error.where().known()) throw;
+    throw ExpressionError(fmt::format("operator[] on {}: {}", to_string(shape()), error.what()), index.where());
+  }
+}
+
+Expr diff(const Operand& x, std::size_t n, std::ptrdiff_t axis) {
+  Expr result = x.expr();
+  const auto fail = [&](const std::string& why) {
+    throw ExpressionError(fmt::format("diff({}, {}, {}): {}", to_string(x.expr().shape()), n, axis, why), x.where());
+  };
+  if (result.ndim() == 0) fail("a value without axes has no differences");
+  std::size_t position = 0;
+  try {
+    position = normalize_axis(axis, result.ndim());
+  } catch (const ExpressionError& error) {
+    fail(error.what());
+  }
+  if (result.shape()[position].is_rows()) fail("rows have no order, so there are no differences along the row axis");
+  if (result.shape()[position].length < n) fail("the axis is shorter than the number of differences");
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t count = result.shape()[position].length - 1;
+    result = subtract(Operand(slice_axis(result, position, 1, count, x.where()), x.where()),
+                      Operand(slice_axis(result, position, 0, count, x.where()), x.where()));
+  }
+  return result;
+}
+
+}  // namespace allgrad

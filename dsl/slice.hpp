@@ -1,0 +1,58 @@
+#pragma once
+
+#include "graph/operator.hpp"
+
+namespace allgrad {
+
+/// Which elements of an axis of `length` elements: start, start + step, ..., `count` of them.
+struct AxisSlice {
+  std::size_t axis = 0;
+  std::size_t start = 0;
+  std::ptrdiff_t step = 1;
+  std::size_t count = 0;
+  std::size_t length = 0;
+  bool drop = false;  ///< a single element, whose axis the slice lacks
+
+  std::string str() const;
+};
+
+/// The elements of one axis: [.., length, ..] -> [.., count, ..], or without the axis.
+class SliceAxis final : public Operator {
+ public:
+  explicit SliceAxis(AxisSlice slice) : slice_(slice) {}
+
+  std::string_view name() const override { return slice_.drop ? "index" : "slice"; }
+  std::string attributes() const override { return slice_.str(); }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::jointly; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+  const AxisSlice& slice() const { return slice_; }
+
+ private:
+  AxisSlice slice_;
+};
+
+/// The transpose of SliceAxis: the operand's elements at the places of the slice, zeros elsewhere.
+class PadAxis final : public Operator {
+ public:
+  explicit PadAxis(AxisSlice slice) : slice_(slice) {}
+
+  std::string_view name() const override { return "pad"; }
+  std::string attributes() const override;
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::jointly; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+ private:
+  AxisSlice slice_;
+};
+
+/// `count` elements of an axis from `start`.
+Expr slice_axis(const Expr& x, std::size_t axis, std::size_t start, std::size_t count, SourceLocation where);
+
+}  // namespace allgrad

@@ -1,0 +1,115 @@
+// sum over axes: [.., n, ..] -> [.., ..], and mean. Over a row axis the result is partial: this rank's share.
+// Adjoint: the cotangent, stretched along the axes again.
+#include "dsl/sum.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <xtensor/xmath.hpp>
+
+#include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
+#include "allgrad/error.hpp"
+#include "dsl/broadcast_to.hpp"
+#include "dsl/fill.hpp"
+#include "dsl/kernel_id.hpp"
+#include "dsl/reshape.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+namespace {
+
+std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim) {
+  std::vector<std::size_t> result;
+  if (axes.all()) {
+    result.resize(ndim);
+    std::iota(result.begin(), result.end(), std::size_t{0});
+    return result;
+  }
+  for (std::ptrdiff_t axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
+  std::ranges::sort(result);
+  if (std::ranges::adjacent_find(result) != result.end()) {
+    throw ExpressionError(fmt::format("axes {} name an axis twice; name each axis once", axes.values()));
+  }
+  return result;
+}
+
+std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim, std::string_view function, SourceLocation where) {
+  try {
+    return normalize(axes, ndim);
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(fmt::format("{}: {}", function, error.what()), where);
+  }
+}
+
+}  // namespace
+
+std::string Sum::attributes() const { return fmt::format("axes={}", axes_); }
+
+Shape Sum::infer_shape(std::span<const Expr> operands) const {
+  Shape shape;
+  for (std::size_t axis = 0; axis < operands[0].ndim(); ++axis) {
+    if (!std::ranges::binary_search(axes_, axis)) shape.push_back(operands[0].shape()[axis]);
+  }
+  return shape;
+}
+
+Placement Sum::infer_placement(std::span<const Expr> operands, const Shape& shape) const {
+  const bool over_rows = row_axis(operands[0].shape()) && !row_axis(shape);
+  return over_rows ? Placement::partial : Operator::infer_placement(operands, shape);
+}
+
+Expr Sum::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
+  const Shape& from = node.node()->operands[0].shape();
+  Shape kept = from;
+  for (std::size_t axis : axes_) kept[axis] = Extent(1);
+  return broadcast_to(reshaped(cotangent, kept), from);
+}
+
+Array Sum::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
+  if (operands[0]->size() == 0) return xt::zeros<double>(local_shape(node.shape));
+  return xt::sum<double>(*operands[0], axes_);
+}
+
+View Sum::lower(const Node& node, Lowering& lowering) const {
+  const Shape& domain = node.operands[0].shape();
+  const View out = lowering.allocate(node.shape);
+  fill_zeros(lowering, out, node.shape);
+
+  // Seen from the operand's axes, the result stands still along those that are summed over.
+  View sink = out;
+  sink.strides.clear();
+  std::size_t lane_axis = 0;
+  for (std::size_t axis = 0; axis < domain.size(); ++axis) {
+    const bool summed = std::ranges::binary_search(axes_, axis);
+    if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
+    if (!domain[axis].is_rows() && !summed) ++lane_axis;
+  }
+  lowering.emit(Kernel::accumulate, sink, {lowering.operand(0)}, domain);
+  return out;
+}
+
+Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where) {
+  if (axes.empty()) return x;
+  return make_node(std::make_shared<const Sum>(std::move(axes)), {x}, where);
+}
+
+Expr sum(const Operand& x, const Axes& axes) {
+  return sum_over(x.expr(), normalize(axes, x.expr().ndim(), "sum", x.where()), x.where());
+}
+
+Expr mean(const Operand& x, const Axes& axes) {
+  const std::vector<std::size_t> normalized = normalize(axes, x.expr().ndim(), "mean", x.where());
+  double count = 1.0;
+  for (std::size_t axis : normalized) {
+    const Extent& extent = x.expr().shape()[axis];
+    count *= static_cast<double>(extent.is_rows() ? extent.rows->total_rows : extent.length);
+  }
+  return divide(Operand(sum_over(x.expr(), normalized, x.where()), x.where()), Operand(count, x.where()));
+}
+
+}  // namespace allgrad

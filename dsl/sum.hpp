@@ -1,0 +1,28 @@
+#pragma once
+
+#include "graph/operator.hpp"
+
+namespace allgrad {
+
+class Sum final : public Operator {
+ public:
+  /// `axes` ascending, counted from 0.
+  explicit Sum(std::vector<std::size_t> axes) : axes_(std::move(axes)) {}
+
+  std::string_view name() const override { return "sum"; }
+  std::string attributes() const override;
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::jointly; }
+  Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
+
+ private:
+  std::vector<std::size_t> axes_;
+};
+
+/// Sum over `axes` (ascending, counted from 0); `x` itself where there are none.
+Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where);
+
+}  // namespace allgrad

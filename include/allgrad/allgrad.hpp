@@ -1,0 +1,16 @@
+#pragma once
+
+#include "allgrad/adam.hpp"
+#include "allgrad/arrays.hpp"
+#include "allgrad/communicator.hpp"
+#include "allgrad/compile.hpp"
+#include "allgrad/elementwise.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/expr.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "allgrad/objective.hpp"
+#include "allgrad/one_point_model.hpp"
+#include "allgrad/run.hpp"
+#include "allgrad/sink.hpp"
+#include "allgrad/table.hpp"

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <initializer_list>
+#include <limits>
+#include <vector>
+
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+// Functions that reduce arrays, change their shape or pick parts of them, as named in xtensor. Axes may be negative and
+// then count from the end. All throw ExpressionError for axes or shapes that do not fit.
+
+/// The axes of a reduction: one, several in braces, or none for all of them.
+class Axes {
+ public:
+  Axes() : all_(true) {}
+  Axes(std::ptrdiff_t axis) : values_{axis} {}
+  Axes(std::initializer_list<std::ptrdiff_t> axes) : values_(axes) {}
+
+  bool all() const { return all_; }
+  const std::vector<std::ptrdiff_t>& values() const { return values_; }
+
+ private:
+  std::vector<std::ptrdiff_t> values_;
+  bool all_ = false;
+};
+
+/// Sum over the axes, which the result lacks. Over a row axis: over all rows of all ranks.
+Expr sum(const Operand& x, const Axes& axes = {});
+
+/// Mean over the axes, which the result lacks. Over a row axis: over all rows of all ranks.
+Expr mean(const Operand& x, const Axes& axes = {});
+
+/// Sum over all ranks of a value that each rank has of its own.
+Expr reduce_sum(const Operand& per_rank);
+
+/// A new axis of length 1 before `axis`.
+Expr expand_dims(const Operand& x, std::ptrdiff_t axis);
+
+/// Removes an axis of length 1.
+Expr squeeze(const Operand& x, std::ptrdiff_t axis);
+
+/// The same elements in row-major order with other axes. A value per row cannot be reshaped.
+Expr reshape(const Operand& x, const std::vector<std::size_t>& shape);
+
+/// Stretches missing axes and axes of length 1.
+Expr broadcast_to(const Operand& x, const Shape& shape);
+
+/// A range of an axis: elements start, start + step, ... before stop; negative positions count from the end.
+struct Range {
+  static constexpr std::ptrdiff_t end = std::numeric_limits<std::ptrdiff_t>::max();
+  std::ptrdiff_t start = 0;
+  std::ptrdiff_t stop = end;
+  std::ptrdiff_t step = 1;
+};
+
+inline Range range(std::ptrdiff_t start, std::ptrdiff_t stop, std::ptrdiff_t step = 1) { return {start, stop, step}; }
+inline Range all() { return {}; }
+
+/// What `view` takes along one axis: an index, which drops the axis, or a range.
+class Slice {
+ public:
+  template <class T>
+    requires std::is_integral_v<T>
+  Slice(T index) : range_{static_cast<std::ptrdiff_t>(index), Range::end, 1}, is_index_(true) {}
+  Slice(const Range& range) : range_(range) {}
+
+  bool is_index() const { return is_index_; }
+  const Range& range() const { return range_; }
+
+ private:
+  Range range_;
+  bool is_index_ = false;
+};
+
+/// Part of a value: an index or a range for each of the leading axes, as in view(x, all(), range(0, 3)). The row axis
+/// is taken whole.
+Expr view(const Operand& x, const std::vector<Slice>& slices);
+
+template <class... S>
+  requires(sizeof...(S) > 0 && (std::is_convertible_v<S, Slice> && ...))
+Expr view(const Operand& x, const S&... slices) {
+  return view(x, std::vector<Slice>{Slice(slices)...});
+}
+
+/// The n-th difference of neighbours along an axis, which becomes n shorter.
+Expr diff(const Operand& x, std::size_t n = 1, std::ptrdiff_t axis = -1);
+
+/// Joins values along an axis that they all have; the other axes are equal.
+Expr concatenate(const std::vector<Operand>& parts, std::ptrdiff_t axis = 0);
+
+/// Joins values of equal shape along a new axis.
+Expr stack(const std::vector<Operand>& parts, std::ptrdiff_t axis = 0);
+
+}  // namespace allgrad

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "allgrad/communicator.hpp"
+#include "allgrad/expr.hpp"
+#include "allgrad/objective.hpp"
+
+namespace allgrad {
+
+/// What runs a compiled graph.
+enum class ExecutorKind {
+  tiled,      ///< fused loops over tiles of rows with SIMD kernels; memory does not grow with the rows
+  reference,  ///< one xtensor expression per node on whole arrays, to compare with
+};
+
+struct CompileOptions {
+  ExecutorKind executor = ExecutorKind::tiled;
+};
+
+/// Which graph of a compilation to look at.
+enum class Stage {
+  built,     ///< the loss, as it was written
+  compiled,  ///< the loss and its gradient, as they are run
+};
+
+/// A graph that is ready to run: a loss and its gradient, for the optimizers. Made by `compile`.
+class CompiledGraph final : public Objective {
+ public:
+  std::size_t num_params() const override;
+  const Communicator& communicator() const override;
+  double value(std::span<const double> params) override;
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient) override;
+
+  /// One line per node: operator, operands, shape, placement, and the user's line.
+  std::string text(Stage stage = Stage::compiled) const;
+
+  /// Writes the graph for Graphviz: `dot -Tsvg graph.dot -o graph.svg`. Rank 0 writes, all ranks throw where it cannot.
+  void write_dot(const std::string& path, Stage stage = Stage::compiled) const;
+
+  CompiledGraph(CompiledGraph&&) noexcept;
+  CompiledGraph& operator=(CompiledGraph&&) noexcept;
+  ~CompiledGraph() override;
+
+ private:
+  friend CompiledGraph compile(const Expr&, const Expr&, const Communicator&, const CompileOptions&);
+  struct State;
+  explicit CompiledGraph(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Compiles a loss [] as a function of `params` (from `parameters`): inserts allreduces, differentiates, simplifies,
+/// and plans its execution. Collective; every rank compiles the same graph.
+///
+/// Throws ExpressionError where the loss is not one number for all ranks, where it uses other parameters, or tables on
+/// another communicator; DivergenceError where ranks have built different graphs or constants.
+CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm = Communicator::world(),
+                      const CompileOptions& options = {});
+
+}  // namespace allgrad

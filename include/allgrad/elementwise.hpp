@@ -1,0 +1,33 @@
+#pragma once
+
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+// Elementwise functions, as named in xtensor: exp(x), pow(x, y), where(mask, x, y), ... Operands broadcast; each is an
+// Expr, a number or an xtensor expression. allgrad/operators.def has a line of documentation for each. All throw
+// ExpressionError where shapes do not broadcast.
+#define ALLGRAD_UNARY(name, ...) Expr name(const Operand& x);
+#define ALLGRAD_BINARY(name, ...) Expr name(const Operand& x, const Operand& y);
+#define ALLGRAD_TERNARY(name, ...) Expr name(const Operand& x, const Operand& y, const Operand& z);
+#include "allgrad/operators.def"
+
+inline Expr operator-(const Operand& x) { return neg(x); }
+inline Expr operator+(const Operand& x, const Operand& y) { return add(x, y); }
+inline Expr operator-(const Operand& x, const Operand& y) { return subtract(x, y); }
+inline Expr operator*(const Operand& x, const Operand& y) { return multiply(x, y); }
+inline Expr operator/(const Operand& x, const Operand& y) { return divide(x, y); }
+inline Expr operator<(const Operand& x, const Operand& y) { return less(x, y); }
+inline Expr operator<=(const Operand& x, const Operand& y) { return less_equal(x, y); }
+inline Expr operator>(const Operand& x, const Operand& y) { return greater(x, y); }
+inline Expr operator>=(const Operand& x, const Operand& y) { return greater_equal(x, y); }
+inline Expr operator&&(const Operand& x, const Operand& y) { return logical_and(x, y); }
+inline Expr operator||(const Operand& x, const Operand& y) { return logical_or(x, y); }
+inline Expr operator!(const Operand& x) { return logical_not(x); }
+
+inline Expr& operator+=(Expr& x, const Operand& y) { return x = add(Operand(x, y.where()), y); }
+inline Expr& operator-=(Expr& x, const Operand& y) { return x = subtract(Operand(x, y.where()), y); }
+inline Expr& operator*=(Expr& x, const Operand& y) { return x = multiply(Operand(x, y.where()), y); }
+inline Expr& operator/=(Expr& x, const Operand& y) { return x = divide(Operand(x, y.where()), y); }
+
+}  // namespace allgrad

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include <xtensor/xarray.hpp>
+
+#include "allgrad/shape.hpp"
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+struct Node;
+class Index;
+
+using Array = xt::xarray<double>;
+
+/// What each rank holds of a value.
+enum class Placement {
+  replicated,  ///< the value itself, the same on every rank
+  per_row,     ///< its own rows of it
+  partial,     ///< a share; the value is the sum of the shares
+  per_rank,    ///< something of its own
+};
+
+/// A lazy array: a value handle on an immutable node of a graph. Operations on it build further nodes; nothing is
+/// computed before the graph is compiled and run.
+class Expr {
+ public:
+  Expr() = default;
+  explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+
+  const Shape& shape() const;
+  std::size_t ndim() const { return shape().size(); }
+  Placement placement() const;
+
+  /// Element `index` of the first axis, which the result lacks; negative indices count from the end. Throws
+  /// ExpressionError for a row axis or an index out of bounds.
+  Expr operator[](const Index& index) const;
+
+  /// True for a default-constructed handle, which stands for no value.
+  bool empty() const { return node_ == nullptr; }
+
+  const Node* node() const { return node_.get(); }
+  const std::shared_ptr<const Node>& node_ptr() const { return node_; }
+
+ private:
+  std::shared_ptr<const Node> node_;
+};
+
+/// A value that is the same on every rank, which compiling checks.
+Expr constant(Array value, SourceLocation where = SourceLocation::current());
+
+/// A value that each rank has of its own, with the same shape on all. It may be used with rows and other per-rank
+/// values; `reduce_sum` makes a total of it.
+Expr rank_constant(Array value, SourceLocation where = SourceLocation::current());
+
+/// A vector of `size` parameters [size]: the input of a graph.
+Expr parameters(std::size_t size, SourceLocation where = SourceLocation::current());
+
+/// An argument of an operation: an Expr, or a number or xtensor expression that becomes a constant. It notes the line
+/// that it was written on, so that messages and graphs can name it.
+class Operand {
+ public:
+  Operand(const Expr& expr, SourceLocation where = SourceLocation::current()) : expr_(expr), where_(where) {}
+
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Operand(T number, SourceLocation where = SourceLocation::current())
+      : expr_(constant(Array(static_cast<double>(number)), where)), where_(where) {}
+
+  template <class E>
+  Operand(const xt::xexpression<E>& array, SourceLocation where = SourceLocation::current())
+      : expr_(constant(Array(array.derived_cast()), where)), where_(where) {}
+
+  const Expr& expr() const { return expr_; }
+  const SourceLocation& where() const { return where_; }
+
+ private:
+  Expr expr_;
+  SourceLocation where_;
+};
+
+/// An index with the line that it was written on.
+class Index {
+ public:
+  template <class T>
+    requires std::is_integral_v<T>
+  Index(T value, SourceLocation where = SourceLocation::current())
+      : value_(static_cast<std::ptrdiff_t>(value)), where_(where) {}
+
+  std::ptrdiff_t value() const { return value_; }
+  const SourceLocation& where() const { return where_; }
+
+ private:
+  std::ptrdiff_t value_;
+  SourceLocation where_;
+};
+
+}  // namespace allgrad
+
+/// xtensor's operators and functions match whatever stands beside an xtensor expression. Beside an Expr they have no
+/// result type, so that allgrad's are chosen.
+template <class F, class... E>
+  requires(std::is_same_v<std::remove_cvref_t<E>, allgrad::Expr> || ...)
+struct xt::detail::xfunction_type<F, E...> {};

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+
+#include "allgrad/objective.hpp"
+#include "allgrad/optimizer.hpp"
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+/// Gradient descent with a fixed step size: params <- params - learning_rate * gradient.
+struct GradientDescent {
+  double learning_rate = 0.01;
+  std::size_t nsteps = 100;
+  Callback callback = {};
+
+  /// Takes `nsteps` steps from `guess` [ndim]. Collective over the objective's communicator: options and guess are the
+  /// same on every rank, and so is the result. Throws ArgumentError where an option or the guess cannot be used,
+  /// DivergenceError where ranks differ in them, Error where loss, gradient or parameters stop to be finite.
+  Trajectory minimize(Objective& objective, std::span<const double> guess,
+                      SourceLocation where = SourceLocation::current()) const;
+
+  Trajectory minimize(Objective& objective, std::initializer_list<double> guess,
+                      SourceLocation where = SourceLocation::current()) const {
+    return minimize(objective, std::span<const double>(guess), where);
+  }
+};
+
+}  // namespace allgrad

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace allgrad {
+
+/// The rows of one table, as an axis. The number of rows is not part of a graph: two row axes are the same when they
+/// belong to the same table, whatever their lengths.
+struct RowAxis {
+  std::string table;           ///< what messages call the table
+  std::size_t local_rows = 0;  ///< rows of this rank
+  std::size_t first_row = 0;   ///< global number of this rank's first row
+  std::size_t total_rows = 0;  ///< rows of all ranks
+};
+
+/// The length of an axis: a number, or the rows of a table.
+struct Extent {
+  std::size_t length = 0;
+  std::shared_ptr<const RowAxis> rows;
+
+  Extent(std::size_t n) : length(n) {}
+  Extent(std::shared_ptr<const RowAxis> axis) : rows(std::move(axis)) {}
+
+  bool is_rows() const { return rows != nullptr; }
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+/// The axes of a value, as in xtensor; at most one of them is a row axis.
+using Shape = std::vector<Extent>;
+
+/// "[rows, 11]"; the row axis of a table is written as `rows`.
+std::string to_string(const Shape& shape);
+
+}  // namespace allgrad

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+namespace allgrad {
+
+/// A line of the user's program. Taken as a default argument, `SourceLocation::current()` is the caller's line.
+/// std::source_location would serve, but clang before 16 has none with libstdc++; the builtins behind it exist in both.
+struct SourceLocation {
+  const char* file = "";
+  unsigned line = 0;
+
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
+    return {file, line};
+  }
+
+  bool known() const { return line != 0; }
+
+  /// "smf.cpp:12": the file without its folders; empty where no line is known.
+  std::string str() const;
+};
+
+}  // namespace allgrad

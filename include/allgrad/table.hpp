@@ -1,0 +1,93 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+/// This rank's rows of one column: owned where an array is moved or computed into it, borrowed where `borrow` says so.
+class Column {
+ public:
+  /// Copies an xtensor expression [rows] of any number type.
+  template <class E>
+  Column(const xt::xexpression<E>& values) : Column(Array(values.derived_cast())) {}
+
+  /// Takes an array [rows] over without a copy.
+  Column(Array&& values);
+  Column(std::vector<double>&& values);
+
+ private:
+  friend class Table;
+  friend Column borrow(const Array& values);
+  friend Column may_be_nan(Column column);
+  Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
+
+  std::shared_ptr<const void> owner_;  // null where borrowed
+  const double* data_;
+  std::vector<std::size_t> shape_;
+  bool may_be_nan_ = false;
+};
+
+/// Uses an array [rows] where it lies. It must outlive every table and graph that uses it, unchanged.
+Column borrow(const Array& values);
+
+/// Declares that a column may hold NaN, which is an error otherwise.
+Column may_be_nan(Column column);
+
+/// Which datasets `Table::from_hdf5` reads.
+struct Hdf5Options {
+  std::vector<std::string> columns = {};     ///< all 1-D datasets of numbers at the file's root where empty
+  std::vector<std::string> may_be_nan = {};  ///< those that may hold NaN
+};
+
+/// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
+/// holds other rows, maybe none. A value handle; copies share the columns. Building one is collective: what goes wrong
+/// on one rank is raised on all.
+class Table {
+ public:
+  using Columns = std::vector<std::pair<std::string, Column>>;
+
+  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, or hold NaN
+  /// that was not declared, and where ranks have other columns.
+  Table(std::string name, Columns columns, Communicator comm = Communicator::world());
+
+  /// The same with columns that `load` makes on each rank; an exception in it is raised on every rank.
+  Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world());
+
+  /// Reads 1-D datasets of numbers from an HDF5 file; each rank reads an equal, contiguous share of the rows. Throws
+  /// DataError where the file or a dataset is missing or of another type.
+  static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
+                         const Hdf5Options& options = {});
+
+  /// A column's name with the line that it was written on.
+  struct ColumnName {
+    template <class T>
+      requires std::convertible_to<T, std::string>
+    ColumnName(const T& text, SourceLocation location = SourceLocation::current()) : name(text), where(location) {}
+    std::string name;
+    SourceLocation where;
+  };
+
+  /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
+  Expr operator[](const ColumnName& name) const;
+
+  const std::string& name() const;
+  std::size_t local_rows() const;  ///< rows of this rank
+  std::size_t first_row() const;   ///< global number of this rank's first row
+  std::size_t total_rows() const;  ///< rows of all ranks
+  const Communicator& communicator() const;
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace allgrad

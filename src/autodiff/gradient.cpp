@@ -1,0 +1,96 @@
+#include "autodiff/gradient.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "allgrad/error.hpp"
+#include "allgrad/elementwise.hpp"
+#include "dsl/collectives.hpp"
+#include "dsl/reshape.hpp"
+#include "dsl/sum.hpp"
+#include "graph/operator.hpp"
+#include "graph/placement.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// Sums a cotangent over the axes along which the operand was stretched.
+Expr sum_to_shape(const Expr& cotangent, const Shape& shape) {
+  const std::size_t extra = cotangent.ndim() - shape.size();
+  std::vector<std::size_t> axes;
+  for (std::size_t axis = 0; axis < cotangent.ndim(); ++axis) {
+    if (axis < extra || !(cotangent.shape()[axis] == shape[axis - extra])) axes.push_back(axis);
+  }
+  return reshaped(sum_over(cotangent, std::move(axes), cotangent.node()->where), shape);
+}
+
+/// The same cotangent in the placement that is dual to the operand's: partial for replicated, per rank for per rank.
+Expr place_cotangent(const Expr& cotangent, Placement operand) {
+  if (operand == Placement::replicated && cotangent.placement() == Placement::per_rank) {
+    return as_placement(cotangent, Placement::partial);
+  }
+  if (operand == Placement::per_rank && cotangent.placement() == Placement::partial) {
+    return as_placement(cotangent, Placement::per_rank);
+  }
+  return cotangent;
+}
+
+bool is_dual(Placement value, Placement cotangent) {
+  switch (value) {
+    case Placement::replicated: return cotangent == Placement::partial;
+    case Placement::partial: return cotangent == Placement::replicated;
+    case Placement::per_row: return cotangent == Placement::per_row;
+    case Placement::per_rank: return cotangent == Placement::per_rank || cotangent == Placement::replicated;
+  }
+  return false;
+}
+
+Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
+  const Node& node = *expr.node();
+  const NodeOrigin origin(node.where, true);
+  Expr result = node.op->adjoint(expr, cotangent, k);
+  if (result.empty() || result.node()->op->is_zero()) return {};
+  const Expr& operand = node.operands[k];
+  result = place_cotangent(sum_to_shape(result, operand.shape()), operand.placement());
+  if (!is_dual(operand.placement(), result.placement())) {
+    throw InternalError(fmt::format("the adjoint of {} ({}) for operand {}, which is {}, is {}", node.op->name(),
+                                    node.where.str(), k, to_string(operand.placement()),
+                                    to_string(result.placement())));
+  }
+  return result;
+}
+
+}  // namespace
+
+Expr gradient(const Expr& output, const Expr& input) {
+  const std::vector<Expr> order = topological_order({&output, 1});
+  const auto active = dependents(order, input.node());
+  std::unordered_map<const Node*, Expr> cotangents;
+  {
+    const NodeOrigin origin(output.node()->where, true);
+    cotangents[output.node()] = share(constant(1.0));
+  }
+  for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
+    const auto found = cotangents.find(expr->node());
+    if (found == cotangents.end() || expr->node() == input.node()) continue;
+    const Expr cotangent = found->second;
+    for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
+      const Node* operand = expr->node()->operands[k].node();
+      if (!active.contains(operand)) continue;
+      const Expr contribution = operand_cotangent(*expr, cotangent, k);
+      if (contribution.empty()) continue;
+      const NodeOrigin origin(operand->where, true);
+      Expr& sum = cotangents[operand];
+      sum = sum.empty() ? contribution : sum + contribution;
+    }
+  }
+  const auto found = cotangents.find(input.node());
+  if (found != cotangents.end()) return found->second;
+  const NodeOrigin origin(output.node()->where, true);
+  return share(constant(xt::zeros<double>(local_shape(input.shape()))));  // the output does not depend on the input
+}
+
+}  // namespace allgrad

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+/// The gradient of a replicated scalar with respect to a replicated input, as further nodes of the graph (reverse
+/// mode). It is partial: the cotangent of a replicated value is the sum of what each rank contributes, and the seed is
+/// an equal share of 1. Allreduces stand in the graph already; the adjoint of each is an allreduce.
+Expr gradient(const Expr& output, const Expr& input);
+
+}  // namespace allgrad

@@ -1,0 +1,101 @@
+#include "allgrad/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "comm/emit.hpp"
+#include "comm/exception_text.hpp"
+#include "comm/mpi_check.hpp"
+
+namespace allgrad {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 5s;
+constexpr auto poll_interval = 1ms;
+
+// Who initializes MPI finalizes it.
+class MpiSession {
+ public:
+  MpiSession(int argc, char** argv) {
+    int initialized = 0;
+    MPI_Initialized(&initialized);
+    owns_ = initialized == 0;
+    if (owns_) MPI_Init(&argc, &argv);
+  }
+  ~MpiSession() {
+    if (owns_) MPI_Finalize();
+  }
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+ private:
+  bool owns_ = false;
+};
+
+[[noreturn]] void abort_all(const Communicator& meeting, const std::exception_ptr& failure) {
+  emit(Severity::error,
+       fmt::format(
+           "rank {} of {}: {}. The other ranks did not follow within {} seconds, since they wait for this one or "
+           "still compute: MPI_Abort ends them all.",
+           meeting.rank(), meeting.size(), exception_text(failure), patience.count()));
+  MPI_Abort(MPI_COMM_WORLD, 1);
+  std::abort();
+}
+
+// Returns when every rank has left its body; a rank that failed does not wait longer than its patience.
+void meet(const Communicator& meeting, const std::exception_ptr& failure) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Ibarrier(meeting.handle(), &request), "MPI_Ibarrier");
+  for (;;) {
+    int all_are_here = 0;
+    check_mpi(MPI_Test(&request, &all_are_here, MPI_STATUS_IGNORE), "MPI_Test");
+    if (all_are_here != 0) return;
+    if (failure && std::chrono::steady_clock::now() > deadline) abort_all(meeting, failure);
+    std::this_thread::sleep_for(poll_interval);
+  }
+}
+
+// Reports each text once, on the lowest rank that threw it; returns the exit code. Collective.
+int report(const Communicator& meeting, const std::exception_ptr& failure) {
+  const std::string_view text = failure ? exception_text(failure) : std::string_view{};
+  const std::uint64_t own = failure ? std::hash<std::string_view>{}(text) | 1U : 0U;
+  const std::vector<std::uint64_t> outcomes = meeting.allgather(own);
+  const auto lowest = std::ranges::find(outcomes, own) - outcomes.begin();
+  if (failure && lowest == meeting.rank()) {
+    const auto same = std::ranges::count(outcomes, own);
+    if (same == meeting.size()) {
+      emit(Severity::error, text);
+    } else {
+      const std::string others = same > 1 ? fmt::format(" (and {} more)", same - 1) : "";
+      emit(Severity::error, fmt::format("rank {} of {}{}: {}", meeting.rank(), meeting.size(), others, text));
+    }
+  }
+  return std::ranges::all_of(outcomes, [](std::uint64_t outcome) { return outcome == 0; }) ? 0 : 1;
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body) {
+  const MpiSession mpi(argc, argv);
+  const Communicator meeting(MPI_COMM_WORLD);  // not world: a rank that stays behind may wait in a collective of that
+  std::exception_ptr failure;
+  try {
+    body(Communicator::world());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  meet(meeting, failure);
+  return report(meeting, failure);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,109 @@
+#pragma once
+
+// The arithmetic of the kernels: xsimd batches, with the vector math of glibc's libmvec where there is one for the
+// instruction set. The only place that chooses between the two. Included by kernels.cpp alone.
+
+#include <cstddef>
+
+#include <xsimd/xsimd.hpp>
+
+namespace allgrad::kernels {
+
+template <class A>
+struct Mask {
+  xsimd::batch_bool<double, A> m;
+};
+
+/// A batch of doubles; A is an xsimd architecture, which is thus part of every symbol's name.
+template <class A>
+struct Batch {
+  using Raw = xsimd::batch<double, A>;
+  static constexpr std::size_t size = Raw::size;
+
+  Raw v;
+
+  Batch(const Raw& raw) : v(raw) {}
+  Batch(double number) : v(number) {}
+  Batch(const Mask<A>& mask) : v(xsimd::select(mask.m, Raw(1.0), Raw(0.0))) {}
+
+  static Batch load(const double* address) { return Raw::load_unaligned(address); }
+  void store(double* address) const { v.store_unaligned(address); }
+
+  friend Batch operator-(const Batch& x) { return -x.v; }
+  friend Batch operator+(const Batch& x, const Batch& y) { return x.v + y.v; }
+  friend Batch operator-(const Batch& x, const Batch& y) { return x.v - y.v; }
+  friend Batch operator*(const Batch& x, const Batch& y) { return x.v * y.v; }
+  friend Batch operator/(const Batch& x, const Batch& y) { return x.v / y.v; }
+  friend Mask<A> operator<(const Batch& x, const Batch& y) { return {x.v < y.v}; }
+  friend Mask<A> operator<=(const Batch& x, const Batch& y) { return {x.v <= y.v}; }
+  friend Mask<A> operator>(const Batch& x, const Batch& y) { return {x.v > y.v}; }
+  friend Mask<A> operator>=(const Batch& x, const Batch& y) { return {x.v >= y.v}; }
+  friend Mask<A> equal(const Batch& x, const Batch& y) { return {x.v == y.v}; }
+  friend Mask<A> not_equal(const Batch& x, const Batch& y) { return {x.v != y.v}; }
+  friend Batch where(const Mask<A>& mask, const Batch& x, const Batch& y) { return xsimd::select(mask.m, x.v, y.v); }
+
+  friend Batch abs(const Batch& x) { return xsimd::abs(x.v); }
+  friend Batch sqrt(const Batch& x) { return xsimd::sqrt(x.v); }
+  /// NaN stays NaN, as in the reference executor.
+  friend Batch sign(const Batch& x) { return where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)); }
+  friend Batch maximum(const Batch& x, const Batch& y) { return where(x > y, x, y); }
+  friend Batch minimum(const Batch& x, const Batch& y) { return where(x < y, x, y); }
+};
+
+template <class A>
+Mask<A> operator&&(const Mask<A>& x, const Mask<A>& y) {
+  return {x.m & y.m};
+}
+
+template <class A>
+Mask<A> operator||(const Mask<A>& x, const Mask<A>& y) {
+  return {x.m | y.m};
+}
+
+// name(batch) by libmvec's symbol for the instruction set of the file, or by xsimd.
+#if defined(ALLGRAD_LIBMVEC) && defined(__AVX2__)
+using MvecRegister = __m256d;
+#define ALLGRAD_MVEC(arguments, name) _ZGVdN4##arguments##_##name
+#elif defined(ALLGRAD_LIBMVEC)
+using MvecRegister = __m128d;
+#define ALLGRAD_MVEC(arguments, name) _ZGVbN2##arguments##_##name
+#endif
+
+#ifdef ALLGRAD_LIBMVEC
+#define ALLGRAD_MATH(name)                                                    \
+  extern "C" MvecRegister ALLGRAD_MVEC(v, name)(MvecRegister);                \
+  template <class A>                                                          \
+  Batch<A> name(const Batch<A>& x) {                                          \
+    return xsimd::batch<double, A>(ALLGRAD_MVEC(v, name)(x.v));               \
+  }
+#define ALLGRAD_MATH_2(name)                                                  \
+  extern "C" MvecRegister ALLGRAD_MVEC(vv, name)(MvecRegister, MvecRegister); \
+  template <class A>                                                          \
+  Batch<A> name(const Batch<A>& x, const Batch<A>& y) {                       \
+    return xsimd::batch<double, A>(ALLGRAD_MVEC(vv, name)(x.v, y.v));         \
+  }
+#else
+#define ALLGRAD_MATH(name)           \
+  template <class A>                 \
+  Batch<A> name(const Batch<A>& x) { \
+    return xsimd::name(x.v);         \
+  }
+#define ALLGRAD_MATH_2(name)                            \
+  template <class A>                                    \
+  Batch<A> name(const Batch<A>& x, const Batch<A>& y) { \
+    return xsimd::name(x.v, y.v);                       \
+  }
+#endif
+
+ALLGRAD_MATH(exp)
+ALLGRAD_MATH(log)
+ALLGRAD_MATH(log10)
+ALLGRAD_MATH(sin)
+ALLGRAD_MATH(cos)
+ALLGRAD_MATH(sinh)
+ALLGRAD_MATH(cosh)
+ALLGRAD_MATH(tanh)
+ALLGRAD_MATH(erf)
+ALLGRAD_MATH_2(pow)
+
+}  // namespace allgrad::kernels

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Runs a compiled graph. There are two: the reference executor, one xtensor expression per node, and the tiled
+/// executor, which runs a schedule.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  /// Computes all outputs at the parameters. Collective; `fingerprint` is of what must be the same on every rank.
+  virtual void run(std::span<const double> params, std::uint64_t fingerprint) = 0;
+
+  /// Output `i` of the last run, in row-major order.
+  virtual std::span<const double> output(std::size_t i) const = 0;
+};
+
+std::unique_ptr<Executor> make_reference_executor(std::vector<Expr> outputs, Communicator comm);
+
+/// Collective: ranks agree on the fastest instruction set that all of them have, since results of different sets differ
+/// in the last bits.
+std::unique_ptr<Executor> make_tiled_executor(const std::vector<Expr>& outputs, Communicator comm);
+
+}  // namespace allgrad

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+/// What an instruction computes; the kernels are listed in dsl/kernel_id.hpp.
+enum class Kernel : int;
+
+/// Where a value lies: an affine map from the index of a lane (one entry per axis but the row axis) to a lane of a
+/// buffer. A lane of a value per row is a run of rows, a lane of any other value is one number.
+struct View {
+  std::size_t buffer = 0;
+  std::size_t offset = 0;               ///< in lanes
+  std::vector<std::ptrdiff_t> strides;  ///< in lanes, per axis but the row axis
+};
+
+/// Strides of a row-major value with these lanes.
+std::vector<std::ptrdiff_t> row_major_strides(const std::vector<std::size_t>& lanes);
+
+/// The view of a value of shape `from` as it is broadcast to `to`: strides of 0 along stretched axes.
+View broadcast_view(const View& view, const Shape& from, const Shape& to);
+
+/// What an operator's lowering writes to: the schedule under construction, at the place of the node.
+class Lowering {
+ public:
+  virtual ~Lowering() = default;
+
+  /// Where operand `k` of the node lies.
+  virtual const View& operand(std::size_t k) const = 0;
+
+  /// A new buffer for a value of this shape, its lanes in row-major order.
+  virtual View allocate(const Shape& shape) = 0;
+
+  /// Numbers that lie in memory already and outlive the schedule: one per lane, or one per row for shape [rows].
+  virtual View external(const double* data, const Shape& shape) = 0;
+
+  /// The parameter vector.
+  virtual View parameters(const Shape& shape) = 0;
+
+  /// out = kernel(inputs) for every element of `domain`, over this rank's rows where it has a row axis. Each view has
+  /// a stride per axis of `domain` but the row axis.
+  virtual void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
+
+  /// The sum of a contiguous value over all ranks.
+  virtual View allreduce(const View& partial, const Shape& shape) = 0;
+};
+
+}  // namespace allgrad

@@ -1,0 +1,76 @@
+#include "graph/node.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "allgrad/error.hpp"
+#include "graph/operator.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+namespace {
+
+thread_local const NodeOrigin* current_origin = nullptr;
+
+std::string operand_shapes(const std::vector<Expr>& operands) {
+  std::string text;
+  for (const Expr& operand : operands) {
+    if (!text.empty()) text += ", ";
+    text += operand.empty() ? "an empty Expr" : to_string(operand.shape());
+  }
+  return text;
+}
+
+}  // namespace
+
+NodeOrigin::NodeOrigin(SourceLocation where, bool backward)
+    : outer_(current_origin), where_(where), backward_(backward) {
+  current_origin = this;
+}
+
+NodeOrigin::~NodeOrigin() { current_origin = outer_; }
+
+Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, SourceLocation where) {
+  bool backward = false;
+  if (current_origin != nullptr) {
+    where = current_origin->where_;
+    backward = current_origin->backward_;
+  }
+  for (const Expr& operand : operands) {
+    if (operand.empty()) {
+      throw ExpressionError(fmt::format("{}({}): an operand is an empty Expr; give every Expr a value before it is used",
+                                        op->name(), operand_shapes(operands)),
+                            where);
+    }
+  }
+  try {
+    Shape shape = op->infer_shape(operands);
+    const Placement placement = op->infer_placement(operands, shape);
+    return Expr(std::make_shared<const Node>(
+        Node{std::move(op), std::move(operands), std::move(shape), placement, where, backward}));
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(fmt::format("{}({}): {}", op->name(), operand_shapes(operands), error.what()), where);
+  }
+}
+
+Expr with_operands(const Expr& expr, std::vector<Expr> operands) {
+  const Node& node = *expr.node();
+  const auto same_node = [](const Expr& a, const Expr& b) { return a.node() == b.node(); };
+  if (std::ranges::equal(operands, node.operands, same_node)) return expr;
+  const NodeOrigin origin(node.where, node.backward);
+  return make_node(node.op, std::move(operands), node.where);
+}
+
+const Shape& Expr::shape() const {
+  if (!node_) throw ExpressionError("an empty Expr has no shape; give it a value before it is used");
+  return node_->shape;
+}
+
+Placement Expr::placement() const {
+  if (!node_) throw ExpressionError("an empty Expr has no placement; give it a value before it is used");
+  return node_->placement;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "allgrad/expr.hpp"
+
+namespace allgrad {
+
+class Operator;
+
+/// One operation of a graph, immutable. Graphs are directed and acyclic, held from their results.
+struct Node {
+  std::shared_ptr<const Operator> op;
+  std::vector<Expr> operands;
+  Shape shape;
+  Placement placement;
+  SourceLocation where;
+  bool backward;  ///< built by differentiation
+};
+
+/// Applies `op`: infers shape and placement and checks them. Throws ExpressionError with the line of the call.
+Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, SourceLocation where);
+
+/// The same operation on other operands, at the same line and in the same half of the graph.
+Expr with_operands(const Expr& expr, std::vector<Expr> operands);
+
+/// While one lives, new nodes take their line and their half (forward or backward) from a given node instead of from
+/// the code that builds them: for adjoints and passes, whose nodes belong to a line of the user's.
+class NodeOrigin {
+ public:
+  NodeOrigin(SourceLocation where, bool backward);
+  ~NodeOrigin();
+  NodeOrigin(const NodeOrigin&) = delete;
+  NodeOrigin& operator=(const NodeOrigin&) = delete;
+
+ private:
+  const NodeOrigin* outer_;
+  SourceLocation where_;
+  bool backward_;
+  friend Expr make_node(std::shared_ptr<const Operator>, std::vector<Expr>, SourceLocation);
+};
+
+}  // namespace allgrad

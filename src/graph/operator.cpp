@@ -1,0 +1,27 @@
+#include "graph/operator.hpp"
+
+#include "graph/fingerprint.hpp"
+#include "graph/placement.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+std::uint64_t Operator::fingerprint() const {
+  Fingerprint hash;
+  hash.add(name());
+  hash.add(attributes());
+  return hash.value();
+}
+
+Placement Operator::infer_placement(std::span<const Expr> operands, const Shape& shape) const {
+  return combine_placements(linearity(), operands, shape);
+}
+
+std::vector<std::size_t> local_shape(const Shape& shape) {
+  std::vector<std::size_t> lengths;
+  lengths.reserve(shape.size());
+  for (const Extent& extent : shape) lengths.push_back(extent.is_rows() ? extent.rows->local_rows : extent.length);
+  return lengths;
+}
+
+}  // namespace allgrad

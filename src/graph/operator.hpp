@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "allgrad/expr.hpp"
+#include "graph/lowering.hpp"
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+class Evaluation;
+
+/// In which operands an operator is linear; placement follows from it. A sum of shares can pass through an operator
+/// that is linear in it, and needs to be totalled before any other.
+enum class Linearity {
+  none,     ///< in no operand
+  jointly,  ///< f(a + b, c + d) = f(a, c) + f(b, d)
+  each,     ///< in each operand while the others are held
+  first,    ///< in the first operand while the others are held
+  tail,     ///< jointly in all operands but the first
+};
+
+/// What an operation means: one class per kind of operator, with its rules, its adjoint and its execution. Operators
+/// are immutable; attributes (an axis, a shape) are members.
+class Operator {
+ public:
+  virtual ~Operator() = default;
+
+  virtual std::string_view name() const = 0;
+
+  /// What else tells two uses of the operator apart, as it is printed: "axis=0".
+  virtual std::string attributes() const { return {}; }
+
+  /// A hash of all that the operator computes beside its operands, the same on every rank; by default of the name and
+  /// the attributes.
+  virtual std::uint64_t fingerprint() const;
+
+  /// A short value shown in graphs in place of name and attributes, as for a constant; empty for most.
+  virtual std::string label() const { return {}; }
+
+  /// True for a constant of zeros. Zero is its own share, so it stands beside partial values without a total.
+  virtual bool is_zero() const { return false; }
+
+  /// Shape of the result. Throws ExpressionError (without a line, which make_node adds) where there is none.
+  virtual Shape infer_shape(std::span<const Expr> operands) const = 0;
+
+  virtual Linearity linearity() const = 0;
+
+  /// Placement of the result, by default from the linearity.
+  virtual Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const;
+
+  /// The cotangent of operand `k`, given the node's own. It may have more or longer axes than the operand; the
+  /// differentiation sums over these. An empty Expr is a derivative that is zero by design. Throws ExpressionError
+  /// where the operator has no derivative.
+  virtual Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const = 0;
+
+  /// For the reference executor: the value from those of the operands, whole arrays with this rank's rows.
+  virtual Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const = 0;
+
+  /// For the tiled executor: emits instructions, or makes a view; returns where the value lies.
+  virtual View lower(const Node& node, Lowering& lowering) const = 0;
+
+ protected:
+  Operator() = default;
+  Operator(const Operator&) = default;
+  Operator& operator=(const Operator&) = default;
+};
+
+/// The operator of a node if it is of class Op, else null.
+template <class Op>
+const Op* as(const Expr& expr) {
+  return dynamic_cast<const Op*>(expr.node()->op.get());
+}
+
+/// What an evaluation by the reference executor provides beside the operands.
+class Evaluation {
+ public:
+  virtual ~Evaluation() = default;
+  virtual std::span<const double> params() const = 0;
+  virtual Array allreduce(const Array& partial) = 0;
+};
+
+/// Shape of a value on this rank: its row axis has this rank's number of rows.
+std::vector<std::size_t> local_shape(const Shape& shape);
+
+}  // namespace allgrad

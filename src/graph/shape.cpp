@@ -1,0 +1,111 @@
+#include "graph/shape.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "allgrad/error.hpp"
+
+namespace allgrad {
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (axis > 0) text += ", ";
+    text += shape[axis].is_rows() ? "rows" : std::to_string(shape[axis].length);
+  }
+  return text + "]";
+}
+
+std::optional<std::size_t> row_axis(const Shape& shape) {
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis].is_rows()) return axis;
+  }
+  return std::nullopt;
+}
+
+std::shared_ptr<const RowAxis> rows_of(const Shape& shape) {
+  const auto axis = row_axis(shape);
+  return axis ? shape[*axis].rows : nullptr;
+}
+
+namespace {
+
+[[noreturn]] void refuse_broadcast(const Shape& a, const Shape& b, const Extent& x, const Extent& y) {
+  std::string advice;
+  if (x.is_rows() && y.is_rows()) {
+    advice = fmt::format(
+        "they are rows of two tables, \"{}\" and \"{}\", which cannot be mixed; put the columns into one table, or "
+        "sum over the rows of one of them first",
+        x.rows->table, y.rows->table);
+  } else if (x.is_rows() || y.is_rows()) {
+    const Extent& number = x.is_rows() ? y : x;
+    const Extent& rows = x.is_rows() ? x : y;
+    advice = fmt::format(
+        "the rows of table \"{}\" do not align with an axis of length {}; to combine each row with each element, give "
+        "the value per row a further axis: expand_dims(value, 1)",
+        rows.rows->table, number.length);
+  } else {
+    advice = fmt::format("axes of lengths {} and {} do not align; axes must be equal, 1 or missing", x.length, y.length);
+  }
+  throw ExpressionError(fmt::format("shapes {} and {} do not broadcast: {}", to_string(a), to_string(b), advice));
+}
+
+}  // namespace
+
+Shape broadcast(const Shape& a, const Shape& b) {
+  const Shape& longer = a.size() >= b.size() ? a : b;
+  const Shape& shorter = a.size() >= b.size() ? b : a;
+  Shape result = longer;
+  const std::size_t offset = longer.size() - shorter.size();
+  for (std::size_t i = 0; i < shorter.size(); ++i) {
+    const Extent& x = longer[offset + i];
+    const Extent& y = shorter[i];
+    if (x == y) continue;
+    const bool stretch_x = !x.is_rows() && x.length == 1;
+    const bool stretch_y = !y.is_rows() && y.length == 1;
+    if (!stretch_x && !stretch_y) refuse_broadcast(a, b, x, y);
+    if (stretch_x) result[offset + i] = y;
+  }
+  if (std::count_if(result.begin(), result.end(), [](const Extent& e) { return e.is_rows(); }) > 1) {
+    throw ExpressionError(
+        fmt::format("shapes {} and {} would broadcast to a value with two row axes, {}; a value per pair of rows is "
+                    "not supported, sum over one of them first",
+                    to_string(a), to_string(b), to_string(result)));
+  }
+  return result;
+}
+
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  if (from.size() > to.size()) return false;
+  const std::size_t offset = to.size() - from.size();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const bool stretches = !from[i].is_rows() && from[i].length == 1;
+    if (!stretches && !(from[i] == to[offset + i])) return false;
+  }
+  return true;
+}
+
+std::vector<std::size_t> lane_shape(const Shape& shape) {
+  std::vector<std::size_t> lanes;
+  for (const Extent& extent : shape) {
+    if (!extent.is_rows()) lanes.push_back(extent.length);
+  }
+  return lanes;
+}
+
+std::size_t num_lanes(const Shape& shape) {
+  const auto lanes = lane_shape(shape);
+  return std::accumulate(lanes.begin(), lanes.end(), std::size_t{1}, std::multiplies<>());
+}
+
+std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t ndim) {
+  const auto count = static_cast<std::ptrdiff_t>(ndim);
+  if (axis < -count || axis >= count) {
+    throw ExpressionError(fmt::format("axis {} is out of bounds for a value with {} axes", axis, ndim));
+  }
+  return static_cast<std::size_t>(axis < 0 ? axis + count : axis);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "allgrad/shape.hpp"
+
+namespace allgrad {
+
+/// Position of the row axis, if there is one.
+std::optional<std::size_t> row_axis(const Shape& shape);
+
+/// The rows of the shape's row axis; null where there is none.
+std::shared_ptr<const RowAxis> rows_of(const Shape& shape);
+
+/// Broadcasts as xtensor does: axes align from the last, and a missing axis or a literal 1 stretches. A row axis aligns
+/// only with the row axis of the same table, a missing axis or a 1. Throws ExpressionError otherwise.
+Shape broadcast(const Shape& a, const Shape& b);
+
+/// True where a value of shape `from` broadcasts to exactly `to`.
+bool broadcasts_to(const Shape& from, const Shape& to);
+
+/// The lengths of all axes but the row axis: the lanes that a value has in each row.
+std::vector<std::size_t> lane_shape(const Shape& shape);
+
+/// Number of lanes: the product of lane_shape.
+std::size_t num_lanes(const Shape& shape);
+
+/// `axis` counted from 0; negative axes count from the end. Throws ExpressionError where it is out of bounds for
+/// `ndim` axes.
+std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t ndim);
+
+}  // namespace allgrad

@@ -1,0 +1,50 @@
+#include "graph/traversal.hpp"
+
+#include <algorithm>
+
+namespace allgrad {
+
+std::vector<Expr> topological_order(std::span<const Expr> outputs) {
+  std::vector<Expr> order;
+  std::unordered_set<const Node*> entered;
+  std::vector<std::pair<Expr, std::size_t>> path;  // a node and its next operand to visit; no recursion, graphs are deep
+  for (const Expr& output : outputs) {
+    if (entered.insert(output.node()).second) path.emplace_back(output, 0);
+    while (!path.empty()) {
+      auto& [expr, next] = path.back();
+      if (next == expr.node()->operands.size()) {
+        order.push_back(expr);
+        path.pop_back();
+        continue;
+      }
+      const Expr& operand = expr.node()->operands[next++];
+      if (entered.insert(operand.node()).second) path.emplace_back(operand, 0);
+    }
+  }
+  return order;
+}
+
+std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input) {
+  std::unordered_set<const Node*> result;
+  for (const Expr& expr : order) {
+    const auto& operands = expr.node()->operands;
+    const bool depends = std::ranges::any_of(operands, [&](const Expr& e) { return result.contains(e.node()); });
+    if (expr.node() == input || depends) result.insert(expr.node());
+  }
+  return result;
+}
+
+std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
+  std::unordered_map<const Node*, Expr> rewritten;
+  for (const Expr& expr : topological_order(outputs)) {
+    std::vector<Expr> operands;
+    for (const Expr& operand : expr.node()->operands) operands.push_back(rewritten.at(operand.node()));
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    rewritten.emplace(expr.node(), step(with_operands(expr, std::move(operands))));
+  }
+  std::vector<Expr> result;
+  for (const Expr& output : outputs) result.push_back(rewritten.at(output.node()));
+  return result;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,28 @@
+#include "graph/verify.hpp"
+
+#include <fmt/format.h>
+
+#include "allgrad/error.hpp"
+#include "graph/operator.hpp"
+#include "graph/placement.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+void verify(std::span<const Expr> outputs, std::string_view pass) {
+  for (const Expr& expr : topological_order(outputs)) {
+    const Node& node = *expr.node();
+    const auto fail = [&](std::string_view what) {
+      throw InternalError(fmt::format("the pass \"{}\" left a graph in which {}: {}({}) from {}", pass, what,
+                                      node.op->name(), node.op->attributes(), node.where.str()));
+    };
+    const Shape shape = node.op->infer_shape(node.operands);
+    if (shape != node.shape) fail("a shape is wrong");
+    if (node.op->infer_placement(node.operands, shape) != node.placement) fail("a placement is wrong");
+    for (std::size_t k = 0; k < node.operands.size(); ++k) {
+      if (needs_total(node, k)) fail("a share is used as a total");
+    }
+  }
+}
+
+}  // namespace allgrad

@@ -1,0 +1,148 @@
+#include "model/check_graph.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "allgrad/error.hpp"
+#include "comm/emit.hpp"
+#include "dsl/column.hpp"
+#include "dsl/constant.hpp"
+#include "dsl/parameters.hpp"
+#include "dsl/slice.hpp"
+#include "graph/fingerprint.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+void check_is_total(const Expr& result, std::string_view what) {
+  if (result.empty()) throw ExpressionError(fmt::format("{} is an empty Expr; return the expression that computes it", what));
+  if (result.placement() == Placement::per_row) {
+    throw ExpressionError(
+        fmt::format("{} has a value per row, shape {}; expected a value for all rows together: sum or mean over the row "
+                    "axis first, as in sum(x, 0)",
+                    what, to_string(result.shape())),
+        result.node()->where);
+  }
+  if (result.placement() == Placement::per_rank) {
+    throw ExpressionError(
+        fmt::format("{} is a value that each rank has of its own, shape {}; expected one value for all ranks: reduce it "
+                    "with reduce_sum(x), which sums over ranks",
+                    what, to_string(result.shape())),
+        result.node()->where);
+  }
+}
+
+void check_is_scalar_loss(const Expr& loss) {
+  check_is_total(loss, "the loss");
+  if (loss.ndim() == 0) return;
+  throw ExpressionError(fmt::format("the loss has shape {}; expected one number, shape []: reduce it with sum(x) or "
+                                    "mean(x)",
+                                    to_string(loss.shape())),
+                        loss.node()->where);
+}
+
+void check_inputs(const Expr& result, const Expr& params, const Communicator& comm) {
+  if (params.empty() || as<Parameters>(params) == nullptr) {
+    throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
+                          params.empty() ? SourceLocation{} : params.node()->where);
+  }
+  for (const Expr& expr : topological_order({&result, 1})) {
+    if (as<Parameters>(expr) != nullptr && expr.node() != params.node()) {
+      throw ExpressionError(fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
+                                        "one parameter vector throughout",
+                                        params.node()->where.str()),
+                            expr.node()->where);
+    }
+    const auto* column = as<ColumnOperator>(expr);
+    if (column != nullptr && !(column->communicator() == comm)) {
+      throw ExpressionError(fmt::format("column {} is of a table on another communicator than the graph; build table and "
+                                        "model with the same Communicator",
+                                        column->attributes()),
+                            expr.node()->where);
+    }
+  }
+}
+
+namespace {
+
+/// A hash per node of what it computes, values of constants left out.
+std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
+  std::unordered_map<const Node*, std::size_t> position;
+  std::vector<std::uint64_t> hashes;
+  for (const Expr& expr : order) {
+    const Node& node = *expr.node();
+    Fingerprint hash;
+    if (as<Constant>(expr) != nullptr) {
+      hash.add(node.op->name());
+    } else {
+      hash.add(node.op->fingerprint());
+    }
+    hash.add(std::string_view(to_string(node.shape)));
+    hash.add(static_cast<int>(node.placement));
+    for (const Expr& operand : node.operands) hash.add(position.at(operand.node()));
+    position.emplace(&node, hashes.size());
+    hashes.push_back(hash.value());
+  }
+  return hashes;
+}
+
+}  // namespace
+
+void check_same_on_all_ranks(const Expr& result, const Communicator& comm) {
+  const std::vector<Expr> order = topological_order({&result, 1});
+  const std::uint64_t size = order.size();
+  if (comm.first_difference({&size, 1}) == 0) {
+    throw DivergenceError(fmt::format("ranks have built different graphs: rank {} of {} has one of {} nodes, others have "
+                                      "other numbers; build the same expressions on every rank, also where it has no rows",
+                                      comm.rank(), comm.size(), size));
+  }
+  const std::size_t different = comm.first_difference(structure_of(order));
+  if (different < order.size()) {
+    const Node& node = *order[different].node();
+    throw DivergenceError(fmt::format("ranks have built different graphs: the first node that differs is {} {} of shape "
+                                      "{} on rank {}; build the same expressions on every rank, also where it has no rows",
+                                      node.op->name(), node.op->attributes(), to_string(node.shape), comm.rank()),
+                          node.where);
+  }
+  std::vector<Expr> constants;
+  std::vector<std::uint64_t> values;
+  for (const Expr& expr : order) {
+    if (as<Constant>(expr) == nullptr || expr.placement() != Placement::replicated) continue;
+    constants.push_back(expr);
+    values.push_back(expr.node()->op->fingerprint());
+  }
+  const std::size_t differing = comm.first_difference(values);
+  if (differing < constants.size()) {
+    const Node& node = *constants[differing].node();
+    throw DivergenceError(fmt::format("a constant of shape {} is not the same on all ranks: rank {} has {}; broadcast it "
+                                      "from one rank, or declare it with rank_constant where it is a rank's own",
+                                      to_string(node.shape), comm.rank(), node.op->attributes()),
+                          node.where);
+  }
+}
+
+void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm) {
+  const std::size_t size = params.shape()[0].length;
+  std::vector<bool> used(size, false);
+  for (const Expr& expr : topological_order({&result, 1})) {
+    const auto& operands = expr.node()->operands;
+    if (std::ranges::none_of(operands, [&](const Expr& e) { return e.node() == params.node(); })) continue;
+    const auto* slice = as<SliceAxis>(expr);
+    if (slice == nullptr) return;
+    for (std::size_t i = 0; i < slice->slice().count; ++i) {
+      used[slice->slice().start + i * static_cast<std::size_t>(slice->slice().step)] = true;
+    }
+  }
+  std::vector<std::size_t> unused;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (!used[i]) unused.push_back(i);
+  }
+  if (unused.empty() || !comm.is_root()) return;
+  emit(Severity::warning, fmt::format("of {} parameters, those with indices {} are not used; the loss does not depend on "
+                                      "them, and its gradient is 0 there",
+                                      size, unused));
+}
+
+}  // namespace allgrad

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string_view>
+
+#include "allgrad/communicator.hpp"
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Refuses a result that is per row or per rank, with a message that calls it `what` ("the loss") and says how to
+/// reduce it. Throws ExpressionError.
+void check_is_total(const Expr& result, std::string_view what);
+
+/// Refuses a loss that is not one number. Throws ExpressionError.
+void check_is_scalar_loss(const Expr& loss);
+
+/// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
+void check_inputs(const Expr& result, const Expr& params, const Communicator& comm);
+
+/// Compares the graphs that the ranks have built, and their constants. Collective; throws DivergenceError on every rank.
+void check_same_on_all_ranks(const Expr& result, const Communicator& comm);
+
+/// Warns of parameters that a result does not use, on the communicator's root.
+void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm);
+
+}  // namespace allgrad

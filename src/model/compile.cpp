@@ -1,0 +1,82 @@
+#include "allgrad/compile.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "allgrad/error.hpp"
+#include "graph/dot.hpp"
+#include "graph/text.hpp"
+#include "model/check_graph.hpp"
+#include "model/program.hpp"
+
+namespace allgrad {
+
+struct CompiledGraph::State {
+  State(const Expr& loss, const Expr& params, const Communicator& communicator, const CompileOptions& options)
+      : comm(communicator),
+        built(loss),
+        num_params(params.shape()[0].length),
+        value({loss}, params, comm, options, Differentiate::no),
+        value_and_gradient({loss}, params, comm, options, Differentiate::yes) {}
+
+  NamedOutputs outputs(Stage stage) const {
+    if (stage == Stage::built) return {{"loss", built}};
+    return {{"loss", value_and_gradient.graph()[0]}, {"gradient", value_and_gradient.graph()[1]}};
+  }
+
+  Communicator comm;
+  Expr built;
+  std::size_t num_params;
+  Program value, value_and_gradient;
+};
+
+CompiledGraph::CompiledGraph(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
+CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
+CompiledGraph::~CompiledGraph() = default;
+
+CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm, const CompileOptions& options) {
+  comm.guarded([&] {
+    check_is_scalar_loss(loss);
+    check_inputs(loss, params, comm);
+  });
+  check_same_on_all_ranks(loss, comm);
+  warn_of_unused_params(loss, params, comm);
+  return CompiledGraph(std::make_unique<CompiledGraph::State>(loss, params, comm, options));
+}
+
+std::size_t CompiledGraph::num_params() const { return state_->num_params; }
+
+const Communicator& CompiledGraph::communicator() const { return state_->comm; }
+
+double CompiledGraph::value(std::span<const double> params) {
+  state_->value.run(params);
+  return state_->value.output(0)[0];
+}
+
+double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient) {
+  Program& program = state_->value_and_gradient;
+  if (gradient.size() != num_params()) {
+    state_->comm.fail(std::make_exception_ptr(ArgumentError(fmt::format(
+        "expected room for a gradient of {} numbers, got {}", num_params(), gradient.size()))));
+  }
+  program.run(params);
+  std::ranges::copy(program.output(1), gradient.begin());
+  return program.output(0)[0];
+}
+
+std::string CompiledGraph::text(Stage stage) const { return to_text(state_->outputs(stage)); }
+
+void CompiledGraph::write_dot(const std::string& path, Stage stage) const {
+  state_->comm.guarded([&] {
+    if (!state_->comm.is_root()) return;
+    std::ofstream file(path);
+    file << to_dot(state_->outputs(stage));
+    file.close();
+    if (!file) throw Error(fmt::format("the graph cannot be written to {}; is it a folder that exists, with room?", path));
+  });
+}
+
+}  // namespace allgrad

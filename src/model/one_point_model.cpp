@@ -1,0 +1,92 @@
+#include "allgrad/one_point_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "allgrad/error.hpp"
+#include "graph/operator.hpp"
+#include "model/check_graph.hpp"
+#include "model/program.hpp"
+
+namespace allgrad {
+
+struct OnePointModel::State {
+  Expr params, sumstats;
+  CompiledGraph graph;
+  std::optional<Program> sumstats_program;  // compiled when first asked for
+};
+
+OnePointModel::OnePointModel(Communicator comm, CompileOptions options) : comm_(std::move(comm)), options_(options) {}
+
+OnePointModel::~OnePointModel() = default;
+
+const Communicator& OnePointModel::communicator() const { return comm_; }
+
+OnePointModel::State& OnePointModel::state(std::size_t num_params) {
+  comm_.guarded([&] {
+    if (!state_ || state_->graph.num_params() == num_params) return;
+    throw ArgumentError(fmt::format("expected {} parameters, as at the model's first use, got {}; a model keeps its number "
+                                    "of parameters, make another one to change it",
+                                    state_->graph.num_params(), num_params));
+  });
+  if (state_) return *state_;
+
+  const auto [params, sumstats, loss] = comm_.guarded([&] {
+    const Expr vector = parameters(num_params);
+    const Sumstats statistics = calc_partial_sumstats_from_params(vector);
+    check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result");
+    return std::tuple(vector, statistics.value, calc_loss_from_sumstats(statistics).value);
+  });
+  state_ = std::make_unique<State>(State{params, sumstats, compile(loss, params, comm_, options_), {}});
+  return *state_;
+}
+
+CompiledGraph& OnePointModel::compiled(std::size_t num_params) { return state(num_params).graph; }
+
+Array OnePointModel::calc_sumstats_from_params(const ParamValues& params) {
+  State& model = state(params.size());
+  if (!model.sumstats_program) {
+    model.sumstats_program.emplace(std::vector{model.sumstats}, model.params, comm_, options_, Differentiate::no);
+  }
+  model.sumstats_program->run(params);
+  Array result = Array::from_shape(local_shape(model.sumstats.shape()));
+  std::ranges::copy(model.sumstats_program->output(0), result.storage().begin());
+  return result;
+}
+
+double OnePointModel::calc_loss_from_params(const ParamValues& params) { return compiled(params.size()).value(params); }
+
+std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params) {
+  auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
+  const double loss = compiled(params.size()).value_and_gradient(params, {gradient.data(), gradient.size()});
+  return {loss, std::move(gradient)};
+}
+
+xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params) {
+  return calc_loss_and_grad_from_params(params).second;
+}
+
+Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps,
+                                                             double learning_rate) {
+  GradientDescent optimizer;
+  optimizer.nsteps = nsteps;
+  optimizer.learning_rate = learning_rate;
+  return optimizer.minimize(compiled(guess.size()), guess);
+}
+
+Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps, double learning_rate) {
+  Adam optimizer;
+  optimizer.nsteps = nsteps;
+  optimizer.learning_rate = learning_rate;
+  return optimizer.minimize(compiled(guess.size()), guess);
+}
+
+OptimizeResult OnePointModel::run_bfgs(const ParamValues& guess, std::size_t maxsteps) {
+  Lbfgsb optimizer;
+  optimizer.maxsteps = maxsteps;
+  return optimizer.minimize(compiled(guess.size()), guess);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,65 @@
+#include "model/pipeline.hpp"
+
+#include "autodiff/gradient.hpp"
+#include "execute/executor.hpp"
+#include "graph/operator.hpp"
+#include "graph/verify.hpp"
+#include "passes/cancel_shares.hpp"
+#include "passes/common_subexpressions.hpp"
+#include "passes/fold_constants.hpp"
+#include "passes/insert_allreduce.hpp"
+#include "passes/merge_collectives.hpp"
+#include "passes/simplify.hpp"
+
+namespace allgrad {
+
+namespace {
+
+std::vector<Expr> append_gradient(std::vector<Expr> outputs, const Expr& params) {
+  outputs.push_back(gradient(outputs[0], params));
+  return outputs;
+}
+
+/// Values of constant expressions, by the executor that will run the rest.
+std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm) {
+  const auto executor = make_tiled_executor(outputs, comm);
+  executor->run({}, 0);
+  std::vector<Array> values;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    values.push_back(Array::from_shape(local_shape(outputs[i].shape())));
+    std::ranges::copy(executor->output(i), values.back().storage().begin());
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+                               Differentiate differentiate) {
+  std::vector<Expr> graph = built;
+  const auto apply = [&graph](const char* name, auto&& pass) {
+    graph = pass(graph);
+#ifndef NDEBUG
+    verify(graph, name);
+#else
+    static_cast<void>(name);
+#endif
+  };
+
+  apply("insert allreduce", insert_allreduce);
+  if (differentiate == Differentiate::yes) {
+    apply("differentiate", [&](const auto& g) { return append_gradient(g, params); });
+    apply("total the gradient", insert_allreduce);
+    apply("cancel shares", cancel_shares);
+  }
+  apply("common subexpressions", common_subexpressions);
+  apply("fold constants", [&](const auto& g) {
+    return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm); });
+  });
+  apply("simplify", simplify);
+  apply("common subexpressions", common_subexpressions);
+  apply("merge collectives", merge_collectives);
+  return graph;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Whether the outputs of a graph are its results, or the first of them, the loss, gets its gradient as one more.
+enum class Differentiate { no, yes };
+
+/// The graph that is run, from the graph that was built. Collective where constants are totals.
+std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+                               Differentiate differentiate);
+
+}  // namespace allgrad

@@ -1,0 +1,50 @@
+#include "model/program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "allgrad/error.hpp"
+#include "dsl/collectives.hpp"
+#include "graph/fingerprint.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// A hash of the operators of a graph, the same on every rank: constants that are a rank's own have values of their own.
+std::uint64_t identity_of(const std::vector<Expr>& graph) {
+  Fingerprint hash;
+  for (const Expr& expr : topological_order(graph)) hash.add(expr.node()->op->name());
+  return hash.value();
+}
+
+}  // namespace
+
+Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+                 const CompileOptions& options, Differentiate differentiate)
+    : graph_(run_pipeline(built, params, comm, differentiate)), comm_(comm), params_(params.shape()[0].length) {
+  executor_ = options.executor == ExecutorKind::tiled ? make_tiled_executor(graph_, comm)
+                                                      : make_reference_executor(graph_, comm);
+  communicates_ = std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return as<AllReduce>(e) != nullptr; });
+  identity_ = identity_of(graph_);
+}
+
+void Program::run(std::span<const double> params) {
+  if (params.size() == params_.size()) {
+    std::ranges::copy(params, params_.begin());
+  } else {
+    comm_.fail(std::make_exception_ptr(ArgumentError(fmt::format(
+        "expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has parameters",
+        params_.size(), params.size()))));
+  }
+  Fingerprint fingerprint;
+  fingerprint.add(identity_);
+  fingerprint.add(evaluations_++);
+  for (double param : params_) fingerprint.add(param);
+  executor_->run(params_, fingerprint.value());
+  if (!communicates_) comm_.synchronize();
+}
+
+}  // namespace allgrad

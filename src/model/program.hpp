@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "allgrad/compile.hpp"
+#include "execute/executor.hpp"
+#include "model/pipeline.hpp"
+
+namespace allgrad {
+
+/// A function of the parameters that is ready to run: a graph that went through the pipeline, and its executor.
+class Program {
+ public:
+  /// Collective. `built` has outputs that are not per row; with Differentiate::yes the gradient of the first follows.
+  Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm, const CompileOptions& options,
+          Differentiate differentiate);
+
+  /// Computes all outputs; collective. Throws ArgumentError for a wrong number of parameters, DivergenceError where
+  /// ranks differ in them. Allocates nothing unless it throws.
+  void run(std::span<const double> params);
+
+  /// Output `i` of the last run, in row-major order.
+  std::span<const double> output(std::size_t i) const { return executor_->output(i); }
+
+  const std::vector<Expr>& graph() const { return graph_; }
+
+ private:
+  std::vector<Expr> graph_;
+  Communicator comm_;
+  std::vector<double> params_;
+  std::unique_ptr<Executor> executor_;
+  bool communicates_;
+  std::uint64_t identity_;
+  std::uint64_t evaluations_ = 0;
+};
+
+}  // namespace allgrad

@@ -1,0 +1,72 @@
+#include "optimizers/setulb.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "allgrad/error.hpp"
+
+// The library has no header. gfortran passes the lengths of strings at the end, and its logical is an int.
+extern "C" void setulb_(const int* n, const int* m, double* x, const double* l, const double* u, const int* nbd,
+                        double* f, double* g, const double* factr, const double* pgtol, double* wa, int* iwa,
+                        char* task, const int* iprint, char* csave, int* lsave, int* isave, double* dsave,
+                        std::size_t task_length, std::size_t csave_length);
+
+namespace allgrad {
+
+namespace {
+
+// The length of the workspace `wa` that setulb asks for.
+std::size_t workspace_size(std::size_t n, std::size_t m, SourceLocation where) {
+  const double needed = static_cast<double>(2 * m + 5) * static_cast<double>(n) +
+                        static_cast<double>(11 * m + 8) * static_cast<double>(m);
+  if (needed > std::numeric_limits<int>::max()) {
+    throw ArgumentError(
+        fmt::format("Lbfgsb: expected a workspace of at most {} numbers, got {:.0f} for {} parameters with a memory of "
+                    "{} steps. Lower memory.",
+                    std::numeric_limits<int>::max(), needed, n, m),
+        where);
+  }
+  return static_cast<std::size_t>(needed);
+}
+
+}  // namespace
+
+Setulb::Setulb(std::span<const double> guess, std::size_t memory, double gtol, SourceLocation where)
+    : num_params_(static_cast<int>(guess.size())),
+      memory_(static_cast<int>(memory)),
+      gtol_(gtol),
+      x_(guess.begin(), guess.end()),
+      gradient_(guess.size()),
+      lower_(guess.size()),
+      upper_(guess.size()),
+      bound_kinds_(guess.size(), 0),  // 0: no bound
+      workspace_(workspace_size(guess.size(), memory, where)),
+      integer_workspace_(3 * guess.size()) {
+  constexpr std::string_view start = "START";
+  task_.fill(' ');
+  std::ranges::copy(start, task_.begin());
+}
+
+Setulb::Wish Setulb::next() {
+  constexpr double factr = 0.0;
+  constexpr int silent = -1;
+  setulb_(&num_params_, &memory_, x_.data(), lower_.data(), upper_.data(), bound_kinds_.data(), &loss_,
+          gradient_.data(), &factr, &gtol_, workspace_.data(), integer_workspace_.data(), task_.data(), &silent,
+          csave_.data(), lsave_.data(), isave_.data(), dsave_.data(), task_.size(), csave_.size());
+  if (message().starts_with("FG")) return Wish::evaluation;
+  return message().starts_with("NEW_X") ? Wish::acknowledgement : Wish::nothing;
+}
+
+void Setulb::answer(double loss, std::span<const double> gradient) {
+  loss_ = loss;
+  std::ranges::copy(gradient, gradient_.begin());
+}
+
+std::string_view Setulb::message() const {
+  const std::string_view task(task_.data(), task_.size());
+  return task.substr(0, task.find_last_not_of(' ') + 1);
+}
+
+}  // namespace allgrad

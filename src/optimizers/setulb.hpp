@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+/// The Fortran code of L-BFGS-B 3.0, which asks for evaluations and does not make them ("reverse communication").
+/// The code keeps all of its state in arrays of the caller, so that runs may interleave.
+class Setulb {
+ public:
+  enum class Wish { evaluation, acknowledgement, nothing };
+
+  /// Unbounded, from `guess` [ndim], with `memory` past steps. Ends itself only where the gradient is within `gtol` or
+  /// an iteration does not lower the loss. Throws ArgumentError where its integers cannot address the workspace.
+  Setulb(std::span<const double> guess, std::size_t memory, double gtol, SourceLocation where);
+
+  /// Goes on until it wants the loss at x(), or has made x() its next iterate, or has ended.
+  Wish next();
+
+  /// The point that it is about.
+  std::span<const double> x() const { return x_; }
+
+  /// Loss and gradient [ndim] at x(), before next().
+  void answer(double loss, std::span<const double> gradient);
+
+  /// True at the first trial point of a line search.
+  bool starts_line_search() const { return isave_[evaluations_in_line_search] == 1; }
+
+  /// The largest component of the gradient at the iterate, as the code compares it with gtol.
+  double gradient_norm() const { return dsave_[projected_gradient_norm]; }
+
+  /// What the code says, without the blanks at its end.
+  std::string_view message() const;
+
+ private:
+  // Positions that the code documents in the comments of its drivers.
+  static constexpr std::size_t evaluations_in_line_search = 35;
+  static constexpr std::size_t projected_gradient_norm = 12;
+
+  int num_params_;
+  int memory_;
+  double gtol_;
+  double loss_ = 0.0;
+  std::vector<double> x_, gradient_, lower_, upper_;
+  std::vector<int> bound_kinds_;
+  std::vector<double> workspace_;
+  std::vector<int> integer_workspace_;
+  std::array<char, 60> task_;
+  std::array<char, 60> csave_{};
+  std::array<int, 4> lsave_{};
+  std::array<int, 44> isave_{};
+  std::array<double, 29> dsave_{};
+};
+
+}  // namespace allgrad

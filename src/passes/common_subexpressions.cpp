@@ -1,0 +1,24 @@
+#include "passes/common_subexpressions.hpp"
+
+#include <map>
+
+#include "graph/operator.hpp"
+#include "graph/shape.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs) {
+  // Two tables may have equal names, so the rows tell their columns apart.
+  using Key = std::tuple<std::uint64_t, Placement, const RowAxis*, std::vector<const Node*>>;
+  std::map<Key, Expr> first;
+  return rewrite(outputs, [&](const Expr& expr) {
+    const Node& node = *expr.node();
+    std::vector<const Node*> operands;
+    for (const Expr& operand : node.operands) operands.push_back(operand.node());
+    Key key{node.op->fingerprint(), node.placement, rows_of(node.shape).get(), std::move(operands)};
+    return first.emplace(std::move(key), expr).first->second;
+  });
+}
+
+}  // namespace allgrad

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Makes one node of nodes that compute the same. Differentiation builds many: each adjoint writes its formula anew.
+std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs);
+
+}  // namespace allgrad

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Puts an allreduce wherever the total of a partial value is meant: under an operator that is not linear in it, beside
+/// a replicated value, in a computation per row, and in the outputs.
+std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs);
+
+}  // namespace allgrad

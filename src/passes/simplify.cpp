@@ -1,0 +1,58 @@
+#include "passes/simplify.hpp"
+
+#include <algorithm>
+
+#include "allgrad/elementwise.hpp"
+#include "dsl/constant.hpp"
+#include "dsl/elementwise.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+bool is(const Expr& expr, Kernel kernel) {
+  const auto* op = as<Elementwise>(expr);
+  return op != nullptr && op->kernel() == kernel;
+}
+
+const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
+
+/// What an elementwise operation is equal to, if that is simpler; else itself. The result may have fewer axes.
+Expr simpler(const Expr& expr) {
+  const auto* op = as<Elementwise>(expr);
+  if (op == nullptr) return expr;
+  const auto constant_operand = [&](std::size_t k, double value) { return uniform_value(operand(expr, k)) == value; };
+  switch (op->kernel()) {
+    case Kernel::add:
+      if (constant_operand(0, 0.0)) return operand(expr, 1);
+      if (constant_operand(1, 0.0)) return operand(expr, 0);
+      if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) - operand(operand(expr, 1), 0);
+      if (is(operand(expr, 0), Kernel::neg)) return operand(expr, 1) - operand(operand(expr, 0), 0);
+      return expr;
+    case Kernel::subtract:
+      if (constant_operand(1, 0.0)) return operand(expr, 0);
+      if (constant_operand(0, 0.0)) return -operand(expr, 1);
+      if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) + operand(operand(expr, 1), 0);
+      return expr;
+    case Kernel::multiply:
+      if (constant_operand(0, 1.0)) return operand(expr, 1);
+      if (constant_operand(1, 1.0)) return operand(expr, 0);
+      return expr;
+    case Kernel::divide: return constant_operand(1, 1.0) ? operand(expr, 0) : expr;
+    case Kernel::neg: return is(operand(expr, 0), Kernel::neg) ? operand(operand(expr, 0), 0) : expr;
+    default: return expr;
+  }
+}
+
+}  // namespace
+
+std::vector<Expr> simplify(const std::vector<Expr>& outputs) {
+  return rewrite(outputs, [](const Expr& expr) {
+    const Expr result = simpler(expr);
+    const bool same_type = result.shape() == expr.shape() && result.placement() == expr.placement();
+    return same_type ? result : expr;
+  });
+}
+
+}  // namespace allgrad

@@ -1,0 +1,56 @@
+// A test that uses allocations() is linked with this file, and so with its operators new and delete. All forms are
+// here: those of a sanitizer, unlike the standard library's, do not call one another.
+#include "allocations.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<std::size_t> count{0};
+
+void* allocate(std::size_t size) noexcept {
+  ++count;
+  return std::malloc(size > 0 ? size : 1);
+}
+
+void* allocate(std::size_t size, std::align_val_t alignment) noexcept {
+  ++count;
+  const auto unit = static_cast<std::size_t>(alignment);
+  return std::aligned_alloc(unit, (size / unit + 1) * unit);
+}
+
+void* or_throw(void* memory) {
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+std::size_t allocations() { return count; }
+
+using Align = std::align_val_t;
+using NoThrow = std::nothrow_t;
+
+void* operator new(std::size_t size) { return or_throw(allocate(size)); }
+void* operator new[](std::size_t size) { return or_throw(allocate(size)); }
+void* operator new(std::size_t size, const NoThrow&) noexcept { return allocate(size); }
+void* operator new[](std::size_t size, const NoThrow&) noexcept { return allocate(size); }
+void* operator new(std::size_t size, Align alignment) { return or_throw(allocate(size, alignment)); }
+void* operator new[](std::size_t size, Align alignment) { return or_throw(allocate(size, alignment)); }
+void* operator new(std::size_t size, Align alignment, const NoThrow&) noexcept { return allocate(size, alignment); }
+void* operator new[](std::size_t size, Align alignment, const NoThrow&) noexcept { return allocate(size, alignment); }
+
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const NoThrow&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const NoThrow&) noexcept { std::free(memory); }
+void operator delete(void* memory, Align) noexcept { std::free(memory); }
+void operator delete[](void* memory, Align) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, Align) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, Align) noexcept { std::free(memory); }
+void operator delete(void* memory, Align, const NoThrow&) noexcept { std::free(memory); }
+void operator delete[](void* memory, Align, const NoThrow&) noexcept { std::free(memory); }

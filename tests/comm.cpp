@@ -1,0 +1,348 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "allgrad/error.hpp"
+#include "allocations.hpp"
+#include "catch.hpp"
+#include "comm/fingerprint.hpp"
+
+namespace ag = allgrad;
+
+namespace {
+
+const ag::Communicator& world() {
+  static const ag::Communicator world = ag::Communicator::world();
+  return world;
+}
+
+// What `action` throws as an `E`; "" where it throws nothing. Another exception ends the test.
+template <class E, class F>
+std::string thrown(F&& action) {
+  try {
+    action();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::exception_ptr failure(const std::string& text) { return std::make_exception_ptr(std::invalid_argument(text)); }
+
+// A sum with rank-dependent data comes out right, as a check that the communicator (still) works.
+void check_sum(const ag::Communicator& comm) {
+  ag::Message message(2);
+  message.payload()[0] = comm.rank() + 1;
+  message.payload()[1] = std::ldexp(1.0, -comm.rank());
+  comm.allreduce(message, 99);
+  const int n = comm.size();
+  CHECK(message.payload()[0] == n * (n + 1) / 2);
+  CHECK(message.payload()[1] == 2.0 - std::ldexp(1.0, 1 - n));
+}
+
+}  // namespace
+
+TEST_CASE("a communicator has the ranks of what it duplicates") {
+  int rank = -1;
+  int size = -1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  CHECK(world().rank() == rank);
+  CHECK(world().size() == size);
+  CHECK(world().is_root() == (rank == 0));
+  int relation = MPI_UNEQUAL;
+  MPI_Comm_compare(world().handle(), MPI_COMM_WORLD, &relation);
+  CHECK(relation == MPI_CONGRUENT);
+}
+
+TEST_CASE("copies are equal, another duplicate is not") {
+  const ag::Communicator copy = world();
+  CHECK(copy == world());
+  CHECK(copy.handle() == world().handle());
+  CHECK(ag::Communicator::world() == world());
+  const ag::Communicator other(MPI_COMM_WORLD);
+  CHECK(other != world());
+}
+
+TEST_CASE("allreduce sums the payload over ranks") {
+  check_sum(world());
+  ag::Message message(3);
+  for (int turn = 1; turn <= 3; ++turn) {
+    const std::span<double> payload = message.payload();
+    std::iota(payload.begin(), payload.end(), 10.0 * turn * world().rank());
+    world().allreduce(message, static_cast<std::uint64_t>(turn));
+    const int n = world().size();
+    for (int i = 0; i < 3; ++i) CHECK(payload[static_cast<std::size_t>(i)] == n * i + 10 * turn * n * (n - 1) / 2);
+  }
+}
+
+TEST_CASE("NaN and infinity in the payload are data") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  ag::Message message(3);
+  message.payload()[0] = world().is_root() ? std::nan("") : 1.0;
+  message.payload()[1] = world().is_root() ? infinity : 1.0;
+  message.payload()[2] = 0.5;
+  world().allreduce(message, 7);
+  CHECK(std::isnan(message.payload()[0]));
+  CHECK(message.payload()[1] == infinity);
+  CHECK(message.payload()[2] == 0.5 * world().size());
+}
+
+TEST_CASE("a message larger than MPI can count is refused") {
+  const std::size_t size = std::numeric_limits<int>::max();
+  CHECK(thrown<ag::ArgumentError>([&] { ag::Message message(size); }) ==
+        "a message of 2147483650 numbers: MPI counts to 2147483647. Reduce the statistics to fewer numbers.");
+}
+
+TEST_CASE("what one rank throws is raised on all") {
+  const int culprit = world().size() - 1;
+  if (culprit == 0) return;  // on one rank, one is all
+  bool raised = false;
+  try {
+    if (world().rank() == culprit) world().fail(failure("no file halos.h5"));
+    ag::Message message(1);
+    message.payload()[0] = std::nan("");
+    world().allreduce(message, 1);
+  } catch (const ag::RankError& error) {
+    raised = true;
+    CHECK(error.rank() == culprit);
+    CHECK(error.what() == fmt::format("rank {} of {}: no file halos.h5", culprit, world().size()));
+    const bool nested = dynamic_cast<const std::nested_exception*>(&error) != nullptr;
+    CHECK(nested == (world().rank() == culprit));
+    if (nested) CHECK(thrown<std::invalid_argument>([&] { std::rethrow_if_nested(error); }) == "no file halos.h5");
+  }
+  CHECK(raised);
+  check_sum(world());
+}
+
+TEST_CASE("where several ranks fail, the lowest is named and the others are counted") {
+  const int n = world().size();
+  if (n < 3) return;
+  const std::string text = thrown<ag::RankError>([&] {
+    if (world().rank() > 0) world().fail(failure(fmt::format("cause {}", world().rank())));
+    world().synchronize();
+  });
+  const std::string others = n == 3 ? "1 other rank" : "2 other ranks";
+  CHECK(text == fmt::format("rank 1 of {}: cause 1 ({} failed too)", n, others));
+  check_sum(world());
+}
+
+TEST_CASE("where all ranks fail, each rethrows its own exception") {
+  const std::string own = fmt::format("cause {}", world().rank());
+  CHECK(thrown<std::invalid_argument>([&] {
+          world().fail(failure(own));
+          world().fail(failure("a later cause, which is not kept"));
+          world().synchronize();
+        }) == own);
+  check_sum(world());
+}
+
+TEST_CASE("every kind of exception says what it can") {
+  if (world().size() == 1) return;
+  const auto text_of = [](auto thrown_value) {
+    return thrown<ag::RankError>([&] {
+      world().guarded([&] {
+        if (world().is_root()) throw thrown_value;
+      });
+    });
+  };
+  const std::string start = fmt::format("rank 0 of {}: ", world().size());
+  CHECK(text_of(std::string("a string")) == start + "a string");
+  CHECK(text_of("a literal") == start + "a literal");
+  CHECK(text_of(42) == start + "an exception that is no std::exception and does not say its cause");
+}
+
+TEST_CASE("a text longer than the record is cut between characters") {
+  if (world().size() == 1) return;
+  std::string long_text = "x";
+  for (int i = 0; i < 5000; ++i) long_text += "\u00e9";  // two bytes each
+  const std::string text = thrown<ag::RankError>([&] {
+    if (world().is_root()) world().fail(failure(long_text));
+    world().synchronize();
+  });
+  const std::string start = fmt::format("rank 0 of {}: ", world().size());
+  // 3,071 characters: "x", 1,533 of two bytes, and the mark, which leaves one unused
+  CHECK(text == start + long_text.substr(0, 1 + 2 * 1533) + "...");
+}
+
+TEST_CASE("guarded returns what the body returns, or raises on every rank") {
+  bool ran = false;
+  world().guarded([&] { ran = true; });
+  CHECK(ran);
+  CHECK(world().guarded([] { return std::vector<int>{world().rank(), 5}; }) == std::vector<int>{world().rank(), 5});
+
+  struct NoDefault {
+    explicit NoDefault(int v) : value(v) {}
+    int value;
+  };
+  CHECK(world().guarded([] { return NoDefault(world().rank()); }).value == world().rank());
+  const int rank = world().rank();
+  CHECK(world().guarded([&]() -> const int& { return rank; }) == rank);
+
+  const std::string own = "on rank " + std::to_string(rank);
+  CHECK(thrown<std::runtime_error>([&] { world().guarded([&]() -> int { throw std::runtime_error(own); }); }) == own);
+  if (world().size() > 1) {
+    const std::string text = thrown<ag::RankError>([&] {
+      world().guarded([&]() -> double {
+        if (rank == 1) throw ag::DataError("no rows");
+        return 1.0;
+      });
+    });
+    CHECK(text == fmt::format("rank 1 of {}: no rows", world().size()));
+  }
+  check_sum(world());
+}
+
+TEST_CASE("different fingerprints are an error on every rank") {
+  ag::Message message(1);
+  const auto reduce = [&](std::uint64_t fingerprint) {
+    return thrown<ag::DivergenceError>([&] { world().allreduce(message, fingerprint); });
+  };
+  CHECK(reduce(0xfeedfacecafebeef).empty());
+  if (world().size() > 1) {
+    const std::string expected = fmt::format(
+        "the {} ranks do not evaluate the same: expected equal fingerprints (parameters, random keys, number of the "
+        "evaluation) in Communicator::allreduce, got different ones. Evaluate the same objective on every rank, "
+        "equally "
+        "often and with the same parameters, for example broadcast from one rank (MPI_Bcast).",
+        world().size());
+    const bool last = world().rank() == world().size() - 1;
+    for (int bit = 0; bit < 64; ++bit) CHECK(reduce(last ? std::uint64_t{1} << bit : 0) == expected);
+  }
+  check_sum(world());
+}
+
+TEST_CASE("condensed fingerprints stay exact for any number of ranks") {
+  for (const int size : {1, 2, 3, 64, 65, 1000, 1 << 20, std::numeric_limits<int>::max()}) {
+    double largest = 0.0;
+    for (std::uint64_t i = 0; i < 100'000; ++i) largest = std::max(largest, ag::condense(i, size));
+    CHECK(std::pow(size * largest, 2.0) < std::ldexp(1.0, 53));
+    CHECK(ag::all_equal(size * largest, size * largest * largest, size));
+    if (size > 1 && largest > 0.0) {  // one rank sends one less than the others
+      const double other = largest - 1.0;
+      CHECK_FALSE(ag::all_equal((size - 1) * largest + other, (size - 1) * largest * largest + other * other, size));
+    }
+    if (size <= 64) CHECK(largest > std::ldexp(1.0, 19));
+    if (size == 1000) CHECK(largest > std::ldexp(1.0, 15));
+  }
+}
+
+TEST_CASE("first_difference finds the smallest index at which ranks differ") {
+  const std::uint64_t highest = std::numeric_limits<std::uint64_t>::max();
+  std::vector<std::uint64_t> values{0, highest, 17, 1ULL << 63, 5};
+  CHECK(world().first_difference(values) == values.size());
+  CHECK(world().first_difference({}) == 0);
+  if (world().size() == 1) return;
+  if (world().is_root()) values[4] = 6;
+  CHECK(world().first_difference(values) == 4);
+  if (world().rank() == 1) values[1] = highest - 1;
+  CHECK(world().first_difference(values) == 1);
+  if (world().rank() == 1) values[0] = highest;
+  CHECK(world().first_difference(values) == 0);
+}
+
+TEST_CASE("allgather gives one number from each rank, in order") {
+  const auto rank = static_cast<std::uint64_t>(world().rank());
+  const std::vector<std::uint64_t> gathered = world().allgather(rank * rank + 3);
+  REQUIRE(gathered.size() == static_cast<std::size_t>(world().size()));
+  for (std::uint64_t i = 0; i < gathered.size(); ++i) CHECK(gathered[i] == i * i + 3);
+}
+
+TEST_CASE("allgather and first_difference raise a failure too") {
+  if (world().size() == 1) return;
+  const std::string expected = fmt::format("rank 1 of {}: cause", world().size());
+  const auto fail_on_1 = [] {
+    if (world().rank() == 1) world().fail(failure("cause"));
+  };
+  fail_on_1();
+  CHECK(thrown<ag::RankError>([] { world().allgather(1); }) == expected);
+  fail_on_1();
+  const std::vector<std::uint64_t> values{world().is_root() ? 1U : 2U};
+  CHECK(thrown<ag::RankError>([&] { world().first_difference(values); }) == expected);
+  check_sum(world());
+}
+
+TEST_CASE("two halves of the ranks use their communicators at once") {
+  const int colour = world().rank() % 2;
+  MPI_Comm half = MPI_COMM_NULL;
+  MPI_Comm_split(MPI_COMM_WORLD, colour, -world().rank(), &half);
+  const ag::Communicator comm(half);
+  MPI_Comm_free(&half);  // the duplicate stays
+  check_sum(comm);
+  ag::Message message(1);
+  // Another number of collectives on each half, with other fingerprints.
+  for (int turn = 0; turn < 2 + 3 * colour; ++turn) {
+    message.payload()[0] = world().rank();
+    comm.allreduce(message, static_cast<std::uint64_t>(10 + colour));
+    double expected = 0.0;
+    for (int rank = colour; rank < world().size(); rank += 2) expected += rank;
+    CHECK(message.payload()[0] == expected);
+  }
+  if (colour == 1) {  // a failure in one half does not reach the other
+    CHECK(thrown<std::invalid_argument>([&] {
+            comm.fail(failure("odd"));
+            comm.synchronize();
+          }) == "odd");
+  }
+  check_sum(comm);
+  check_sum(world());
+}
+
+TEST_CASE("collectives are counted") {
+  const ag::Communicator comm(MPI_COMM_WORLD);
+  const ag::Communicator copy = comm;
+  CHECK(comm.collectives() == 0);
+  check_sum(comm);
+  CHECK(comm.collectives() == 1);
+  comm.synchronize();
+  comm.allgather(1);
+  comm.first_difference({});
+  CHECK(comm.guarded([] { return 1; }) == 1);
+  CHECK(comm.collectives() == 5);
+  comm.fail(failure("all"));
+  CHECK(thrown<std::invalid_argument>([&] { comm.synchronize(); }) == "all");
+  CHECK(comm.collectives() == 7);
+  CHECK(copy.collectives() == 7);
+  if (comm.size() > 1) {
+    ag::Message message(1);
+    const auto fingerprint = static_cast<std::uint64_t>(comm.rank());
+    CHECK_FALSE(thrown<ag::DivergenceError>([&] { comm.allreduce(message, fingerprint); }).empty());
+    CHECK(comm.collectives() == 8);
+  }
+}
+
+TEST_CASE("allreduce and synchronize allocate nothing") {
+  ag::Message message(1000);
+  world().synchronize();
+  const std::size_t before = allocations();
+  for (int turn = 0; turn < 10; ++turn) {
+    world().allreduce(message, 5);
+    world().synchronize();
+  }
+  CHECK(allocations() == before);
+  const auto one = std::make_unique<ag::Message>(1);
+  CHECK(allocations() == before + 2);  // the counter counts: the message and its buffer
+}
+
+TEST_CASE("communicators that cannot be used are refused") {
+  CHECK(thrown<ag::ArgumentError>([] { ag::Communicator comm(MPI_COMM_NULL); }) ==
+        "Communicator: expected a communicator, got MPI_COMM_NULL. Ranks that MPI_Comm_split left out (MPI_UNDEFINED) "
+        "belong to no Communicator and must not make one.");
+  if (world().size() < 2) return;
+  MPI_Comm half = MPI_COMM_NULL;
+  const bool first = world().is_root();
+  MPI_Comm_split(MPI_COMM_WORLD, first ? 0 : 1, 0, &half);
+  MPI_Comm inter = MPI_COMM_NULL;
+  MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, first ? 1 : 0, 0, &inter);
+  CHECK(thrown<ag::ArgumentError>([&] { ag::Communicator comm(inter); }) ==
+        "Communicator: expected an intra-communicator, got an inter-communicator. Merge it by MPI_Intercomm_merge.");
+  MPI_Comm_free(&inter);
+  MPI_Comm_free(&half);
+}

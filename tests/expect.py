@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Runs a command and checks how it ends: its exit code, allgrad's lines on standard error, and how long it takes."""
+
+import argparse
+import subprocess
+import sys
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--exit', type=int, default=0, help='the exit code')
+    parser.add_argument('--line', action='append', default=[],
+                        help='a line after "allgrad: "; all such lines are given, in any order, each as often as it comes')
+    parser.add_argument('--within', type=float, default=60.0, metavar='SECONDS')
+    parser.add_argument('command', nargs='+')
+    args = parser.parse_args()
+
+    process = subprocess.Popen(args.command, stderr=subprocess.PIPE, text=True)
+    try:
+        _, printed = process.communicate(timeout=args.within)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # not kill, after which the launcher could not end its ranks
+        _, printed = process.communicate()
+        sys.exit(f'expected an end within {args.within} s, got none; printed:\n{printed}')
+    prefix = 'allgrad: '
+    lines = [line.removeprefix(prefix) for line in printed.splitlines() if line.startswith(prefix)]
+    if process.returncode != args.exit or sorted(lines) != sorted(args.line):
+        sys.exit(f'expected exit code {args.exit} and the lines {args.line},\n'
+                 f'got exit code {process.returncode} and the lines {lines};\n'
+                 f'printed on standard error:\n{printed}')
+
+
+main()

@@ -1,0 +1,268 @@
+#include "dsl/hdf5_columns.hpp"
+
+#include <hdf5.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "allgrad/error.hpp"
+#include "catch.hpp"
+#include "dsl/hdf5_handle.hpp"
+
+using allgrad::read_hdf5_attribute;
+using allgrad::read_hdf5_columns;
+using allgrad::hdf5::Handle;
+
+namespace {
+
+hid_t native(double) { return H5T_NATIVE_DOUBLE; }
+hid_t native(float) { return H5T_NATIVE_FLOAT; }
+hid_t native(std::int32_t) { return H5T_NATIVE_INT32; }
+hid_t native(std::uint8_t) { return H5T_NATIVE_UINT8; }
+
+/// An HDF5 file in the system's folder for temporary files, gone with this object.
+class TestFile {
+ public:
+  TestFile()
+      : path_(std::filesystem::temp_directory_path() / ("allgrad_hdf5_" + std::to_string(getpid()) + ".h5")),
+        handle_(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose) {
+    REQUIRE(handle_);
+  }
+  ~TestFile() { std::filesystem::remove(path_); }
+
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values, std::vector<hsize_t> shape) {
+    write_as(name, native(T{}), values.data(), shape);
+  }
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values) {
+    write(name, values, {values.size()});
+  }
+
+  void write_as(const std::string& name, hid_t type, const void* values, const std::vector<hsize_t>& shape) {
+    const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
+    const Handle dataset(
+        H5Dcreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+    REQUIRE(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+  }
+
+  void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
+    const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
+    const Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                           H5Aclose);
+    REQUIRE(H5Awrite(attribute.get(), type, values) >= 0);
+  }
+
+  void create_group(const std::string& name) {
+    const Handle group(H5Gcreate2(handle_.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+    REQUIRE(group);
+  }
+
+  /// The finished file; nothing can be written after.
+  std::string path() {
+    REQUIRE(handle_.close());
+    return path_.string();
+  }
+
+ private:
+  std::filesystem::path path_;
+  Handle handle_;
+};
+
+/// Checks that `read` throws a DataError whose message has all the parts.
+template <class F>
+void check_refused(F read, const std::vector<std::string>& parts) {
+  std::string message;
+  try {
+    read();
+  } catch (const allgrad::DataError& error) {
+    message = error.what();
+  }
+  for (const std::string& part : parts) {
+    INFO("message: " << message);
+    INFO("to be in it: " << part);
+    CHECK(message.find(part) != std::string::npos);
+  }
+}
+
+void check_columns_refused(const std::string& file, const std::vector<std::string>& names,
+                           const std::vector<std::string>& parts) {
+  check_refused([&] { read_hdf5_columns(file, names, 0, 1); }, parts);
+}
+
+void check_attribute_refused(const std::string& file, const std::string& name, const std::vector<std::string>& parts) {
+  check_refused([&] { read_hdf5_attribute(file, name); }, parts);
+}
+
+std::vector<double> counted(std::size_t rows) {
+  std::vector<double> values(rows);
+  std::iota(values.begin(), values.end(), 0.5);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("rows are dealt out in contiguous parts whose lengths differ by one at most") {
+  for (const std::size_t total : {0, 1, 2, 3, 7, 8, 1000}) {
+    TestFile source;
+    source.write("x", counted(total));
+    const std::string file = source.path();
+    for (const int size : {1, 2, 3, 4}) {
+      std::vector<double> joined;
+      std::size_t previous = total;
+      for (int rank = 0; rank < size; ++rank) {
+        const auto rows = read_hdf5_columns(file, {"x"}, rank, size);
+        CHECK(rows.total_rows == total);
+        CHECK(rows.first_row == joined.size());
+        REQUIRE(rows.columns.size() == 1);
+        const auto& values = rows.columns[0].values;
+        CHECK(values.size() <= previous);
+        CHECK(values.size() >= total / static_cast<std::size_t>(size));
+        CHECK(values.size() <= total / static_cast<std::size_t>(size) + 1);
+        previous = values.size();
+        joined.insert(joined.end(), values.begin(), values.end());
+      }
+      CHECK(joined == counted(total));
+    }
+  }
+}
+
+TEST_CASE("named columns come in the order of the names, from groups too, as double") {
+  TestFile source;
+  source.create_group("halos");
+  source.write<std::int32_t>("halos/id", {-7, 8, 2147483647});
+  source.write<float>("z", {0.5F, -1.25F, 3e38F});
+  source.write<std::uint8_t>("flag", {0, 1, 255});
+  const std::string file = source.path();
+
+  const auto rows = read_hdf5_columns(file, {"z", "halos/id", "flag"}, 0, 1);
+  REQUIRE(rows.columns.size() == 3);
+  CHECK(rows.columns[0].name == "z");
+  CHECK(rows.columns[0].values == std::vector<double>{0.5, -1.25, static_cast<double>(3e38F)});
+  CHECK(rows.columns[1].name == "halos/id");
+  CHECK(rows.columns[1].values == std::vector<double>{-7, 8, 2147483647});
+  CHECK(rows.columns[2].values == std::vector<double>{0, 1, 255});
+}
+
+TEST_CASE("without names, all numeric 1-D datasets of the root group are read") {
+  TestFile source;
+  source.create_group("group");
+  source.write<double>("group/inner", {1, 2});
+  source.write<double>("matrix", {1, 2, 3, 4}, {2, 2});
+  source.write_as("text", H5T_C_S1, "ab", {2});
+  source.write<double>("b", {1, 2});
+  source.write<std::int32_t>("a", {3, 4});
+  const auto rows = read_hdf5_columns(source.path(), {}, 1, 2);
+  REQUIRE(rows.columns.size() == 2);
+  CHECK(rows.columns[0].name == "a");
+  CHECK(rows.columns[0].values == std::vector<double>{4});
+  CHECK(rows.columns[1].name == "b");
+  CHECK(rows.columns[1].values == std::vector<double>{2});
+}
+
+TEST_CASE("without names, a file without columns is refused") {
+  TestFile source;
+  source.write<double>("matrix", {1, 2}, {1, 2});
+  check_columns_refused(source.path(), {},
+                        {"expected columns in the root group of", "'matrix'", "name the datasets to read"});
+}
+
+TEST_CASE("a file that is missing, no HDF5 or incomplete is refused with its name and the cause") {
+  check_columns_refused("no_such_file.h5", {"x"},
+                        {"expected an HDF5 file 'no_such_file.h5'", "there is none", "check the path"});
+
+  const auto text = std::filesystem::temp_directory_path() / ("allgrad_text_" + std::to_string(getpid()) + ".csv");
+  std::ofstream(text) << "log_mass\n12.5\n";
+  check_columns_refused(text.string(), {"log_mass"}, {text.string(), "signature not found"});
+  std::filesystem::remove(text);
+
+  TestFile source;
+  source.write("x", counted(1000));
+  const std::string file = source.path();
+  std::filesystem::resize_file(file, 4000);
+  check_columns_refused(file, {"x"}, {file, "truncated"});
+}
+
+TEST_CASE("a missing dataset is refused with those that are there") {
+  TestFile source;
+  source.create_group("group");
+  source.write<double>("log_mass", {1, 2});
+  source.write<double>("redshift", {1, 2});
+  const std::string file = source.path();
+  check_columns_refused(file, {"log_mass", "logmass"},
+                        {"expected a dataset 'logmass' in '" + file + "'", "has 'log_mass', 'redshift';"});
+  check_columns_refused(file, {"none/x"}, {"expected a dataset 'none/x'", "'log_mass', 'redshift'"});
+  check_columns_refused(file, {"group"}, {"expected a dataset 'group'", "not a dataset"});
+}
+
+TEST_CASE("what is no column of numbers is refused with what it is") {
+  TestFile source;
+  source.write<double>("matrix", {1, 2, 3, 4, 5, 6}, {2, 3});
+  source.write_as("text", H5T_C_S1, "ab", {2});
+  source.write<double>("scalar", {1.0}, {});
+  const Handle pair(H5Tcreate(H5T_COMPOUND, 16), H5Tclose);
+  H5Tinsert(pair.get(), "mass", 0, H5T_NATIVE_DOUBLE);
+  H5Tinsert(pair.get(), "size", 8, H5T_NATIVE_DOUBLE);
+  source.write_as("records", pair.get(), counted(4).data(), {2});
+  const std::string file = source.path();
+
+  check_columns_refused(
+      file, {"matrix"},
+      {"dataset 'matrix' in '" + file + "'", "shape [rows]", "holds floating-point numbers of shape [2, 3]"});
+  check_columns_refused(file, {"text"}, {"dataset 'text'", "holds strings of shape [2]"});
+  check_columns_refused(file, {"scalar"}, {"dataset 'scalar'", "of shape []"});
+  check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});
+}
+
+TEST_CASE("columns of unequal length are refused with both lengths") {
+  TestFile source;
+  source.write("long", counted(5));
+  source.write("short", counted(4));
+  const std::string file = source.path();
+  const std::vector<std::string> message = {"'long' has 5 rows", "'short' has 4", file};
+  check_columns_refused(file, {"long", "short"}, message);
+  check_columns_refused(file, {}, message);
+}
+
+TEST_CASE("an error names the caller's line") {
+  try {
+    read_hdf5_columns("no_such_file.h5", {}, 0, 1, {"fit.cpp", 12});
+    FAIL("nothing was thrown");
+  } catch (const allgrad::DataError& error) {
+    CHECK(error.where().line == 12);
+  }
+}
+
+TEST_CASE("a numeric attribute of the root group is read; others are refused") {
+  TestFile source;
+  const double density = 0.0435;
+  const std::int32_t count = 42;
+  source.write_attribute("number_density", H5T_NATIVE_DOUBLE, &density, {});
+  source.write_attribute("count", H5T_NATIVE_INT32, &count, {1});
+  source.write_attribute("source", H5T_C_S1, "T", {});
+  source.write_attribute("limits", H5T_NATIVE_DOUBLE, counted(2).data(), {2});
+  const std::string file = source.path();
+
+  CHECK(read_hdf5_attribute(file, "number_density") == density);
+  CHECK(read_hdf5_attribute(file, "count") == 42.0);
+  check_attribute_refused(file, "density",
+                          {"expected an attribute 'density'", file, "'count', 'limits', 'number_density', 'source'"});
+  check_attribute_refused(file, "source", {"attribute 'source'", "holds strings"});
+  check_attribute_refused(file, "limits", {"to be one number", "of shape [2]"});
+}
+
+TEST_CASE("reading leaves HDF5's own printing of errors as it was") {
+  H5E_auto2_t before = nullptr;
+  H5E_auto2_t after = nullptr;
+  void* data = nullptr;
+  H5Eget_auto2(H5E_DEFAULT, &before, &data);
+  REQUIRE(before != nullptr);
+  check_columns_refused("no_such_file.h5", {}, {"there is none"});
+  H5Eget_auto2(H5E_DEFAULT, &after, &data);
+  CHECK(after == before);
+}

@@ -1,0 +1,43 @@
+// Statistics, losses and gradients of the reference models: on both executors, for any number of ranks, and however the
+// rows are dealt out.
+#include "catch.hpp"
+#include "reference_models.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+
+namespace {
+
+void check_close(const std::vector<double>& expected, std::span<const double> actual, double tolerance) {
+  REQUIRE(expected.size() == actual.size());
+  double scale = 0.0;
+  for (double value : expected) scale = std::max(scale, std::abs(value));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    INFO("element " << i);
+    CHECK(actual[i] == Approx(expected[i]).epsilon(tolerance).margin(tolerance * 1e-3 * scale));
+  }
+}
+
+template <class Model>
+void check_model(const std::string& name) {
+  const Json entry = read_json("models.json").at(name);
+  const auto params = entry.at("params").get<std::vector<double>>();
+  for (const Split split : {all_on_first, first_is_empty, uneven, one_and_eleven}) {
+    for (const auto executor : {ag::ExecutorKind::reference, ag::ExecutorKind::tiled}) {
+      INFO(name << (executor == ag::ExecutorKind::tiled ? ", tiled" : ", reference"));
+      Model model(make_table(entry, split, ag::Communicator::world()), {executor});
+      const auto sumstats = model.calc_sumstats_from_params(params);
+      check_close(entry.at("sumstats").get<std::vector<double>>(), {sumstats.data(), sumstats.size()}, 1e-10);
+      CHECK(model.calc_loss_from_params(params) == Approx(entry.at("loss").get<double>()).epsilon(1e-10));
+      const auto [loss, gradient] = model.calc_loss_and_grad_from_params(params);
+      CHECK(loss == Approx(entry.at("loss").get<double>()).epsilon(1e-10));
+      check_close(entry.at("dloss_dparams").get<std::vector<double>>(), {gradient.data(), gradient.size()}, 1e-10);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("smf equals the reference") { check_model<Smf>("smf"); }
+TEST_CASE("hod equals the reference") { check_model<Hod>("hod"); }
+TEST_CASE("twostage equals the reference") { check_model<TwoStage>("twostage"); }

@@ -1,0 +1,326 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+#include <xtensor/xarray.hpp>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "catch.hpp"
+#include "optimizer_objectives.hpp"
+
+namespace ag = allgrad;
+
+namespace {
+
+const nlohmann::json& reference() {
+  static const auto json =
+      nlohmann::json::parse(std::ifstream(std::string(std::getenv("ALLGRAD_TEST_DATA")) + "/optimizers.json"));
+  return json;
+}
+
+Smf reference_smf() { return Smf(reference()["target"].get<std::vector<double>>()); }
+
+std::vector<double> reference_start() { return reference()["start"].get<std::vector<double>>(); }
+
+void check_trajectory(const ag::Trajectory& found, const nlohmann::json& expected) {
+  const auto params = expected["params"].get<std::vector<std::vector<double>>>();
+  const auto loss = expected["loss"].get<std::vector<double>>();
+  REQUIRE(found.params.shape(0) == params.size());
+  REQUIRE(found.params.shape(1) == 2);
+  REQUIRE(found.loss.size() == loss.size());
+  double worst = 0.0;
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    for (std::size_t k = 0; k < 2; ++k) worst = std::max(worst, std::abs(found.params(i, k) - params[i][k]));
+  }
+  for (std::size_t i = 0; i < loss.size(); ++i) worst = std::max(worst, std::abs(found.loss(i) - loss[i]));
+  CHECK(worst < 1e-10);
+}
+
+// What an exception of type E says that `run` throws.
+template <class E, class Run>
+std::string thrown(Run run) {
+  try {
+    run();
+  } catch (const E& error) {
+    return error.what();
+  }
+  FAIL("nothing was thrown");
+  return {};
+}
+
+// What is thrown where only rank 0 fails with an exception of type E.
+template <class E, class Run>
+std::string thrown_by_rank_0(Run run) {
+  return ag::Communicator::world().size() == 1 ? thrown<E>(run) : thrown<ag::RankError>(run);
+}
+
+bool has(const std::string& text, const std::string& part) {
+  UNSCOPED_INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("gradient descent follows optax's path of the SMF fit") {
+  Smf smf = reference_smf();
+  const auto& expected = reference()["gradient_descent"];
+  const ag::GradientDescent descent{.learning_rate = expected["learning_rate"], .nsteps = 50};
+  check_trajectory(descent.minimize(smf, reference_start()), expected);
+  CHECK(smf.evaluations() == 50);
+}
+
+TEST_CASE("Adam follows optax's path of the SMF fit") {
+  Smf smf = reference_smf();
+  const auto& expected = reference()["adam"];
+  const ag::Adam adam{.learning_rate = expected["learning_rate"], .nsteps = 100};
+  check_trajectory(adam.minimize(smf, reference_start()), expected);
+  CHECK(smf.evaluations() == 100);
+}
+
+TEST_CASE("L-BFGS-B finds SciPy's minimum of the SMF fit, along SciPy's iterates") {
+  Smf smf = reference_smf();
+  const auto& expected = reference()["lbfgsb"];
+  const auto iterates = expected["iterates"].get<std::vector<std::vector<double>>>();
+  double worst = 0.0;
+  const ag::Lbfgsb lbfgsb{.callback = [&](const ag::Iterate& iterate) {
+    if (iterate.step == 0) return;
+    for (std::size_t k = 0; k < 2; ++k) {
+      worst = std::max(worst, std::abs(iterate.params[k] - iterates.at(iterate.step - 1)[k]));
+    }
+  }};
+  const auto fit = lbfgsb.minimize(smf, reference_start());
+  CHECK(fit.success);
+  CHECK(has(fit.message, "CONVERGENCE: NORM"));
+  for (std::size_t k = 0; k < 2; ++k) {
+    CHECK(fit.x(k) == Approx(expected["x"][k].get<double>()).margin(1e-6).epsilon(0));
+    CHECK(std::abs(fit.jac(k)) < 1e-5);
+  }
+  CHECK(fit.fun < 1e-12);
+  CHECK(fit.nit == expected["nit"]);
+  CHECK(fit.nfev == expected["nfev"]);
+  CHECK(fit.nfev == smf.evaluations());
+  CHECK(worst < 1e-6);
+}
+
+TEST_CASE("a sum over rows, of which one rank has none") {
+  Rows objective(9);
+  const auto path = ag::GradientDescent{.learning_rate = 0.01, .nsteps = 2}.minimize(objective, {1.0, 0.0});
+  CHECK(path.loss(0) == Approx(141.0 + 3 * 204.0));
+  CHECK(path.params(1, 0) == Approx(1.0 + 0.01 * 2 * 27.0));
+  CHECK(path.params(1, 1) == Approx(0.0 - 0.01 * 6 * 36.0));
+  CHECK(path.params(2, 0) == Approx(path.params(1, 0) - 0.01 * 18 * (path.params(1, 0) - 4.0)));
+
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {1.0, 0.0});
+  CHECK(fit.success);
+  CHECK(fit.x(0) == Approx(4.0).epsilon(1e-6));
+  CHECK(fit.x(1) == Approx(-4.0).epsilon(1e-6));
+  CHECK(fit.fun == Approx(4 * 60.0));
+}
+
+TEST_CASE("L-BFGS-B minimizes Rosenbrock's function") {
+  Analytic objective(2, rosenbrock);
+  const auto fit = ag::Lbfgsb{.ftol = 0.0, .memory = 5}.minimize(objective, {-1.2, 1.0});
+  CHECK(fit.success);
+  CHECK(fit.x(0) == Approx(1.0).epsilon(1e-4));
+  CHECK(fit.x(1) == Approx(1.0).epsilon(1e-4));
+  CHECK(std::max(std::abs(fit.jac(0)), std::abs(fit.jac(1))) <= 1e-5);
+
+  const auto loose = ag::Lbfgsb{.ftol = 0.5}.minimize(objective, {-1.2, 1.0});
+  CHECK(loose.success);
+  CHECK(has(loose.message, "REL_REDUCTION_OF_F"));
+  CHECK(loose.nit < fit.nit);
+}
+
+TEST_CASE("L-BFGS-B says that it ran out of steps") {
+  Analytic objective(2, rosenbrock);
+  const auto fit = ag::Lbfgsb{.maxsteps = 3}.minimize(objective, {-1.2, 1.0});
+  CHECK_FALSE(fit.success);
+  CHECK(fit.nit == 3);
+  CHECK(fit.nfev == objective.evaluations());
+  CHECK(has(fit.message, "TOTAL NO. OF ITERATIONS REACHED LIMIT"));
+  std::vector<double> gradient(2);
+  CHECK(fit.fun == Approx(rosenbrock(std::vector<double>{fit.x(0), fit.x(1)}, gradient)));
+}
+
+TEST_CASE("L-BFGS-B keeps its message where the line search fails") {
+  Analytic uphill(1, [](auto params, auto gradient) {
+    gradient[0] = -2.0 * params[0];
+    return params[0] * params[0];
+  });
+  const auto fit = ag::Lbfgsb{}.minimize(uphill, {0.3});
+  CHECK_FALSE(fit.success);
+  CHECK(fit.message == "ABNORMAL_TERMINATION_IN_LNSRCH");
+  CHECK(fit.x(0) == 0.3);
+}
+
+TEST_CASE("L-BFGS-B ends at once where the guess is the minimum") {
+  Analytic objective(2, rosenbrock);
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {1.0, 1.0});
+  CHECK(fit.success);
+  CHECK(fit.nit == 0);
+  CHECK(fit.nfev == 1);
+}
+
+TEST_CASE("runs of L-BFGS-B may interleave") {
+  Analytic outer(2, rosenbrock);
+  Analytic inner(2, rosenbrock);
+  const auto alone = ag::Lbfgsb{}.minimize(outer, {-1.2, 1.0});
+  const ag::Lbfgsb nested{.callback = [&](const ag::Iterate&) { ag::Lbfgsb{}.minimize(inner, {2.0, -1.0}); }};
+  const auto interleaved = nested.minimize(outer, {-1.2, 1.0});
+  CHECK((interleaved.x == alone.x));
+  CHECK(interleaved.nfev == alone.nfev);
+  CHECK(inner.evaluations() > alone.nit);
+}
+
+TEST_CASE("a guess is a list, a vector or an array") {
+  Analytic objective(2, rosenbrock);
+  const ag::Adam adam{.nsteps = 3};
+  const auto expected = adam.minimize(objective, {-1.2, 1.0}).params;
+  CHECK((adam.minimize(objective, std::vector<double>{-1.2, 1.0}).params == expected));
+  CHECK((adam.minimize(objective, xt::xtensor<double, 1>{-1.2, 1.0}).params == expected));
+  CHECK((adam.minimize(objective, xt::xarray<double>{-1.2, 1.0}).params == expected));
+}
+
+TEST_CASE("a callback sees every point whose loss is known") {
+  Analytic objective(2, rosenbrock);
+  std::vector<std::size_t> steps;
+  std::vector<double> losses;
+  bool consistent = true;
+  const ag::Callback callback = [&](const ag::Iterate& iterate) {
+    steps.push_back(iterate.step);
+    losses.push_back(iterate.loss);
+    std::vector<double> gradient(2);
+    consistent = consistent && iterate.loss == Approx(rosenbrock(iterate.params, gradient)) &&
+                 iterate.gradient[0] == Approx(gradient[0]) && iterate.gradient[1] == Approx(gradient[1]);
+  };
+  SECTION("Adam") {
+    const auto path = ag::Adam{.nsteps = 3, .callback = callback}.minimize(objective, {-1.2, 1.0});
+    CHECK(steps == std::vector<std::size_t>{0, 1, 2});
+    CHECK(losses == std::vector<double>(path.loss.begin(), path.loss.end()));
+  }
+  SECTION("gradient descent") {
+    ag::GradientDescent{.learning_rate = 1e-4, .nsteps = 2, .callback = callback}.minimize(objective, {-1.2, 1.0});
+    CHECK(steps == std::vector<std::size_t>{0, 1});
+  }
+  SECTION("L-BFGS-B") {
+    const auto fit = ag::Lbfgsb{.callback = callback}.minimize(objective, {-1.2, 1.0});
+    REQUIRE(steps.size() == fit.nit + 1);
+    CHECK(steps.back() == fit.nit);
+    CHECK(losses.back() == fit.fun);
+    CHECK(std::is_sorted(losses.rbegin(), losses.rend()));
+  }
+  CHECK(consistent);
+}
+
+TEST_CASE("an exception in a callback on one rank is raised on all") {
+  Analytic objective(2, rosenbrock);
+  const std::size_t bad_step = GENERATE(0, 1, 4);  // 4: the last one, after which nothing is evaluated
+  const ag::Callback callback = [&](const ag::Iterate& iterate) {
+    if (iterate.step == bad_step && objective.communicator().is_root()) throw std::runtime_error("disk is full");
+  };
+  const auto check = [&](auto minimize) { CHECK(has(thrown_by_rank_0<std::runtime_error>(minimize), "disk is full")); };
+  check([&] { ag::Adam{.nsteps = 5, .callback = callback}.minimize(objective, {-1.2, 1.0}); });
+  check([&] {
+    ag::GradientDescent{.learning_rate = 1e-4, .nsteps = 5, .callback = callback}.minimize(objective, {0.0, 0.0});
+  });
+  check([&] { ag::Lbfgsb{.maxsteps = 4, .callback = callback}.minimize(objective, {-1.2, 1.0}); });
+  CHECK(ag::Lbfgsb{}.minimize(objective, {-1.2, 1.0}).success);
+}
+
+TEST_CASE("arguments that cannot be used") {
+  Analytic objective(2, rosenbrock);
+  const std::vector<double> guess{-1.2, 1.0};
+  const double nan = std::nan("");
+  const auto check = [&](const std::string& part, auto minimize) {
+    const std::string text = thrown<ag::ArgumentError>(minimize);
+    CHECK(has(text, part));
+    CHECK(has(text, "optimizers.cpp:"));
+  };
+  check("GradientDescent: expected a finite number above 0 for learning_rate, got -0.5. Set learning_rate to",
+        [&] { ag::GradientDescent{.learning_rate = -0.5}.minimize(objective, guess); });
+  check("Adam: expected a finite number above 0 for learning_rate, got nan",
+        [&] { ag::Adam{.learning_rate = nan}.minimize(objective, guess); });
+  check("Adam: expected a whole number from 1 to 2147483647 for nsteps, got 0",
+        [&] { ag::Adam{.nsteps = 0}.minimize(objective, guess); });
+  check("GradientDescent: expected a whole number from 1 to 2147483647 for nsteps",
+        [&] { ag::GradientDescent{.nsteps = static_cast<std::size_t>(-1)}.minimize(objective, guess); });
+  check("Adam: expected a number from 0 to below 1 for beta2, got 1.",
+        [&] { ag::Adam{.beta2 = 1.0}.minimize(objective, guess); });
+  check("Lbfgsb: expected a finite number, at least 0 for gtol, got -1",
+        [&] { ag::Lbfgsb{.gtol = -1.0}.minimize(objective, guess); });
+  check("Lbfgsb: expected a guess of 2 numbers, one for each parameter of the objective, got 3", [&] {
+    ag::Lbfgsb{}.minimize(objective, {1.0, 2.0, 3.0});
+  });
+  check("Adam: expected a guess of finite numbers, got nan for parameter 1", [&] {
+    ag::Adam{}.minimize(objective, {1.0, nan});
+  });
+  check("Lbfgsb: expected a workspace of at most 2147483647 numbers",
+        [&] { ag::Lbfgsb{.memory = 20000}.minimize(objective, guess); });
+  CHECK(objective.evaluations() == 0);
+}
+
+TEST_CASE("an argument that cannot be used on one rank fails on all") {
+  Analytic objective(2, rosenbrock);
+  const std::vector<double> guess(objective.communicator().is_root() ? 3 : 2, 0.5);
+  CHECK(has(thrown_by_rank_0<ag::ArgumentError>([&] { ag::Lbfgsb{}.minimize(objective, guess); }),
+            "expected a guess of 2 numbers"));
+  CHECK(objective.evaluations() == 0);
+}
+
+TEST_CASE("arguments that differ between ranks") {
+  const ag::Communicator world = ag::Communicator::world();
+  if (world.size() == 1) return;
+  Analytic objective(2, rosenbrock);
+  const auto rank = static_cast<std::size_t>(world.rank());
+  CHECK(has(thrown<ag::DivergenceError>([&] {
+              ag::Adam{.nsteps = 10 + rank}.minimize(objective, {-1.2, 1.0});
+            }),
+            "Adam: expected the same nsteps on every rank, got 10, 11"));
+  CHECK(has(thrown<ag::DivergenceError>([&] {
+              ag::Lbfgsb{}.minimize(objective, {1.0, 0.5 * world.rank()});
+            }),
+            "Lbfgsb: expected the same guess[1] on every rank, got 0, 0.5"));
+  CHECK(objective.evaluations() == 0);
+}
+
+TEST_CASE("a loss that is not finite ends gradient descent and Adam") {
+  Analytic objective(1, [](auto params, auto gradient) {
+    gradient[0] = 1.0 / params[0];
+    return std::log(params[0]);
+  });
+  std::string text = thrown<ag::Error>([&] { ag::Adam{.learning_rate = 0.4}.minimize(objective, {1.0}); });
+  CHECK(has(text, "Adam: expected a finite loss and gradient, got loss "));
+  CHECK(has(text, "nan and gradient [-"));
+  CHECK(has(text, "at step 3, at the parameters [-0.14352"));
+  CHECK(has(text, "Lower learning_rate"));
+  text = thrown<ag::Error>([&] { ag::GradientDescent{.learning_rate = 2.0}.minimize(objective, {1.0}); });
+  CHECK(has(text, "at step 1, at the parameters [-1]"));
+  text = thrown<ag::Error>([&] { ag::GradientDescent{}.minimize(objective, {-1.0}); });
+  CHECK(has(text, "at step 0"));
+  CHECK(has(text, "Start from a guess at which the loss is finite"));
+  text = thrown<ag::Error>([&] { ag::GradientDescent{.learning_rate = 1e300}.minimize(objective, {1e-10}); });
+  CHECK(has(text, "GradientDescent: expected finite parameters after step 0, got [-inf]. Lower learning_rate."));
+}
+
+TEST_CASE("results print as text") {
+  const ag::OptimizeResult fit{.message = "CONVERGENCE: NORM",
+                               .success = true,
+                               .fun = 8.0,
+                               .x = {1.0, -2.5},
+                               .jac = {1e-7, 0.0},
+                               .nfev = 6,
+                               .nit = 5};
+  CHECK(fmt::format("{}", fit) ==
+        " message: CONVERGENCE: NORM\n success: true\n     fun: 8\n       x: [1, -2.5]\n     jac: [1e-07, 0]\n"
+        "    nfev: 6\n     nit: 5");
+  Rows objective(3);
+  const auto path = ag::GradientDescent{.learning_rate = 0.125, .nsteps = 4}.minimize(objective, {0.5, -1.0});
+  CHECK(fmt::format("{}", path) == " nsteps: 4\n   loss: 8.75 ... 8.0001831\n params: [0.5, -1] ... [0.99804688, -1]");
+}

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <xtensor/xstrided_view.hpp>
+#include <algorithm>
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/error.hpp"
@@ -61,13 +61,12 @@ Expr Concatenate::adjoint(const Expr& node, const Expr& cotangent, std::size_t k
 
 Array Concatenate::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
   Array result = Array::from_shape(local_shape(node.shape));
-  std::ptrdiff_t start = 0;
-  for (const Array* operand : operands) {
-    const auto stop = start + static_cast<std::ptrdiff_t>(operand->shape()[axis_]);
-    xt::xstrided_slice_vector slices(node.shape.size(), xt::all());
-    slices[axis_] = xt::range(start, stop);
-    xt::strided_view(result, slices) = *operand;
-    start = stop;
+  for (std::size_t k = 0; k < operands.size(); ++k) {
+    const Array& part = *operands[k];
+    const AxisSlice slice{axis_, start_of(node.operands, axis_, k), 1, part.shape()[axis_], result.shape()[axis_]};
+    for_each_run(slice, result.shape(), [&](std::size_t in_result, std::size_t in_part, std::size_t length) {
+      std::copy_n(part.data() + in_part, length, result.data() + in_result);
+    });
   }
   return result;
 }

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 
-#include <xtensor/xstrided_view.hpp>
-
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
@@ -18,18 +16,6 @@
 namespace allgrad {
 
 namespace {
-
-/// The slice of an array with the full axis, as xtensor takes it.
-xt::xstrided_slice_vector strided_slices(const AxisSlice& slice, std::size_t ndim) {
-  xt::xstrided_slice_vector slices(ndim, xt::all());
-  const auto start = static_cast<std::ptrdiff_t>(slice.start);
-  if (slice.drop) {
-    slices[slice.axis] = start;
-  } else {
-    slices[slice.axis] = xt::range(start, start + slice.step * static_cast<std::ptrdiff_t>(slice.count), slice.step);
-  }
-  return slices;
-}
 
 /// Lane axis that corresponds to an axis of the full shape, which is not the row axis.
 std::size_t lane_axis(const Shape& shape, std::size_t axis) {
@@ -100,7 +86,12 @@ Expr SliceAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) co
 }
 
 Array SliceAxis::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
-  return xt::strided_view(*operands[0], strided_slices(slice_, node.operands[0].ndim()));
+  const Array& full = *operands[0];
+  Array part = Array::from_shape(local_shape(node.shape));
+  for_each_run(slice_, full.shape(), [&](std::size_t in_full, std::size_t in_part, std::size_t length) {
+    std::copy_n(full.data() + in_full, length, part.data() + in_part);
+  });
+  return part;
 }
 
 View SliceAxis::lower(const Node& node, Lowering& lowering) const {
@@ -121,9 +112,12 @@ Expr PadAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) cons
 }
 
 Array PadAxis::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
-  Array result = xt::zeros<double>(local_shape(node.shape));
-  xt::strided_view(result, strided_slices(slice_, node.shape.size())) = *operands[0];
-  return result;
+  const Array& part = *operands[0];
+  Array full = xt::zeros<double>(local_shape(node.shape));
+  for_each_run(slice_, full.shape(), [&](std::size_t in_full, std::size_t in_part, std::size_t length) {
+    std::copy_n(part.data() + in_part, length, full.data() + in_full);
+  });
+  return full;
 }
 
 View PadAxis::lower(const Node& node, Lowering& lowering) const {

@@ -16,6 +16,22 @@ struct AxisSlice {
   std::string str() const;
 };
 
+/// Calls body(in_full, in_part, length) for each run of elements that a slice takes from a row-major array of the given
+/// full shape: offset of the run in that array and in the slice, and its length.
+template <class Lengths, class Body>
+void for_each_run(const AxisSlice& slice, const Lengths& full, Body body) {
+  std::size_t outer = 1, inner = 1;
+  for (std::size_t axis = 0; axis < full.size(); ++axis) {
+    if (axis != slice.axis) (axis < slice.axis ? outer : inner) *= full[axis];
+  }
+  for (std::size_t o = 0; o < outer; ++o) {
+    for (std::size_t i = 0; i < slice.count; ++i) {
+      const std::size_t position = slice.start + i * static_cast<std::size_t>(slice.step);
+      body((o * slice.length + position) * inner, (o * slice.count + i) * inner, inner);
+    }
+  }
+}
+
 /// The elements of one axis: [.., length, ..] -> [.., count, ..], or without the axis.
 class SliceAxis final : public Operator {
  public:

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "allgrad/hdf5.hpp"
 #include "allgrad/source_location.hpp"
 
 namespace allgrad {
@@ -26,9 +27,5 @@ struct Hdf5Rows {
 /// Throws DataError where the file or a dataset is missing, is no such thing, or the datasets differ in length.
 Hdf5Rows read_hdf5_columns(const std::string& file, const std::vector<std::string>& names, int rank, int size,
                            SourceLocation where = {});
-
-/// The number in an attribute of the file's root group. Not collective. Throws DataError where it is missing or is not
-/// one number.
-double read_hdf5_attribute(const std::string& file, const std::string& name, SourceLocation where = {});
 
 }  // namespace allgrad

@@ -123,12 +123,13 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
   state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(comm)});
 }
 
-Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options) {
+Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options,
+                       SourceLocation where) {
   const auto load = [&] {
-    Hdf5Rows rows = read_hdf5_columns(file, options.columns, comm.rank(), comm.size());
+    Hdf5Rows rows = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
     for (const std::string& name : options.may_be_nan) {
       if (std::ranges::none_of(rows.columns, [&](const Hdf5Column& c) { return c.name == name; })) {
-        throw DataError(fmt::format("{}: may_be_nan names \"{}\", which is not among the columns read", file, name));
+        throw DataError(fmt::format("{}: may_be_nan names \"{}\", which is not among the columns read", file, name), where);
       }
     }
     Columns columns;

@@ -8,6 +8,7 @@
 #include "allgrad/error.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/gradient_descent.hpp"
+#include "allgrad/hdf5.hpp"
 #include "allgrad/lbfgsb.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/one_point_model.hpp"

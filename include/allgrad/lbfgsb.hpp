@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <initializer_list>
-#include <span>
 #include <string>
 #include <xtensor/xtensor.hpp>
 
 #include "allgrad/objective.hpp"
 #include "allgrad/optimizer.hpp"
+#include "allgrad/param_values.hpp"
 #include "allgrad/source_location.hpp"
 
 namespace allgrad {
@@ -42,13 +41,8 @@ struct Lbfgsb {
   /// Collective over the objective's communicator: options and guess are the same on every rank, and so is the result.
   /// Throws ArgumentError where an option or the guess cannot be used or the loss at the guess is not finite,
   /// DivergenceError where ranks differ in options or guess. Not to converge is no exception: see `success`.
-  OptimizeResult minimize(Objective& objective, std::span<const double> guess,
+  OptimizeResult minimize(Objective& objective, const ParamValues& guess,
                           SourceLocation where = SourceLocation::current()) const;
-
-  OptimizeResult minimize(Objective& objective, std::initializer_list<double> guess,
-                          SourceLocation where = SourceLocation::current()) const {
-    return minimize(objective, std::span<const double>(guess), where);
-  }
 };
 
 }  // namespace allgrad

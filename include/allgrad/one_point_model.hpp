@@ -18,6 +18,7 @@ namespace allgrad {
 struct Sumstats {
   Sumstats(const Expr& statistics) : value(statistics) {}
   Expr value;
+  Expr params;  ///< what they were computed from, set by the model: for priors in the loss
 };
 
 /// A loss: one number, shape [].
@@ -52,10 +53,13 @@ class OnePointModel {
   /// Loss and gradient, at the cost of the gradient alone.
   std::pair<double, xt::xtensor<double, 1>> calc_loss_and_grad_from_params(const ParamValues& params);
 
-  Trajectory run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps = 100,
-                                                double learning_rate = 0.01);
-  Trajectory run_adam(const ParamValues& guess, std::size_t nsteps = 100, double learning_rate = 0.01);
-  OptimizeResult run_bfgs(const ParamValues& guess, std::size_t maxsteps = 100);
+  /// Minimizes the loss from `guess` [ndim] with GradientDescent, Adam or Lbfgsb and their defaults.
+  Trajectory run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps = 100, double learning_rate = 0.01,
+                                     SourceLocation where = SourceLocation::current());
+  Trajectory run_adam(const ParamValues& guess, std::size_t nsteps = 100, double learning_rate = 0.01,
+                      SourceLocation where = SourceLocation::current());
+  OptimizeResult run_bfgs(const ParamValues& guess, std::size_t maxsteps = 100,
+                          SourceLocation where = SourceLocation::current());
 
   /// The compiled graph, for optimizers and inspection.
   CompiledGraph& compiled(std::size_t num_params);

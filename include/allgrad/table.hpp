@@ -65,7 +65,7 @@ class Table {
   /// Reads 1-D datasets of numbers from an HDF5 file; each rank reads an equal, contiguous share of the rows. Throws
   /// DataError where the file or a dataset is missing or of another type.
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
-                         const Hdf5Options& options = {});
+                         const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 
   /// A column's name with the line that it was written on.
   struct ColumnName {

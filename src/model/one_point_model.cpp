@@ -35,7 +35,8 @@ OnePointModel::State& OnePointModel::state(std::size_t num_params) {
 
   const auto [params, sumstats, loss] = comm_.guarded([&] {
     const Expr vector = parameters(num_params);
-    const Sumstats statistics = calc_partial_sumstats_from_params(vector);
+    Sumstats statistics = calc_partial_sumstats_from_params(vector);
+    statistics.params = vector;
     check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result");
     return std::tuple(vector, statistics.value, calc_loss_from_sumstats(statistics).value);
   });
@@ -69,24 +70,25 @@ xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& para
 }
 
 Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps,
-                                                             double learning_rate) {
+                                                             double learning_rate, SourceLocation where) {
   GradientDescent optimizer;
   optimizer.nsteps = nsteps;
   optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size()), guess);
+  return optimizer.minimize(compiled(guess.size()), guess, where);
 }
 
-Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps, double learning_rate) {
+Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps, double learning_rate,
+                                   SourceLocation where) {
   Adam optimizer;
   optimizer.nsteps = nsteps;
   optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size()), guess);
+  return optimizer.minimize(compiled(guess.size()), guess, where);
 }
 
-OptimizeResult OnePointModel::run_bfgs(const ParamValues& guess, std::size_t maxsteps) {
+OptimizeResult OnePointModel::run_bfgs(const ParamValues& guess, std::size_t maxsteps, SourceLocation where) {
   Lbfgsb optimizer;
   optimizer.maxsteps = maxsteps;
-  return optimizer.minimize(compiled(guess.size()), guess);
+  return optimizer.minimize(compiled(guess.size()), guess, where);
 }
 
 }  // namespace allgrad

@@ -46,7 +46,7 @@ class Moments final : public UpdateRule {
 
 }  // namespace
 
-Trajectory Adam::minimize(Objective& objective, std::span<const double> guess, SourceLocation where) const {
+Trajectory Adam::minimize(Objective& objective, const ParamValues& guess, SourceLocation where) const {
   constexpr const char* name = "Adam";
   check_arguments(
       name, objective, guess,

@@ -21,7 +21,7 @@ class FixedRate final : public UpdateRule {
 
 }  // namespace
 
-Trajectory GradientDescent::minimize(Objective& objective, std::span<const double> guess, SourceLocation where) const {
+Trajectory GradientDescent::minimize(Objective& objective, const ParamValues& guess, SourceLocation where) const {
   constexpr const char* name = "GradientDescent";
   check_arguments(name, objective, guess,
                   {Option::count("nsteps", nsteps), Option::positive("learning_rate", learning_rate)}, where);

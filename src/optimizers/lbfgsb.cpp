@@ -179,7 +179,7 @@ OptimizeResult Minimization::result() const {
 
 }  // namespace
 
-OptimizeResult Lbfgsb::minimize(Objective& objective, std::span<const double> guess, SourceLocation where) const {
+OptimizeResult Lbfgsb::minimize(Objective& objective, const ParamValues& guess, SourceLocation where) const {
   check_arguments("Lbfgsb", objective, guess,
                   {Option::count("maxsteps", maxsteps), Option::not_negative("ftol", ftol),
                    Option::not_negative("gtol", gtol), Option::count("memory", memory)},

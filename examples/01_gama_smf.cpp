@@ -1,0 +1,179 @@
+// From halos on disk to the stellar-to-halo mass relation: the relation between the mass of a halo and that of its
+// galaxy which reproduces the stellar mass function that the GAMA survey observed.
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <xtensor/xbuilder.hpp>
+#include <xtensor/xview.hpp>
+
+#include "allgrad/allgrad.hpp"
+#include "csv.hpp"
+
+namespace ag = allgrad;
+
+namespace {
+
+constexpr double bin_width = 0.2;  // dex
+constexpr double log10_2 = 0.301029995663981195;
+
+/// The observed stellar mass function: bins by the log10 of their central mass in Msun, phi and its error in
+/// 1e-3 / Mpc^3 / dex. Each [bins].
+struct Observation {
+  explicit Observation(const std::string& file)
+      : Observation(xt::xarray<double>(read_csv(file, "log_mstar,phi,error").values)) {}
+
+  xt::xarray<double> log_mstar, phi, error;
+
+ private:
+  explicit Observation(const xt::xarray<double>& table)
+      : log_mstar(xt::col(table, 0)), phi(xt::col(table, 1)), error(xt::col(table, 2)) {}
+};
+
+/// Mean stellar mass of a halo: Moster et al. 2013 (MNRAS 428, 3121), equation 2, with lognormal scatter of sigma dex.
+/// Parameters: log_m1, log_eps, beta, gamma, log_sigma.
+class GamaModel final : public ag::OnePointModel {
+ public:
+  /// `number_density`: all halos of the catalogue, per Mpc^3.
+  GamaModel(const ag::Table& halos, double number_density, const Observation& observed)
+      : OnePointModel(halos.communicator()),
+        log_mass_(halos["log_mass"]),
+        phi_of_one_(1e3 * number_density / static_cast<double>(halos.total_rows()) / bin_width),
+        observed_(observed),
+        edges_(xt::linspace(observed.log_mstar.front(), observed.log_mstar.back() + bin_width,
+                            observed.log_mstar.size() + 1) - 0.5 * bin_width) {}
+
+  // [rows] -> [bins]: galaxies in 1e-3 / Mpc^3 / dex
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    const auto x = log_mass_ - params[0];
+    const auto ratio = log10(pow(10.0, -params[2] * x) + pow(10.0, params[3] * x));
+    const auto log_mstar = log_mass_ + log10_2 + params[1] - ratio;
+    const auto sigma = pow(10.0, params[4]);
+    const auto cdf = 0.5 * (1.0 + erf((edges_ - expand_dims(log_mstar, 1)) / (std::sqrt(2.0) * sigma)));
+    return phi_of_one_ * diff(sum(cdf, 0));
+  }
+
+  // half of chi^2, and a prior on the scatter, which the counts alone hardly constrain
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& phi) const override {
+    const auto chi_squared = sum(square((phi.value - observed_.phi) / observed_.error));
+    const auto prior = square((phi.params[4] - std::log10(0.15)) / 0.1);
+    return 0.5 * chi_squared + 0.5 * prior;
+  }
+
+ private:
+  ag::Expr log_mass_;
+  double phi_of_one_;
+  Observation observed_;
+  xt::xarray<double> edges_;
+};
+
+const std::vector<const char*> names = {"log_m1", "log_eps", "beta", "gamma", "log_sigma"};
+
+/// Moster et al. 2013, table 1, at redshift 0.
+const std::vector<double> published = {11.59, std::log10(0.0351), 1.376, 0.608, std::log10(0.15)};
+
+/// The memory that the largest rank has used at most, in MB.
+double peak_memory_mb(const ag::Communicator& world) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  double megabytes = static_cast<double>(usage.ru_maxrss) / 1024.0;
+  MPI_Allreduce(MPI_IN_PLACE, &megabytes, 1, MPI_DOUBLE, MPI_MAX, world.handle());
+  return megabytes;
+}
+
+/// What the run found, in numbers for people and for programs.
+struct Report {
+  ag::OptimizeResult fit;
+  double loss_at_guess;
+  xt::xtensor<double, 1> gradient_at_guess;
+  xt::xarray<double> phi_guess, phi_fit;
+  double seconds, peak_memory_mb;
+
+  void print(const Observation& observed) const {
+    fmt::print("\n{:<10} {:>12} {:>12}\n", "parameter", "published", "fitted");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      fmt::print("{:<10} {:>12.4f} {:>12.4f}\n", names[i], published[i], fit.x(i));
+    }
+    const auto chi_squared = [&](const xt::xarray<double>& phi) {
+      return xt::sum(xt::square((phi - observed.phi) / observed.error))();
+    };
+    fmt::print("{:<10} {:>12.2f} {:>12.2f}   in {} bins\n\n", "chi^2", chi_squared(phi_guess), chi_squared(phi_fit),
+               observed.phi.size());
+    fmt::print("{}: {}\n", fit.success ? "converged" : "not converged", fit.message);
+    fmt::print("{} iterations, {} evaluations of loss and gradient, {:.2f} s, {:.0f} MB on the largest rank\n", fit.nit,
+               fit.nfev, seconds, peak_memory_mb);
+  }
+
+  void write(const std::string& folder, const Observation& observed) const {
+    const auto list = [](const auto& array) { return std::vector<double>(array.begin(), array.end()); };
+    std::ofstream json(folder + "/fit.json");
+    json << nlohmann::json{{"params", list(fit.x)},
+                           {"loss", fit.fun},
+                           {"loss_at_guess", loss_at_guess},
+                           {"gradient_at_guess", list(gradient_at_guess)},
+                           {"sumstats", list(phi_fit)},
+                           {"nit", fit.nit},
+                           {"nfev", fit.nfev},
+                           {"message", fit.message},
+                           {"success", fit.success},
+                           {"seconds", seconds},
+                           {"peak_memory_mb", peak_memory_mb}}
+                .dump(1)
+         << "\n";
+    std::ofstream csv(folder + "/smf.csv");
+    csv << "log_mstar,phi,error,phi_guess,phi_fit\n";
+    for (std::size_t i = 0; i < phi_fit.size(); ++i) {
+      csv << fmt::format("{},{},{},{},{}\n", observed.log_mstar(i), observed.phi(i), observed.error(i), phi_guess(i),
+                         phi_fit(i));
+    }
+    json.close();
+    csv.close();
+    if (!json || !csv) throw std::runtime_error("fit.json and smf.csv cannot be written to " + folder);
+  }
+};
+
+void fit(const ag::Communicator& world, const std::string& file, const std::string& data, const std::string& output) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+
+  const auto halos = ag::Table::from_hdf5(file, world);
+  const Observation observed(data + "/gama_smf.csv");
+  GamaModel model(halos, ag::read_hdf5_attribute(file, "number_density"), observed);
+  if (world.is_root()) fmt::print("{} halos on {} ranks\n", halos.total_rows(), world.size());
+
+  ag::Lbfgsb optimizer;
+  optimizer.maxsteps = 500;
+  optimizer.ftol = 1e-12;
+  optimizer.callback = [&](const ag::Iterate& at) {
+    if (world.is_root()) fmt::print("step {:>3}   loss {:>12.6f}   {:>6.2f} s\n", at.step, at.loss, seconds());
+  };
+  const auto [loss_at_guess, gradient_at_guess] = model.calc_loss_and_grad_from_params(published);
+  const auto best = optimizer.minimize(model.compiled(published.size()), published);
+
+  const Report report{best,      loss_at_guess,
+                      gradient_at_guess,
+                      model.calc_sumstats_from_params(published),
+                      model.calc_sumstats_from_params(best.x),
+                      seconds(), peak_memory_mb(world)};
+  model.compiled(published.size()).write_dot(output + "/smf.dot");
+  if (!world.is_root()) return;
+  report.print(observed);
+  report.write(output, observed);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Fits the stellar-to-halo mass relation to the stellar mass function that the GAMA survey observed.");
+  std::string halos, data = "examples/data", output = ".";
+  app.add_option("halos", halos, "HDF5 file with the column log_mass, from make_halos")->required();
+  app.add_option("--data", data, "folder with gama_smf.csv");
+  app.add_option("--output", output, "folder for fit.json, smf.csv and smf.dot");
+  CLI11_PARSE(app, argc, argv);
+  return ag::run(argc, argv, [&](const ag::Communicator& world) { fit(world, halos, data, output); });
+}

@@ -9,6 +9,7 @@ namespace allgrad {
 class AllReduce final : public Operator {
  public:
   std::string_view name() const override { return "allreduce"; }
+  bool is_collective() const override { return true; }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;

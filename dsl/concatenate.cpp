@@ -22,10 +22,12 @@ std::size_t start_of(std::span<const Expr> operands, std::size_t axis, std::size
   return start;
 }
 
-std::vector<Expr> exprs_of(const std::vector<Operand>& parts, std::string_view function) {
-  if (parts.empty()) throw ExpressionError(fmt::format("{}: expected at least one value", function));
+std::vector<Expr> exprs_of(const Parts& parts, std::string_view function) {
+  if (parts.values().empty()) {
+    throw ExpressionError(fmt::format("{}: expected at least one value, got none", function), parts.where());
+  }
   std::vector<Expr> exprs;
-  for (const Operand& part : parts) exprs.push_back(part.expr());
+  for (const Operand& part : parts.values()) exprs.push_back(part.expr());
   return exprs;
 }
 
@@ -87,28 +89,38 @@ Expr concatenate_axis(std::vector<Expr> parts, std::size_t axis, SourceLocation 
   return make_node(std::make_shared<const Concatenate>(axis), std::move(parts), where);
 }
 
-Expr concatenate(const std::vector<Operand>& parts, std::ptrdiff_t axis) {
+Parts::Parts(const std::vector<Expr>& values, SourceLocation where) : where_(where) {
+  for (const Expr& value : values) values_.emplace_back(value, where);
+}
+
+Expr concatenate(const Parts& parts, std::ptrdiff_t axis) {
   std::vector<Expr> exprs = exprs_of(parts, "concatenate");
+  const SourceLocation& where = parts.values()[0].where();
   std::size_t position = 0;
   try {
     position = normalize_axis(axis, exprs[0].ndim());
   } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("concatenate: {}; use stack to join numbers", error.what()), parts[0].where());
+    throw ExpressionError(fmt::format("concatenate of values of shape {}: {}{}", to_string(exprs[0].shape()), error.what(),
+                                      exprs[0].ndim() == 0 ? "; use stack to join numbers" : ""),
+                          where);
   }
-  return concatenate_axis(std::move(exprs), position, parts[0].where());
+  return concatenate_axis(std::move(exprs), position, where);
 }
 
-Expr stack(const std::vector<Operand>& parts, std::ptrdiff_t axis) {
+Expr stack(const Parts& parts, std::ptrdiff_t axis) {
   std::vector<Expr> exprs = exprs_of(parts, "stack");
+  const std::vector<Operand>& values = parts.values();
+  const Shape shape = exprs[0].shape();
   for (std::size_t k = 0; k < exprs.size(); ++k) {
-    if (exprs[k].shape() != exprs[0].shape()) {
-      throw ExpressionError(fmt::format("stack: shapes {} and {} differ; all must be equal", to_string(exprs[0].shape()),
-                                        to_string(exprs[k].shape())),
-                            parts[k].where());
+    if (exprs[k].shape() != shape) {
+      throw ExpressionError(fmt::format("stack: shapes {} and {} differ; all must be equal, use broadcast_to where one is "
+                                        "to be repeated",
+                                        to_string(shape), to_string(exprs[k].shape())),
+                            values[k].where());
     }
+    exprs[k] = expand_dims(values[k], axis);
   }
-  for (std::size_t k = 0; k < exprs.size(); ++k) exprs[k] = expand_dims(Operand(exprs[k], parts[k].where()), axis);
-  return concatenate_axis(std::move(exprs), normalize_axis(axis, exprs[0].ndim()), parts[0].where());
+  return concatenate_axis(std::move(exprs), normalize_axis(axis, shape.size() + 1), values[0].where());
 }
 
 }  // namespace allgrad

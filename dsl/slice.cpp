@@ -11,6 +11,7 @@
 #include "allgrad/error.hpp"
 #include "dsl/fill.hpp"
 #include "dsl/kernel_id.hpp"
+#include "dsl/parameters.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -48,11 +49,11 @@ Shape sliced_shape(Shape shape, const AxisSlice& slice) {
 /// What `view` asks for along one axis, checked against the axis.
 AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
   if (shape[axis].is_rows()) {
-    throw ExpressionError("the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and where(mask, x, 0.0) to choose rows");
+    throw ExpressionError("the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and "
+                          "where(mask, x, 0.0) to choose rows");
   }
   const auto length = static_cast<std::ptrdiff_t>(shape[axis].length);
   const Range& range = request.range();
-  if (range.step == 0) throw ExpressionError("a range needs a step other than 0");
   if (request.is_index()) {
     const std::ptrdiff_t index = range.start < 0 ? range.start + length : range.start;
     if (index < 0 || index >= length) {
@@ -61,7 +62,7 @@ AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
     }
     return {axis, static_cast<std::size_t>(index), 1, 1, shape[axis].length, true};
   }
-  if (range.step < 0) throw ExpressionError("a range needs a positive step");
+  if (range.step < 1) throw ExpressionError(fmt::format("expected a range with a positive step, got {}", range.step));
   const auto clamp = [length](std::ptrdiff_t position) {
     return std::clamp(position < 0 ? position + length : position, std::ptrdiff_t{0}, length);
   };
@@ -153,13 +154,17 @@ Expr view(const Operand& x, const std::vector<Slice>& slices) {
 }
 
 Expr Expr::operator[](const Index& index) const {
-  if (ndim() == 0) throw ExpressionError("operator[]: a value without axes, shape [], has no elements to index", index.where());
+  if (empty()) throw ExpressionError("operator[] on an empty Expr; give every Expr a value before it is used", index.where());
+  if (ndim() == 0) throw ExpressionError("operator[]: a single number, shape [], has no elements to index", index.where());
   try {
     const AxisSlice slice = resolve(Slice(index.value()), shape(), 0);
     return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
   } catch (const ExpressionError& error) {
-    if (error.where().known()) throw;
-    throw ExpressionError(fmt::format("operator[] on {}: {}", to_string(shape()), error.what()), index.where());
+    const bool is_parameters = as<Parameters>(*this) != nullptr;
+    throw ExpressionError(fmt::format("operator[] on {} {}: {}{}", is_parameters ? "parameters" : "a value of shape",
+                                      to_string(shape()), error.what(),
+                                      is_parameters ? "; there are as many as the guess has numbers" : ""),
+                          index.where());
   }
 }
 

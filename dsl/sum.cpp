@@ -38,11 +38,11 @@ std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim) {
   return result;
 }
 
-std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim, std::string_view function, SourceLocation where) {
+std::vector<std::size_t> normalize(const Operand& x, const Axes& axes, std::string_view function) {
   try {
-    return normalize(axes, ndim);
+    return normalize(axes, x.expr().ndim());
   } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("{}: {}", function, error.what()), where);
+    throw ExpressionError(fmt::format("{}({}): {}", function, to_string(x.expr().shape()), error.what()), x.where());
   }
 }
 
@@ -99,11 +99,11 @@ Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where
 }
 
 Expr sum(const Operand& x, const Axes& axes) {
-  return sum_over(x.expr(), normalize(axes, x.expr().ndim(), "sum", x.where()), x.where());
+  return sum_over(x.expr(), normalize(x, axes, "sum"), x.where());
 }
 
 Expr mean(const Operand& x, const Axes& axes) {
-  const std::vector<std::size_t> normalized = normalize(axes, x.expr().ndim(), "mean", x.where());
+  const std::vector<std::size_t> normalized = normalize(x, axes, "mean");
   double count = 1.0;
   for (std::size_t axis : normalized) {
     const Extent& extent = x.expr().shape()[axis];

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
+#include <span>
 
 #include "allgrad/error.hpp"
 #include "dsl/column.hpp"
@@ -23,7 +25,7 @@ Column::Column(Array&& values) : data_(nullptr), shape_(values.shape().begin(), 
   owner_ = array;
 }
 
-Column::Column(std::vector<double>&& values) : data_(nullptr), shape_{values.size()} {
+Column::Column(std::vector<double> values) : data_(nullptr), shape_{values.size()} {
   const auto vector = std::make_shared<const std::vector<double>>(std::move(values));
   data_ = vector->data();
   owner_ = vector;
@@ -58,68 +60,80 @@ std::uint64_t fingerprint_of(const std::vector<std::string>& names) {
   return hash.value();
 }
 
+[[noreturn]] void refuse(const std::string& table, const std::string& why, SourceLocation where) {
+  throw DataError(fmt::format("table \"{}\": {}", table, why), where);
+}
+
 /// Number of rows of each column, which have to be the same.
 std::size_t common_length(const std::string& table, const std::vector<std::string>& names,
-                          const std::vector<std::vector<std::size_t>>& shapes) {
-  if (names.empty()) throw DataError(fmt::format("table \"{}\": expected at least one column, got none", table));
+                          const std::vector<std::vector<std::size_t>>& shapes, SourceLocation where) {
+  if (names.empty()) refuse(table, "expected at least one column, got none; a rank without rows has empty columns", where);
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::ranges::count(names, names[i]) > 1) {
-      throw DataError(fmt::format("table \"{}\": two columns are named \"{}\"; give each its own name", table, names[i]));
+      refuse(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
     }
     if (shapes[i].size() != 1) {
-      throw DataError(
-          fmt::format("table \"{}\": column \"{}\" has shape {}; expected one number per row, shape [rows]; make a "
-                      "column of each component",
-                      table, names[i], shapes[i]));
+      refuse(table,
+             fmt::format("column \"{}\" has shape {}; expected one number per row, shape [rows]; make a column of each "
+                         "component",
+                         names[i], shapes[i]),
+             where);
     }
     if (shapes[i] != shapes[0]) {
-      throw DataError(fmt::format("table \"{}\": column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a "
-                                  "table have the same rows",
-                                  table, names[i], shapes[i][0], names[0], shapes[0][0]));
+      refuse(table,
+             fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
+                         "so give each one number for each of them",
+                         names[i], shapes[i][0], names[0], shapes[0][0]),
+             where);
     }
   }
   return shapes[0][0];
 }
 
-void refuse_nan(const std::string& table, const std::string& name, std::span<const double> values, bool declared) {
-  if (declared) return;
+void refuse_nan(const std::string& table, const std::string& column, std::span<const double> values,
+                std::uint64_t first_row, SourceLocation where) {
   const auto nan = std::ranges::find_if(values, [](double v) { return std::isnan(v); });
   if (nan == values.end()) return;
-  throw DataError(fmt::format("table \"{}\": column \"{}\" has NaN, first in row {} of this rank; remove these rows, or "
-                              "declare it with may_be_nan and mask them with where",
-                              table, name, nan - values.begin()));
+  refuse(table,
+         fmt::format("column \"{}\" has NaN, on this rank first in row {}, counted from 0 over all ranks; remove such rows, "
+                     "or declare the column with may_be_nan and mask them with where",
+                     column, first_row + static_cast<std::uint64_t>(nan - values.begin())),
+         where);
 }
 
 }  // namespace
 
-Table::Table(std::string name, Columns columns, Communicator comm)
-    : Table(std::move(name), [&columns] { return std::move(columns); }, std::move(comm)) {}
+Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
+    : Table(std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
 
-Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm) {
+Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
   std::size_t local_rows = 0;
   Columns columns = comm.guarded([&] {
     Columns loaded = load();
     std::vector<std::vector<std::size_t>> shapes;
     for (const auto& [column_name, column] : loaded) shapes.push_back(column.shape_);
-    local_rows = common_length(name, names_of(loaded), shapes);
-    for (const auto& [column_name, column] : loaded) {
-      refuse_nan(name, column_name, {column.data_, local_rows}, column.may_be_nan_);
-    }
+    local_rows = common_length(name, names_of(loaded), shapes, where);
     return loaded;
   });
 
   const std::uint64_t names = fingerprint_of(names_of(columns));
   if (comm.first_difference({&names, 1}) == 0) {
-    throw DataError(fmt::format("table \"{}\": ranks have different columns; rank {} has {}; give every rank the same "
-                                "columns in the same order, with no rows where it has none",
-                                name, comm.rank(), names_of(columns)));
+    refuse(name,
+           fmt::format("ranks have different columns; rank {} has {}; give every rank the same columns in the same order, "
+                       "with no rows where it has none",
+                       comm.rank(), names_of(columns)),
+           where);
   }
 
   const std::vector<std::uint64_t> counts = comm.allgather(local_rows);
-  const auto here = counts.begin() + comm.rank();
+  const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
+  comm.guarded([&] {
+    for (const auto& [column_name, column] : columns) {
+      if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
+    }
+  });
   auto rows = std::make_shared<const RowAxis>(
-      RowAxis{std::move(name), local_rows, std::accumulate(counts.begin(), here, std::uint64_t{0}),
-              std::accumulate(counts.begin(), counts.end(), std::uint64_t{0})});
+      RowAxis{std::move(name), local_rows, first_row, std::accumulate(counts.begin(), counts.end(), std::uint64_t{0})});
   state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(comm)});
 }
 
@@ -129,7 +143,9 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
     Hdf5Rows rows = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
     for (const std::string& name : options.may_be_nan) {
       if (std::ranges::none_of(rows.columns, [&](const Hdf5Column& c) { return c.name == name; })) {
-        throw DataError(fmt::format("{}: may_be_nan names \"{}\", which is not among the columns read", file, name), where);
+        throw DataError(fmt::format("{}: may_be_nan names \"{}\", which is not among the columns read, {}", file, name,
+                                    options.columns.empty() ? "those of the root group" : "those in columns"),
+                        where);
       }
     }
     Columns columns;
@@ -140,7 +156,7 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
     }
     return columns;
   };
-  return Table(file, load, comm);
+  return Table(std::filesystem::path(file).filename().string(), load, comm, where);
 }
 
 Expr Table::operator[](const ColumnName& name) const {

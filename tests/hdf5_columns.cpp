@@ -1,7 +1,6 @@
 #include "dsl/hdf5_columns.hpp"
 
 #include <hdf5.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -13,66 +12,14 @@
 #include "allgrad/error.hpp"
 #include "catch.hpp"
 #include "dsl/hdf5_handle.hpp"
+#include "hdf5_test_file.hpp"
 
 using allgrad::read_hdf5_attribute;
 using allgrad::read_hdf5_columns;
 using allgrad::hdf5::Handle;
+using allgrad::testing::TestFile;
 
 namespace {
-
-hid_t native(double) { return H5T_NATIVE_DOUBLE; }
-hid_t native(float) { return H5T_NATIVE_FLOAT; }
-hid_t native(std::int32_t) { return H5T_NATIVE_INT32; }
-hid_t native(std::uint8_t) { return H5T_NATIVE_UINT8; }
-
-/// An HDF5 file in the system's folder for temporary files, gone with this object.
-class TestFile {
- public:
-  TestFile()
-      : path_(std::filesystem::temp_directory_path() / ("allgrad_hdf5_" + std::to_string(getpid()) + ".h5")),
-        handle_(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose) {
-    REQUIRE(handle_);
-  }
-  ~TestFile() { std::filesystem::remove(path_); }
-
-  template <class T>
-  void write(const std::string& name, const std::vector<T>& values, std::vector<hsize_t> shape) {
-    write_as(name, native(T{}), values.data(), shape);
-  }
-  template <class T>
-  void write(const std::string& name, const std::vector<T>& values) {
-    write(name, values, {values.size()});
-  }
-
-  void write_as(const std::string& name, hid_t type, const void* values, const std::vector<hsize_t>& shape) {
-    const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
-    const Handle dataset(
-        H5Dcreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
-    REQUIRE(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
-  }
-
-  void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
-    const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
-    const Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
-                           H5Aclose);
-    REQUIRE(H5Awrite(attribute.get(), type, values) >= 0);
-  }
-
-  void create_group(const std::string& name) {
-    const Handle group(H5Gcreate2(handle_.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
-    REQUIRE(group);
-  }
-
-  /// The finished file; nothing can be written after.
-  std::string path() {
-    REQUIRE(handle_.close());
-    return path_.string();
-  }
-
- private:
-  std::filesystem::path path_;
-  Handle handle_;
-};
 
 /// Checks that `read` throws a DataError whose message has all the parts.
 template <class F>

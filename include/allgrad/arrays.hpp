@@ -87,10 +87,25 @@ Expr view(const Operand& x, const S&... slices) {
 /// The n-th difference of neighbours along an axis, which becomes n shorter.
 Expr diff(const Operand& x, std::size_t n = 1, std::ptrdiff_t axis = -1);
 
+/// The values to join: in braces, as in concatenate({x, y}), or a vector of Expr.
+class Parts {
+ public:
+  Parts(std::initializer_list<Operand> values, SourceLocation where = SourceLocation::current())
+      : values_(values), where_(where) {}
+  Parts(const std::vector<Expr>& values, SourceLocation where = SourceLocation::current());
+
+  const std::vector<Operand>& values() const { return values_; }
+  const SourceLocation& where() const { return where_; }
+
+ private:
+  std::vector<Operand> values_;
+  SourceLocation where_;
+};
+
 /// Joins values along an axis that they all have; the other axes are equal.
-Expr concatenate(const std::vector<Operand>& parts, std::ptrdiff_t axis = 0);
+Expr concatenate(const Parts& parts, std::ptrdiff_t axis = 0);
 
 /// Joins values of equal shape along a new axis.
-Expr stack(const std::vector<Operand>& parts, std::ptrdiff_t axis = 0);
+Expr stack(const Parts& parts, std::ptrdiff_t axis = 0);
 
 }  // namespace allgrad

@@ -37,14 +37,15 @@ class CompiledGraph final : public Objective {
   std::string text(Stage stage = Stage::compiled) const;
 
   /// Writes the graph for Graphviz: `dot -Tsvg graph.dot -o graph.svg`. Rank 0 writes, all ranks throw where it cannot.
-  void write_dot(const std::string& path, Stage stage = Stage::compiled) const;
+  void write_dot(const std::string& path, Stage stage = Stage::compiled,
+                 SourceLocation where = SourceLocation::current()) const;
 
   CompiledGraph(CompiledGraph&&) noexcept;
   CompiledGraph& operator=(CompiledGraph&&) noexcept;
   ~CompiledGraph() override;
 
  private:
-  friend CompiledGraph compile(const Expr&, const Expr&, const Communicator&, const CompileOptions&);
+  friend CompiledGraph compile(const Expr&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
   struct State;
   explicit CompiledGraph(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -56,6 +57,6 @@ class CompiledGraph final : public Objective {
 /// Throws ExpressionError where the loss is not one number for all ranks, where it uses other parameters, or tables on
 /// another communicator; DivergenceError where ranks have built different graphs or constants.
 CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm = Communicator::world(),
-                      const CompileOptions& options = {});
+                      const CompileOptions& options = {}, SourceLocation where = SourceLocation::current());
 
 }  // namespace allgrad

@@ -64,7 +64,8 @@ Expr parameters(std::size_t size, SourceLocation where = SourceLocation::current
 /// that it was written on, so that messages and graphs can name it.
 class Operand {
  public:
-  Operand(const Expr& expr, SourceLocation where = SourceLocation::current()) : expr_(expr), where_(where) {}
+  /// Throws ExpressionError where `expr` is empty.
+  Operand(const Expr& expr, SourceLocation where = SourceLocation::current());
 
   template <class T>
     requires std::is_arithmetic_v<T>

@@ -46,12 +46,14 @@ class OnePointModel {
   virtual Loss calc_loss_from_sumstats(const Sumstats& sumstats) const = 0;
 
   /// The statistics summed over all ranks.
-  Array calc_sumstats_from_params(const ParamValues& params);
-  double calc_loss_from_params(const ParamValues& params);
-  xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params);
+  Array calc_sumstats_from_params(const ParamValues& params, SourceLocation where = SourceLocation::current());
+  double calc_loss_from_params(const ParamValues& params, SourceLocation where = SourceLocation::current());
+  xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params,
+                                            SourceLocation where = SourceLocation::current());
 
   /// Loss and gradient, at the cost of the gradient alone.
-  std::pair<double, xt::xtensor<double, 1>> calc_loss_and_grad_from_params(const ParamValues& params);
+  std::pair<double, xt::xtensor<double, 1>> calc_loss_and_grad_from_params(
+      const ParamValues& params, SourceLocation where = SourceLocation::current());
 
   /// Minimizes the loss from `guess` [ndim] with GradientDescent, Adam or Lbfgsb and their defaults.
   Trajectory run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps = 100, double learning_rate = 0.01,
@@ -62,13 +64,13 @@ class OnePointModel {
                           SourceLocation where = SourceLocation::current());
 
   /// The compiled graph, for optimizers and inspection.
-  CompiledGraph& compiled(std::size_t num_params);
+  CompiledGraph& compiled(std::size_t num_params, SourceLocation where = SourceLocation::current());
 
   const Communicator& communicator() const;
 
  private:
   struct State;
-  State& state(std::size_t num_params);
+  State& state(std::size_t num_params, SourceLocation where);
 
   Communicator comm_;
   CompileOptions options_;

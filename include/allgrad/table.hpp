@@ -22,7 +22,7 @@ class Column {
 
   /// Takes an array [rows] over without a copy.
   Column(Array&& values);
-  Column(std::vector<double>&& values);
+  Column(std::vector<double> values);
 
  private:
   friend class Table;
@@ -57,13 +57,15 @@ class Table {
 
   /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, or hold NaN
   /// that was not declared, and where ranks have other columns.
-  Table(std::string name, Columns columns, Communicator comm = Communicator::world());
+  Table(std::string name, Columns columns, Communicator comm = Communicator::world(),
+        SourceLocation where = SourceLocation::current());
 
   /// The same with columns that `load` makes on each rank; an exception in it is raised on every rank.
-  Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world());
+  Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world(),
+        SourceLocation where = SourceLocation::current());
 
-  /// Reads 1-D datasets of numbers from an HDF5 file; each rank reads an equal, contiguous share of the rows. Throws
-  /// DataError where the file or a dataset is missing or of another type.
+  /// Reads 1-D datasets of numbers from an HDF5 file, after which the table is named; each rank reads an equal,
+  /// contiguous share of the rows. Throws DataError where the file or a dataset is missing or of another type.
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 

@@ -39,7 +39,8 @@ struct Batch {
   friend Mask<A> operator>(const Batch& x, const Batch& y) { return {x.v > y.v}; }
   friend Mask<A> operator>=(const Batch& x, const Batch& y) { return {x.v >= y.v}; }
   friend Mask<A> equal(const Batch& x, const Batch& y) { return {x.v == y.v}; }
-  friend Mask<A> not_equal(const Batch& x, const Batch& y) { return {x.v != y.v}; }
+  /// NaN is not equal to anything; xsimd's != says otherwise for some instruction sets.
+  friend Mask<A> not_equal(const Batch& x, const Batch& y) { return {!(x.v == y.v)}; }
   friend Batch where(const Mask<A>& mask, const Batch& x, const Batch& y) { return xsimd::select(mask.m, x.v, y.v); }
 
   friend Batch abs(const Batch& x) { return xsimd::abs(x.v); }

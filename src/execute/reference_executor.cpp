@@ -2,7 +2,6 @@
 #include <unordered_map>
 
 #include "allgrad/error.hpp"
-#include "dsl/collectives.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -25,11 +24,11 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     std::unordered_map<const Node*, Array> values;
     bool failed = false;  // until the next collective, which raises the failure on every rank
     for (const Expr& expr : order_) {
-      if (failed && as<AllReduce>(expr) == nullptr) continue;
+      if (failed && !expr.node()->op->is_collective()) continue;
       try {
         values[expr.node()] = failed ? allreduce(xt::zeros<double>(local_shape(expr.shape()))) : value_of(expr, values);
       } catch (...) {
-        if (as<AllReduce>(expr) != nullptr) throw;
+        if (expr.node()->op->is_collective()) throw;
         comm_.fail(std::current_exception());
         failed = true;
       }

@@ -18,7 +18,7 @@ std::string operand_shapes(const std::vector<Expr>& operands) {
   std::string text;
   for (const Expr& operand : operands) {
     if (!text.empty()) text += ", ";
-    text += operand.empty() ? "an empty Expr" : to_string(operand.shape());
+    text += to_string(operand.shape());
   }
   return text;
 }
@@ -38,13 +38,6 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
     where = current_origin->where_;
     backward = current_origin->backward_;
   }
-  for (const Expr& operand : operands) {
-    if (operand.empty()) {
-      throw ExpressionError(fmt::format("{}({}): an operand is an empty Expr; give every Expr a value before it is used",
-                                        op->name(), operand_shapes(operands)),
-                            where);
-    }
-  }
   try {
     Shape shape = op->infer_shape(operands);
     const Placement placement = op->infer_placement(operands, shape);
@@ -61,6 +54,10 @@ Expr with_operands(const Expr& expr, std::vector<Expr> operands) {
   if (std::ranges::equal(operands, node.operands, same_node)) return expr;
   const NodeOrigin origin(node.where, node.backward);
   return make_node(node.op, std::move(operands), node.where);
+}
+
+Operand::Operand(const Expr& expr, SourceLocation where) : expr_(expr), where_(where) {
+  if (expr.empty()) throw ExpressionError("an operand is an empty Expr; give every Expr a value before it is used", where);
 }
 
 const Shape& Expr::shape() const {

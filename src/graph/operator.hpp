@@ -45,6 +45,9 @@ class Operator {
   /// True for a constant of zeros. Zero is its own share, so it stands beside partial values without a total.
   virtual bool is_zero() const { return false; }
 
+  /// True where ranks exchange a message.
+  virtual bool is_collective() const { return false; }
+
   /// Shape of the result. Throws ExpressionError (without a line, which make_node adds) where there is none.
   virtual Shape infer_shape(std::span<const Expr> operands) const = 0;
 

@@ -103,7 +103,8 @@ std::size_t num_lanes(const Shape& shape) {
 std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t ndim) {
   const auto count = static_cast<std::ptrdiff_t>(ndim);
   if (axis < -count || axis >= count) {
-    throw ExpressionError(fmt::format("axis {} is out of bounds for a value with {} axes", axis, ndim));
+    if (ndim == 0) throw ExpressionError(fmt::format("axis {} is out of bounds: a single number has no axes", axis));
+    throw ExpressionError(fmt::format("axis {} is out of bounds; valid are {} to {}", axis, -count, count - 1));
   }
   return static_cast<std::size_t>(axis < 0 ? axis + count : axis);
 }

@@ -16,8 +16,10 @@
 
 namespace allgrad {
 
-void check_is_total(const Expr& result, std::string_view what) {
-  if (result.empty()) throw ExpressionError(fmt::format("{} is an empty Expr; return the expression that computes it", what));
+void check_is_total(const Expr& result, std::string_view what, SourceLocation where) {
+  if (result.empty()) {
+    throw ExpressionError(fmt::format("{} is an empty Expr; give the expression that computes it", what), where);
+  }
   if (result.placement() == Placement::per_row) {
     throw ExpressionError(
         fmt::format("{} has a value per row, shape {}; expected a value for all rows together: sum or mean over the row "
@@ -34,8 +36,8 @@ void check_is_total(const Expr& result, std::string_view what) {
   }
 }
 
-void check_is_scalar_loss(const Expr& loss) {
-  check_is_total(loss, "the loss");
+void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
+  check_is_total(loss, "the loss", where);
   if (loss.ndim() == 0) return;
   throw ExpressionError(fmt::format("the loss has shape {}; expected one number, shape []: reduce it with sum(x) or "
                                     "mean(x)",
@@ -43,10 +45,10 @@ void check_is_scalar_loss(const Expr& loss) {
                         loss.node()->where);
 }
 
-void check_inputs(const Expr& result, const Expr& params, const Communicator& comm) {
+void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where) {
   if (params.empty() || as<Parameters>(params) == nullptr) {
     throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
-                          params.empty() ? SourceLocation{} : params.node()->where);
+                          where);
   }
   for (const Expr& expr : topological_order({&result, 1})) {
     if (as<Parameters>(expr) != nullptr && expr.node() != params.node()) {
@@ -67,7 +69,12 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
 
 namespace {
 
-/// A hash per node of what it computes, values of constants left out.
+std::string description_of(const Node& node) {
+  const std::string attributes = node.op->attributes();
+  return attributes.empty() ? std::string(node.op->name()) : fmt::format("{}({})", node.op->name(), attributes);
+}
+
+/// A hash per node of what it computes, values of constants left out; that of the result tells that it is the last.
 std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
   std::unordered_map<const Node*, std::size_t> position;
   std::vector<std::uint64_t> hashes;
@@ -82,30 +89,38 @@ std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
     hash.add(std::string_view(to_string(node.shape)));
     hash.add(static_cast<int>(node.placement));
     for (const Expr& operand : node.operands) hash.add(position.at(operand.node()));
+    hash.add(&expr == &order.back());
     position.emplace(&node, hashes.size());
     hashes.push_back(hash.value());
   }
   return hashes;
 }
 
+[[noreturn]] void refuse_graph(const Expr& different, const Communicator& comm) {
+  const Node& node = *different.node();
+  if (as<Parameters>(different) != nullptr) {
+    throw DivergenceError(fmt::format("expected as many parameters on every rank, got {} on rank {} and another number on "
+                                      "others; pass the same parameters on every rank",
+                                      node.shape[0].length, comm.rank()),
+                          node.where);
+  }
+  throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
+                                    "differs is {} of shape {} on rank {}; build the same expressions on every rank, "
+                                    "also where it has no rows",
+                                    description_of(node), to_string(node.shape), comm.rank()),
+                        node.where);
+}
+
 }  // namespace
 
 void check_same_on_all_ranks(const Expr& result, const Communicator& comm) {
   const std::vector<Expr> order = topological_order({&result, 1});
-  const std::uint64_t size = order.size();
-  if (comm.first_difference({&size, 1}) == 0) {
-    throw DivergenceError(fmt::format("ranks have built different graphs: rank {} of {} has one of {} nodes, others have "
-                                      "other numbers; build the same expressions on every rank, also where it has no rows",
-                                      comm.rank(), comm.size(), size));
-  }
-  const std::size_t different = comm.first_difference(structure_of(order));
-  if (different < order.size()) {
-    const Node& node = *order[different].node();
-    throw DivergenceError(fmt::format("ranks have built different graphs: the first node that differs is {} {} of shape "
-                                      "{} on rank {}; build the same expressions on every rank, also where it has no rows",
-                                      node.op->name(), node.op->attributes(), to_string(node.shape), comm.rank()),
-                          node.where);
-  }
+  std::vector<std::uint64_t> structure = structure_of(order);
+  const std::size_t shortest = std::ranges::min(comm.allgather(structure.size()));
+  structure.resize(shortest);
+  const std::size_t different = comm.first_difference(structure);
+  if (different < shortest) refuse_graph(order[different], comm);
+
   std::vector<Expr> constants;
   std::vector<std::uint64_t> values;
   for (const Expr& expr : order) {
@@ -116,8 +131,9 @@ void check_same_on_all_ranks(const Expr& result, const Communicator& comm) {
   const std::size_t differing = comm.first_difference(values);
   if (differing < constants.size()) {
     const Node& node = *constants[differing].node();
-    throw DivergenceError(fmt::format("a constant of shape {} is not the same on all ranks: rank {} has {}; broadcast it "
-                                      "from one rank, or declare it with rank_constant where it is a rank's own",
+    throw DivergenceError(fmt::format("expected the same constant on every rank, got different ones of shape {}: rank {} "
+                                      "has {}; broadcast it from one rank (MPI_Bcast), or declare it with rank_constant "
+                                      "where it is a rank's own",
                                       to_string(node.shape), comm.rank(), node.op->attributes()),
                           node.where);
   }
@@ -140,9 +156,10 @@ void warn_of_unused_params(const Expr& result, const Expr& params, const Communi
     if (!used[i]) unused.push_back(i);
   }
   if (unused.empty() || !comm.is_root()) return;
-  emit(Severity::warning, fmt::format("of {} parameters, those with indices {} are not used; the loss does not depend on "
+  const SourceLocation& where = params.node()->where;
+  emit(Severity::warning, fmt::format("{}{}of {} parameters, those with indices {} are not used; the loss does not depend on "
                                       "them, and its gradient is 0 there",
-                                      size, unused));
+                                      where.str(), where.known() ? ": " : "", size, unused));
 }
 
 }  // namespace allgrad

@@ -7,15 +7,17 @@
 
 namespace allgrad {
 
+// Errors name the line of the node that is wrong, or `where`, the user's call, if there is none.
+
 /// Refuses a result that is per row or per rank, with a message that calls it `what` ("the loss") and says how to
 /// reduce it. Throws ExpressionError.
-void check_is_total(const Expr& result, std::string_view what);
+void check_is_total(const Expr& result, std::string_view what, SourceLocation where);
 
 /// Refuses a loss that is not one number. Throws ExpressionError.
-void check_is_scalar_loss(const Expr& loss);
+void check_is_scalar_loss(const Expr& loss, SourceLocation where);
 
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
-void check_inputs(const Expr& result, const Expr& params, const Communicator& comm);
+void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
 /// Compares the graphs that the ranks have built, and their constants. Collective; throws DivergenceError on every rank.
 void check_same_on_all_ranks(const Expr& result, const Communicator& comm);

@@ -14,12 +14,12 @@
 namespace allgrad {
 
 struct CompiledGraph::State {
-  State(const Expr& loss, const Expr& params, const Communicator& communicator, const CompileOptions& options)
+  State(const Expr& loss, const Expr& parameters, const Communicator& communicator, const CompileOptions& options)
       : comm(communicator),
         built(loss),
-        num_params(params.shape()[0].length),
-        value({loss}, params, comm, options, Differentiate::no),
-        value_and_gradient({loss}, params, comm, options, Differentiate::yes) {}
+        params(parameters),
+        value({loss}, parameters, comm, options, Differentiate::no),
+        value_and_gradient({loss}, parameters, comm, options, Differentiate::yes) {}
 
   NamedOutputs outputs(Stage stage) const {
     if (stage == Stage::built) return {{"loss", built}};
@@ -27,8 +27,7 @@ struct CompiledGraph::State {
   }
 
   Communicator comm;
-  Expr built;
-  std::size_t num_params;
+  Expr built, params;
   Program value, value_and_gradient;
 };
 
@@ -37,17 +36,18 @@ CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
 CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
 CompiledGraph::~CompiledGraph() = default;
 
-CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm, const CompileOptions& options) {
+CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
+                      SourceLocation where) {
   comm.guarded([&] {
-    check_is_scalar_loss(loss);
-    check_inputs(loss, params, comm);
+    check_is_scalar_loss(loss, where);
+    check_inputs(loss, params, comm, where);
   });
   check_same_on_all_ranks(loss, comm);
   warn_of_unused_params(loss, params, comm);
   return CompiledGraph(std::make_unique<CompiledGraph::State>(loss, params, comm, options));
 }
 
-std::size_t CompiledGraph::num_params() const { return state_->num_params; }
+std::size_t CompiledGraph::num_params() const { return state_->params.shape()[0].length; }
 
 const Communicator& CompiledGraph::communicator() const { return state_->comm; }
 
@@ -59,8 +59,11 @@ double CompiledGraph::value(std::span<const double> params) {
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient) {
   Program& program = state_->value_and_gradient;
   if (gradient.size() != num_params()) {
-    state_->comm.fail(std::make_exception_ptr(ArgumentError(fmt::format(
-        "expected room for a gradient of {} numbers, got {}", num_params(), gradient.size()))));
+    state_->comm.fail(std::make_exception_ptr(
+        ArgumentError(fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span "
+                                  "of as many",
+                                  num_params(), gradient.size()),
+                      state_->params.node()->where)));
   }
   program.run(params);
   std::ranges::copy(program.output(1), gradient.begin());
@@ -69,13 +72,17 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
 
 std::string CompiledGraph::text(Stage stage) const { return to_text(state_->outputs(stage)); }
 
-void CompiledGraph::write_dot(const std::string& path, Stage stage) const {
+void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
   state_->comm.guarded([&] {
     if (!state_->comm.is_root()) return;
     std::ofstream file(path);
     file << to_dot(state_->outputs(stage));
     file.close();
-    if (!file) throw Error(fmt::format("the graph cannot be written to {}; is it a folder that exists, with room?", path));
+    if (file) return;
+    throw Error(fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
+                            "room",
+                            path),
+                where);
   });
 }
 

@@ -24,30 +24,26 @@ OnePointModel::~OnePointModel() = default;
 
 const Communicator& OnePointModel::communicator() const { return comm_; }
 
-OnePointModel::State& OnePointModel::state(std::size_t num_params) {
-  comm_.guarded([&] {
-    if (!state_ || state_->graph.num_params() == num_params) return;
-    throw ArgumentError(fmt::format("expected {} parameters, as at the model's first use, got {}; a model keeps its number "
-                                    "of parameters, make another one to change it",
-                                    state_->graph.num_params(), num_params));
-  });
-  if (state_) return *state_;
+OnePointModel::State& OnePointModel::state(std::size_t num_params, SourceLocation where) {
+  if (state_) return *state_;  // running it tells every rank where the number of parameters is another
 
   const auto [params, sumstats, loss] = comm_.guarded([&] {
-    const Expr vector = parameters(num_params);
+    const Expr vector = parameters(num_params, where);
     Sumstats statistics = calc_partial_sumstats_from_params(vector);
     statistics.params = vector;
-    check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result");
+    check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result", where);
     return std::tuple(vector, statistics.value, calc_loss_from_sumstats(statistics).value);
   });
-  state_ = std::make_unique<State>(State{params, sumstats, compile(loss, params, comm_, options_), {}});
+  state_ = std::make_unique<State>(State{params, sumstats, compile(loss, params, comm_, options_, where), {}});
   return *state_;
 }
 
-CompiledGraph& OnePointModel::compiled(std::size_t num_params) { return state(num_params).graph; }
+CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
+  return state(num_params, where).graph;
+}
 
-Array OnePointModel::calc_sumstats_from_params(const ParamValues& params) {
-  State& model = state(params.size());
+Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, SourceLocation where) {
+  State& model = state(params.size(), where);
   if (!model.sumstats_program) {
     model.sumstats_program.emplace(std::vector{model.sumstats}, model.params, comm_, options_, Differentiate::no);
   }
@@ -57,16 +53,19 @@ Array OnePointModel::calc_sumstats_from_params(const ParamValues& params) {
   return result;
 }
 
-double OnePointModel::calc_loss_from_params(const ParamValues& params) { return compiled(params.size()).value(params); }
+double OnePointModel::calc_loss_from_params(const ParamValues& params, SourceLocation where) {
+  return compiled(params.size(), where).value(params);
+}
 
-std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params) {
+std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params,
+                                                                                       SourceLocation where) {
   auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-  const double loss = compiled(params.size()).value_and_gradient(params, {gradient.data(), gradient.size()});
+  const double loss = compiled(params.size(), where).value_and_gradient(params, {gradient.data(), gradient.size()});
   return {loss, std::move(gradient)};
 }
 
-xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params) {
-  return calc_loss_and_grad_from_params(params).second;
+xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, SourceLocation where) {
+  return calc_loss_and_grad_from_params(params, where).second;
 }
 
 Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps,
@@ -74,7 +73,7 @@ Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std:
   GradientDescent optimizer;
   optimizer.nsteps = nsteps;
   optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size()), guess, where);
+  return optimizer.minimize(compiled(guess.size(), where), guess, where);
 }
 
 Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps, double learning_rate,
@@ -82,13 +81,13 @@ Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps,
   Adam optimizer;
   optimizer.nsteps = nsteps;
   optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size()), guess, where);
+  return optimizer.minimize(compiled(guess.size(), where), guess, where);
 }
 
 OptimizeResult OnePointModel::run_bfgs(const ParamValues& guess, std::size_t maxsteps, SourceLocation where) {
   Lbfgsb optimizer;
   optimizer.maxsteps = maxsteps;
-  return optimizer.minimize(compiled(guess.size()), guess, where);
+  return optimizer.minimize(compiled(guess.size(), where), guess, where);
 }
 
 }  // namespace allgrad

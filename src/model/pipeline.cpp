@@ -7,6 +7,7 @@
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
 #include "passes/fold_constants.hpp"
+#include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
 #include "passes/merge_collectives.hpp"
 #include "passes/simplify.hpp"
@@ -37,12 +38,10 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
 std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                                Differentiate differentiate) {
   std::vector<Expr> graph = built;
-  const auto apply = [&graph](const char* name, auto&& pass) {
+  const auto apply = [&graph]([[maybe_unused]] const char* name, auto&& pass) {
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph, name);
-#else
-    static_cast<void>(name);
 #endif
   };
 
@@ -52,6 +51,7 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
     apply("total the gradient", insert_allreduce);
     apply("cancel shares", cancel_shares);
   }
+  apply("hoist broadcasts", hoist_broadcasts);
   apply("common subexpressions", common_subexpressions);
   apply("fold constants", [&](const auto& g) {
     return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm); });

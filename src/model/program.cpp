@@ -1,12 +1,13 @@
 #include "model/program.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "allgrad/error.hpp"
-#include "dsl/collectives.hpp"
 #include "graph/fingerprint.hpp"
+#include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -24,10 +25,10 @@ std::uint64_t identity_of(const std::vector<Expr>& graph) {
 
 Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, Differentiate differentiate)
-    : graph_(run_pipeline(built, params, comm, differentiate)), comm_(comm), params_(params.shape()[0].length) {
+    : graph_(run_pipeline(built, params, comm, differentiate)), comm_(comm), where_(params.node()->where), params_(params.shape()[0].length) {
   executor_ = options.executor == ExecutorKind::tiled ? make_tiled_executor(graph_, comm)
                                                       : make_reference_executor(graph_, comm);
-  communicates_ = std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return as<AllReduce>(e) != nullptr; });
+  communicates_ = std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
   identity_ = identity_of(graph_);
 }
 
@@ -35,16 +36,24 @@ void Program::run(std::span<const double> params) {
   if (params.size() == params_.size()) {
     std::ranges::copy(params, params_.begin());
   } else {
-    comm_.fail(std::make_exception_ptr(ArgumentError(fmt::format(
-        "expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has parameters",
-        params_.size(), params.size()))));
+    comm_.fail(std::make_exception_ptr(ArgumentError(
+        fmt::format("expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has "
+                    "parameters",
+                    params_.size(), params.size()),
+        where_)));
   }
   Fingerprint fingerprint;
   fingerprint.add(identity_);
   fingerprint.add(evaluations_++);
   for (double param : params_) fingerprint.add(param);
-  executor_->run(params_, fingerprint.value());
-  if (!communicates_) comm_.synchronize();
+  try {
+    executor_->run(params_, fingerprint.value());
+    if (!communicates_) comm_.synchronize();
+  } catch (const DivergenceError& error) {
+    throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}", evaluations_,
+                                      fmt::join(params_, ", "), comm_.rank(), error.what()),
+                          where_);
+  }
 }
 
 }  // namespace allgrad

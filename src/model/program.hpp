@@ -28,6 +28,7 @@ class Program {
  private:
   std::vector<Expr> graph_;
   Communicator comm_;
+  SourceLocation where_;  // of the parameters
   std::vector<double> params_;
   std::unique_ptr<Executor> executor_;
   bool communicates_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "dsl/collective_levels.hpp"
+#include "graph/collective_levels.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/concatenate.hpp"
 #include "dsl/reshape.hpp"
@@ -56,7 +56,7 @@ std::vector<Expr> merge_collectives(const std::vector<Expr>& outputs) {
   for (std::size_t level = 0; level <= last; ++level) {
     std::vector<Expr> collectives, others;
     for (const Expr& expr : order) {
-      if (levels.at(expr.node()) == level) (as<AllReduce>(expr) != nullptr ? collectives : others).push_back(expr);
+      if (levels.at(expr.node()) == level) (expr.node()->op->is_collective() ? collectives : others).push_back(expr);
     }
     if (!collectives.empty()) merge(collectives, rebuilt);
     for (const Expr& expr : others) rebuilt[expr.node()] = with_operands(expr, rebuilt_operands(expr, rebuilt));

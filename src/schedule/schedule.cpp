@@ -6,8 +6,7 @@
 #include <map>
 
 #include "allgrad/error.hpp"
-#include "dsl/collective_levels.hpp"
-#include "dsl/collectives.hpp"
+#include "graph/collective_levels.hpp"
 #include "dsl/kernel_id.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
@@ -41,7 +40,7 @@ std::vector<Level> cut_into_levels(const std::vector<Expr>& order) {
     const std::size_t n = number.at(expr.node());
     if (levels.size() <= n) levels.resize(n + 1);
     if (is_per_row(expr)) continue;
-    if (as<AllReduce>(expr) != nullptr) {
+    if (expr.node()->op->is_collective()) {
       levels[n].collectives.push_back(expr);
     } else if (is_row_reduction(expr)) {
       const auto row_operand = std::ranges::find_if(expr.node()->operands, is_per_row);

@@ -1,8 +1,8 @@
-#include "dsl/collective_levels.hpp"
+#include "graph/collective_levels.hpp"
 
 #include <algorithm>
 
-#include "dsl/collectives.hpp"
+#include "graph/operator.hpp"
 
 namespace allgrad {
 
@@ -11,7 +11,7 @@ std::unordered_map<const Node*, std::size_t> collective_levels(std::span<const E
   for (const Expr& expr : order) {
     std::size_t level = 0;
     for (const Expr& operand : expr.node()->operands) level = std::max(level, levels.at(operand.node()));
-    levels[expr.node()] = level + (as<AllReduce>(expr) != nullptr ? 1 : 0);
+    levels[expr.node()] = level + (expr.node()->op->is_collective() ? 1 : 0);
   }
   return levels;
 }

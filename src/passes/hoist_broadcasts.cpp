@@ -1,0 +1,21 @@
+#include "passes/hoist_broadcasts.hpp"
+
+#include "allgrad/arrays.hpp"
+#include "dsl/broadcast_to.hpp"
+#include "dsl/elementwise.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+std::vector<Expr> hoist_broadcasts(const std::vector<Expr>& outputs) {
+  return rewrite(outputs, [](const Expr& expr) {
+    if (as<Elementwise>(expr) == nullptr) return expr;
+    std::vector<Expr> sources;
+    for (const Expr& operand : expr.node()->operands) {
+      sources.push_back(as<BroadcastTo>(operand) != nullptr ? operand.node()->operands[0] : operand);
+    }
+    return broadcast_to(with_operands(expr, std::move(sources)), expr.shape());
+  });
+}
+
+}  // namespace allgrad

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Computes before it broadcasts: f(broadcast(a), b) becomes broadcast(f(a, b)), so that what does not depend on rows
+/// leaves the loop over them, and broadcasts that f would do anyway are dropped.
+std::vector<Expr> hoist_broadcasts(const std::vector<Expr>& outputs);
+
+}  // namespace allgrad

@@ -1,0 +1,116 @@
+#include "evaluation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "catch.hpp"
+#include "model/program.hpp"
+
+namespace allgrad::testing {
+
+std::string to_string(ExecutorKind executor) {
+  return executor == ExecutorKind::tiled ? "tiled executor" : "reference executor";
+}
+
+const Communicator& self() {
+  static const Communicator self(MPI_COMM_SELF);
+  return self;
+}
+
+double noise(std::uint64_t index, double low, double high) {
+  std::uint64_t z = (index + 1) * 0x9e3779b97f4a7c15ULL;  // SplitMix64
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return low + (high - low) * std::ldexp(static_cast<double>((z ^ (z >> 31)) >> 11), -53);
+}
+
+std::vector<double> noise_column(std::size_t count, std::uint64_t seed, double low, double high) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = noise((seed << 32) + i, low, high);
+  return values;
+}
+
+Table deal(const std::string& name, const WholeColumns& columns, const Deal& split, const Communicator& comm) {
+  const auto share = [&] {
+    Table::Columns result;
+    for (const auto& [column, values] : columns) {
+      const auto [first, last] = split(values.size(), comm.rank(), comm.size());
+      result.emplace_back(column, may_be_nan(std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(first),
+                                                                 values.begin() + static_cast<std::ptrdiff_t>(last))));
+    }
+    return result;
+  };
+  return Table(name, share, comm);
+}
+
+std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
+                             ExecutorKind executor) {
+  Program program({value}, params, comm, {executor}, Differentiate::no);
+  program.run(at);
+  return {program.output(0).begin(), program.output(0).end()};
+}
+
+namespace {
+
+/// While one lives, nothing is printed: tests leave many parameters unused, which is warned of.
+class Silence {
+ public:
+  Silence() = default;
+  ~Silence() { set_sink(former_); }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  Sink former_ = set_sink([](Severity, std::string_view) {});
+};
+
+}  // namespace
+
+LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
+                                       const Communicator& comm, ExecutorKind executor) {
+  const Silence silence;
+  LossAndGradient result{0.0, std::vector<double>(at.size())};
+  result.loss = compile(loss, params, comm, {executor}).value_and_gradient(at, result.gradient);
+  return result;
+}
+
+std::vector<double> numeric_gradient(const std::function<double(std::span<const double>)>& f, const ParamValues& at,
+                                     double step) {
+  const std::span<const double> center = at;
+  std::vector<double> point(center.begin(), center.end()), gradient(center.size());
+  for (std::size_t i = 0; i < point.size(); ++i) {
+    const auto shifted = [&](double steps) {
+      point[i] = center[i] + steps * step;
+      const double value = f(point);
+      point[i] = center[i];
+      return value;
+    };
+    gradient[i] = (8.0 * (shifted(1.0) - shifted(-1.0)) - (shifted(2.0) - shifted(-2.0))) / (12.0 * step);
+  }
+  return gradient;
+}
+
+double ulps(double expected, double actual) {
+  if (expected == actual || (std::isnan(expected) && std::isnan(actual))) return 0.0;
+  if (!std::isfinite(expected) || !std::isfinite(actual)) return std::numeric_limits<double>::infinity();
+  const double magnitude = std::abs(expected);
+  return std::abs(actual - expected) / (std::nextafter(magnitude, HUGE_VAL) - magnitude);
+}
+
+double largest(std::span<const double> values) {
+  double result = 0.0;
+  for (double value : values) result = std::max(result, std::abs(value));
+  return result;
+}
+
+void check_close(std::span<const double> expected, std::span<const double> actual, double tolerance) {
+  REQUIRE(actual.size() == expected.size());
+  const double margin = tolerance * largest(expected);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    INFO("element " << i << ": expected " << expected[i] << ", got " << actual[i]);
+    CHECK(std::abs(actual[i] - expected[i]) <= margin);
+  }
+}
+
+}  // namespace allgrad::testing

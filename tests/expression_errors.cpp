@@ -1,0 +1,248 @@
+// Expressions without a meaning are refused where they are written, with the user's line.
+#include <cmath>
+#include <xtensor/xarray.hpp>
+
+#include "allgrad/allgrad.hpp"
+#include "check_error.hpp"
+
+namespace ag = allgrad;
+using ag::ExpressionError;
+using ag::testing::check_error;
+
+namespace {
+
+ag::Table make_table(const std::string& name) {
+  return ag::Table(name, {{"x", xt::xarray<double>{1.0, 2.0, 3.0}}, {"y", xt::xarray<double>{4.0, 5.0, 6.0}}});
+}
+
+const ag::Expr& x() {
+  static const ag::Expr x = make_table("halos")["x"];
+  return x;
+}
+
+ag::Expr zeros(const std::vector<std::size_t>& shape) { return ag::constant(xt::zeros<double>(shape)); }
+
+}  // namespace
+
+TEST_CASE("shapes that do not broadcast") {
+  check_error<ExpressionError>({"add([2], [3]): ", "axes of lengths 2 and 3", "must be equal, 1 or missing"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 zeros({2}) + zeros({3});
+                               });
+  check_error<ExpressionError>({"where([4, 2], [2], [3]): ", "shapes [4, 2] and [3]"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    where(zeros({4, 2}), zeros({2}), zeros({3}));
+  });
+  check_error<ExpressionError>({"broadcast_to([2]): ", "shape [2] does not broadcast to [3]"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    broadcast_to(zeros({2}), ag::Shape{3});
+  });
+}
+
+TEST_CASE("rows do not align with an axis of numbers, be it as long") {
+  const xt::xarray<double> edges = {0.0, 1.0, 2.0};
+  check_error<ExpressionError>({"subtract([3], [rows]): ", "rows of table \"halos\" do not align with an axis of length 3",
+                                "expand_dims(value, 1)"},
+                               [&](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 edges - x();
+                               });
+  CHECK(to_string((edges - expand_dims(x(), 1)).shape()) == "[rows, 3]");
+}
+
+TEST_CASE("columns of two tables are not mixed") {
+  const ag::Table galaxies = make_table("galaxies");
+  check_error<ExpressionError>(
+      {"multiply([rows], [rows]): ", "\"halos\" and \"galaxies\"", "cannot be mixed", "one table, or sum"},
+      [&](unsigned& line) {
+        line = __LINE__ + 1;
+        x() * galaxies["y"];
+      });
+  check_error<ExpressionError>({"two row axes, [rows, rows]", "sum over one of them"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    expand_dims(x(), 1) * galaxies["y"];
+  });
+  CHECK((sum(x()) * galaxies["y"]).placement() == ag::Placement::per_row);
+}
+
+TEST_CASE("axes out of bounds") {
+  check_error<ExpressionError>({"sum([rows]): ", "axis 1 is out of bounds", "valid are -1 to 0"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    sum(x(), 1);
+  });
+  check_error<ExpressionError>({"mean([2, 3]): ", "axis -3 is out of bounds"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    mean(zeros({2, 3}), -3);
+  });
+  check_error<ExpressionError>({"sum([]): ", "axis 0 is out of bounds", "single number has no axes"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    sum(zeros({}), 0);
+  });
+  check_error<ExpressionError>({"axes [0, -2] name an axis twice", "once"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    sum(zeros({2, 3}), {0, -2});
+  });
+  check_error<ExpressionError>({"expand_dims([rows], 3): ", "valid are -2 to 1"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    expand_dims(x(), 3);
+  });
+  check_error<ExpressionError>({"diff([5], 1, 1): ", "axis 1 is out of bounds"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    diff(zeros({5}), 1, 1);
+  });
+}
+
+TEST_CASE("the row axis has no order and no positions") {
+  const std::vector<std::string> parts = {"[rows]: ", "row axis cannot be sliced", "all()", "where(mask, x, 0.0)"};
+  check_error<ExpressionError>(parts, [](unsigned& line) {
+    line = __LINE__ + 1;
+    x()[0];
+  });
+  check_error<ExpressionError>(parts, [](unsigned& line) {
+    line = __LINE__ + 1;
+    view(x(), ag::range(0, 2));
+  });
+  check_error<ExpressionError>({"no differences along the row axis"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    diff(x());
+  });
+  check_error<ExpressionError>({"concatenate([rows], [rows]): ", "along the row axis"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::concatenate({x(), x()});
+  });
+  check_error<ExpressionError>({"reshape([rows], [3, 1]): ", "cannot be reshaped", "expand_dims or squeeze"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 reshape(x(), {3, 1});
+                               });
+}
+
+TEST_CASE("indices and ranges that do not fit") {
+  check_error<ExpressionError>({"operator[] on a value of shape [4, 2]: ", "index 4 is out of bounds for axis 0 of length 4",
+                                "valid are -4 to 3"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 zeros({4, 2})[4];
+                               });
+  check_error<ExpressionError>({"single number, shape [], has no elements"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    zeros({})[0];
+  });
+  check_error<ExpressionError>({"view of [4, 2]: ", "index -3 is out of bounds for axis 1 of length 2"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 view(zeros({4, 2}), ag::all(), -3);
+                               });
+  check_error<ExpressionError>({"view of [4]: ", "2 slices for 1 axes", "at most one per axis"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    view(zeros({4}), ag::all(), 0);
+  });
+  check_error<ExpressionError>({"view of [4]: ", "positive step, got -1"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    view(zeros({4}), ag::range(3, 0, -1));
+  });
+  check_error<ExpressionError>({"operator[] on parameters [2]: ", "index 2 is out of bounds", "as the guess has numbers"},
+                               [](unsigned& line) {
+                                 const ag::Expr params = ag::parameters(2);
+                                 line = __LINE__ + 1;
+                                 params[2];
+                               });
+}
+
+TEST_CASE("squeeze, reshape and diff misused") {
+  check_error<ExpressionError>({"squeeze([4, 2], 1): ", "expected an axis of length 1, got one of length 2"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 squeeze(zeros({4, 2}), 1);
+                               });
+  check_error<ExpressionError>({"squeeze([rows], 0): ", "expected an axis of length 1, got the row axis"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 squeeze(x(), 0);
+                               });
+  check_error<ExpressionError>({"reshape([4]): ", "shape [4] cannot become [3]", "number of elements"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 reshape(zeros({4}), {3});
+                               });
+  check_error<ExpressionError>({"diff([2], 3, -1): ", "shorter than the number of differences"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    diff(zeros({2}), 3);
+  });
+}
+
+TEST_CASE("concatenate and stack misused") {
+  check_error<ExpressionError>({"concatenate of values of shape []", "use stack"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::concatenate({zeros({}), zeros({})});
+  });
+  check_error<ExpressionError>({"concatenate([2, 3], [2, 4]): ", "differ in more than axis 0"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::concatenate({zeros({2, 3}), zeros({2, 4})});
+  });
+  check_error<ExpressionError>({"stack: shapes [2] and [3] differ", "broadcast_to"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::stack({zeros({2}), zeros({3})});
+  });
+  check_error<ExpressionError>({"concatenate: ", "at least one value, got none"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::concatenate({});
+  });
+  check_error<ExpressionError>({"stack: ", "at least one value, got none"}, [](unsigned& line) {
+    const std::vector<ag::Expr> none;
+    line = __LINE__ + 1;
+    ag::stack(none);
+  });
+}
+
+TEST_CASE("an empty Expr stands for no value") {
+  const ag::Expr empty;
+  const std::vector<std::string> parts = {"empty Expr", "a value before it is used"};
+  check_error<ExpressionError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    2.0 * empty;
+  });
+  check_error<ExpressionError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    sum(empty);
+  });
+  check_error<ExpressionError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    empty[0];
+  });
+  check_error<ExpressionError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::stack({x(), empty});
+  });
+  check_error<ExpressionError>(parts, [&](unsigned&) { empty.shape(); });
+  check_error<ExpressionError>(parts, [&](unsigned&) { empty.placement(); });
+}
+
+TEST_CASE("reduce_sum of what is not a rank's own") {
+  check_error<ExpressionError>({"reduce_sum: ", "rank_constant", "got a per_row value of shape [rows]", "sum(x, axis)"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 reduce_sum(x());
+                               });
+  check_error<ExpressionError>({"reduce_sum: ", "got a partial value", "needs no sum over ranks"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    reduce_sum(sum(x()));
+  });
+  check_error<ExpressionError>({"reduce_sum: ", "got a replicated value", "needs no sum over ranks"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    reduce_sum(zeros({2}));
+  });
+}
+
+TEST_CASE("a column that the table does not have, and no parameters") {
+  const ag::Table halos = make_table("halos");
+  check_error<ExpressionError>({"table \"halos\" has no column \"mass\"", "[\"x\", \"y\"]"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    halos["mass"];
+  });
+  check_error<ag::ArgumentError>({"parameters(0): ", "at least one"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::parameters(0);
+  });
+}

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <hdf5.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "dsl/hdf5_handle.hpp"
+
+namespace allgrad::testing {
+
+inline hid_t native(double) { return H5T_NATIVE_DOUBLE; }
+inline hid_t native(float) { return H5T_NATIVE_FLOAT; }
+inline hid_t native(std::int32_t) { return H5T_NATIVE_INT32; }
+inline hid_t native(std::uint8_t) { return H5T_NATIVE_UINT8; }
+
+/// An HDF5 file in the system's folder for temporary files, gone with this object.
+class TestFile {
+ public:
+  TestFile()
+      : path_(std::filesystem::temp_directory_path() / ("allgrad_hdf5_" + std::to_string(getpid()) + ".h5")),
+        handle_(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose) {
+    REQUIRE(handle_);
+  }
+  ~TestFile() { std::filesystem::remove(path_); }
+
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values, std::vector<hsize_t> shape) {
+    write_as(name, native(T{}), values.data(), shape);
+  }
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values) {
+    write(name, values, {values.size()});
+  }
+
+  void write_as(const std::string& name, hid_t type, const void* values, const std::vector<hsize_t>& shape) {
+    const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
+    const hdf5::Handle dataset(
+        H5Dcreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+    REQUIRE(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+  }
+
+  void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
+    const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
+    const hdf5::Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                           H5Aclose);
+    REQUIRE(H5Awrite(attribute.get(), type, values) >= 0);
+  }
+
+  void create_group(const std::string& name) {
+    const hdf5::Handle group(H5Gcreate2(handle_.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+    REQUIRE(group);
+  }
+
+  /// The finished file; nothing can be written after.
+  std::string path() {
+    REQUIRE(handle_.close());
+    return path_.string();
+  }
+
+ private:
+  std::filesystem::path path_;
+  hdf5::Handle handle_;
+};
+
+}  // namespace allgrad::testing

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Installs allgrad into a scratch folder, looks at its headers, and builds and runs a user's program against it."""
+
+import argparse
+import os
+from pathlib import Path
+import re
+import shlex
+import subprocess
+import tempfile
+
+
+def output_of(command, **more):
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **more).stdout
+
+
+def check_headers(include):
+    """The installed headers are those that allgrad.hpp includes, and know nothing but the public dependencies."""
+    reached, to_read = set(), ['allgrad/allgrad.hpp']
+    while to_read:
+        name = to_read.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        text = (include / name).read_text()
+        to_read += re.findall(r'#include "(.+?)"', text)
+        for header in re.findall(r'#include <(.+?)>', text):
+            assert re.fullmatch(r'mpi\.h|[a-z_]+|(fmt|xtensor)/\S+', header), f'{name} includes <{header}>'
+    installed = {str(path.relative_to(include)) for path in include.rglob('*') if path.is_file()}
+    assert installed == reached, f'installed, but not reached from allgrad.hpp: {sorted(installed - reached)}'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--meson', required=True)
+    parser.add_argument('--build', required=True, help='the build folder to install from')
+    parser.add_argument('--prefix', required=True, help='the prefix that it is set up with')
+    parser.add_argument('--libdir', required=True)
+    parser.add_argument('--launcher', required=True)
+    parser.add_argument('--program', required=True, help="the user's source file")
+    parser.add_argument('--mpicxx', help="MPI's compiler, to build the program with instead")
+    parser.add_argument('compiler', nargs='+')
+    args = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run([args.meson, 'install', '-C', args.build, '--no-rebuild', '--quiet', '--destdir', scratch],
+                       check=True)
+        prefix = Path(scratch + args.prefix)
+        check_headers(prefix / 'include')
+
+        libdir = prefix / args.libdir
+        paths = [str(libdir / 'pkgconfig'), os.environ.get('PKG_CONFIG_PATH', '')]
+        flags = shlex.split(output_of(['pkg-config', '--cflags', '--libs', 'allgrad'],
+                                      env={**os.environ, 'PKG_CONFIG_PATH': ':'.join(filter(None, paths))}))
+        env = {**os.environ, 'OMPI_CXX': args.compiler[-1], 'MPICH_CXX': args.compiler[-1]}
+        program = Path(scratch) / 'program'
+        compiler = [args.mpicxx] if args.mpicxx else args.compiler
+        subprocess.run([*compiler, '-std=c++20', args.program, '-o', program, *flags, f'-Wl,-rpath,{libdir}'],
+                       check=True, env=env)
+        printed = output_of([args.launcher, '2', program])
+        assert printed == '1.500000 on 2 ranks\n', f'the program printed {printed!r}'
+
+
+main()

@@ -1,0 +1,171 @@
+// Data that no table can be made of: each rank that has it says so, with the user's line.
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "allgrad/allgrad.hpp"
+#include "check_error.hpp"
+#include "hdf5_test_file.hpp"
+#include "lambda_model.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::DataError;
+
+namespace {
+
+const double nan_value = std::numeric_limits<double>::quiet_NaN();
+
+const ag::Communicator& world() {
+  static const ag::Communicator world = ag::Communicator::world();
+  return world;
+}
+
+/// The sum of the column `name` over all rows where it is a number.
+double sum_of_numbers(const ag::Table& table, const std::string& name) {
+  LambdaModel model(
+      [&](const ag::Expr& params) {
+        const ag::Expr column = table[name];
+        const ag::Expr valid = equal(column, column);
+        return sum(where(valid, params[0] * where(valid, column, 0.0), 0.0));
+      },
+      [](const ag::Sumstats& sumstats) { return sumstats.value; });
+  return model.calc_loss_from_params({1.0});
+}
+
+}  // namespace
+
+TEST_CASE("columns of unequal length") {
+  check_error<DataError>({"table \"halos\": ", "column \"y\" has 2 rows, but column \"x\" has 3", "the same rows"},
+                         [](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table("halos", {{"x", std::vector{1.0, 2.0, 3.0}}, {"y", std::vector{1.0, 2.0}}});
+                         });
+}
+
+TEST_CASE("columns with other than one axis") {
+  const std::vector<std::string> advice = {"expected one number per row, shape [rows]", "a column of each component"};
+  check_error<DataError>({"column \"x\" has shape [2, 3]", advice[0], advice[1]}, [](unsigned& line) {
+    const xt::xarray<double> positions = xt::ones<double>({2, 3});
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", positions}});
+  });
+  check_error<DataError>({"column \"x\" has shape []", advice[0]}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", xt::xarray<double>(1.0)}});
+  });
+  check_error<DataError>({"column \"x\" has shape [2, 1]", advice[0]}, [](unsigned& line) {
+    const xt::xarray<double> values = xt::ones<double>({2, 1});
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", ag::borrow(values)}});
+  });
+}
+
+TEST_CASE("names twice, and no columns") {
+  const xt::xarray<double> values = {1.0, 2.0};
+  check_error<DataError>({"table \"halos\": two columns are named \"x\"", "its own name"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", values}, {"y", values}, {"x", values}});
+  });
+  check_error<DataError>({"table \"halos\": expected at least one column, got none"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table("halos", ag::Table::Columns{});
+  });
+}
+
+TEST_CASE("NaN in a column that is not declared to hold any") {
+  const xt::xarray<double> values = {1.0, 2.0, nan_value, nan_value};
+  check_error<DataError>({"table \"halos\": column \"x\" has NaN",
+                          fmt::format("first in row {}, counted from 0 over all ranks", 4 * world().rank() + 2),
+                          "remove such rows", "may_be_nan", "where"},
+                         [&](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table("halos", {{"x", values}});
+                         });
+  check_error<DataError>({"column \"x\" has NaN"}, [&](unsigned& line) {
+    const auto load = [&] { return ag::Table::Columns{{"y", ag::may_be_nan(values)}, {"x", ag::borrow(values)}}; };
+    line = __LINE__ + 1;
+    ag::Table("halos", load);
+  });
+  const ag::Table declared("halos", {{"x", ag::may_be_nan(values)}});
+  CHECK(sum_of_numbers(declared, "x") == Approx(3.0 * world().size()));
+}
+
+TEST_CASE("infinity is data") {
+  const ag::Table table("halos", {{"x", std::vector{std::numeric_limits<double>::infinity()}}});
+  CHECK(std::isinf(sum_of_numbers(table, "x")));
+}
+
+TEST_CASE("a file that is missing, or no HDF5") {
+  check_error<DataError>({"expected an HDF5 file 'no_such_file.h5', but there is none", "check the path"},
+                         [](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table::from_hdf5("no_such_file.h5");
+                         });
+  const auto text = std::filesystem::temp_directory_path() / fmt::format("allgrad_text_{}.csv", getpid());
+  std::ofstream(text) << "log_mass\n12.5\n";
+  check_error<DataError>({"expected an HDF5 file '" + text.string(), "cannot open it", "complete HDF5 file"},
+                         [&](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table::from_hdf5(text);
+                         });
+  std::filesystem::remove(text);
+  check_error<DataError>({"expected an HDF5 file 'no_such_file.h5'"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::read_hdf5_attribute("no_such_file.h5", "volume");
+  });
+}
+
+TEST_CASE("datasets that are missing, of another type or shape, or of unequal length") {
+  TestFile source;
+  source.write<double>("log_mass", {12.0, 13.0, 14.0, 11.0});
+  source.write<double>("position", {1, 2, 3, 4, 5, 6, 7, 8}, {4, 2});
+  source.write<double>("bins", {9.0, 10.0});
+  source.write_as("name", H5T_C_S1, "abcd", {4});
+  const std::string file = source.path();
+
+  const auto check = [&](const std::vector<std::string>& columns, const std::vector<std::string>& parts) {
+    check_error<DataError>(parts, [&](unsigned& line) {
+      line = __LINE__ + 1;
+      ag::Table::from_hdf5(file, world(), {.columns = columns});
+    });
+  };
+  check({"log_mas"}, {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position'"});
+  check({"log_mass", "name"}, {"'name'", "column of integers or floating-point numbers", "holds strings of shape [4]"});
+  check({"position"}, {"'position'", "floating-point numbers of shape [4, 2]", "a dataset of its own"});
+  check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});
+  check({}, {"equal length"});
+  check({"log_mass", "log_mass"}, {"two columns are named \"log_mass\""});
+  CHECK(ag::Table::from_hdf5(file, world(), {.columns = {"log_mass"}}).total_rows() == 4);
+}
+
+TEST_CASE("NaN in a dataset") {
+  TestFile source;
+  source.write<double>("log_mass", {12.0, 13.0, 14.0, nan_value});
+  source.write<double>("radius", {nan_value, 1.0, 2.0, 3.0});
+  const std::string file = source.path();
+
+  // log_mass has its NaN in the last rank's rows.
+  const std::vector<std::string> parts = {"column \"log_mass\" has NaN", "first in row 3, counted from 0 over all ranks"};
+  const auto read = [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table::from_hdf5(file, world(), {.columns = {"log_mass"}});
+  };
+  if (world().size() == 1) {
+    check_error<DataError>(parts, read);
+  } else {
+    const Caught error = caught<ag::RankError>([&](unsigned&) {
+      unsigned line = 0;
+      read(line);
+    });
+    check_parts(error.text, parts);
+    check_parts(error.text, {fmt::format("rank {} of {}: table_errors.cpp:", world().size() - 1, world().size())});
+  }
+  check_error<DataError>({"may_be_nan names \"mass\"", "not among the columns read"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table::from_hdf5(file, world(), {.may_be_nan = {"log_mass", "mass"}});
+  });
+  const ag::Table table = ag::Table::from_hdf5(file, world(), {.may_be_nan = {"log_mass", "radius"}});
+  CHECK(sum_of_numbers(table, "log_mass") == Approx(39.0));
+  CHECK(sum_of_numbers(table, "radius") == Approx(6.0));
+}

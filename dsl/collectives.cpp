@@ -54,7 +54,11 @@ View Share::lower(const Node&, Lowering&) const {
 }
 
 Shape AsPlacement::infer_shape(std::span<const Expr> operands) const {
-  require(operands[0], placement_ == Placement::partial ? Placement::per_rank : Placement::partial, name());
+  const Placement from = operands[0].placement();
+  const bool is_every_ranks_share = placement_ == Placement::partial && from == Placement::replicated;
+  if (!is_every_ranks_share) {
+    require(operands[0], placement_ == Placement::partial ? Placement::per_rank : Placement::partial, name());
+  }
   return operands[0].shape();
 }
 

@@ -32,7 +32,7 @@ class Share final : public Operator {
 };
 
 /// The same numbers on each rank, meant otherwise: what a rank has of its own as its share of a total (reduce_sum), or
-/// a share as something of the rank's own.
+/// a share as something of the rank's own. A replicated value, taken as a share, counts once for each rank.
 class AsPlacement final : public Operator {
  public:
   explicit AsPlacement(Placement placement) : placement_(placement) {}

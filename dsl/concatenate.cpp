@@ -37,7 +37,8 @@ std::string Concatenate::attributes() const { return fmt::format("axis={}", axis
 
 Shape Concatenate::infer_shape(std::span<const Expr> operands) const {
   Shape shape = operands[0].shape();
-  if (shape[axis_].is_rows()) throw ExpressionError("values cannot be joined along the row axis; rows belong to a table");
+  if (shape[axis_].is_rows())
+    throw ExpressionError("values cannot be joined along the row axis; rows belong to a table");
   std::size_t length = 0;
   for (const Expr& operand : operands) {
     Shape other = operand.shape();
@@ -46,9 +47,10 @@ Shape Concatenate::infer_shape(std::span<const Expr> operands) const {
       other[axis_] = shape[axis_];
     }
     if (other != shape) {
-      throw ExpressionError(fmt::format("shapes {} and {} differ in more than axis {}; all other axes must be equal, use "
-                                        "broadcast_to where one is to be repeated",
-                                        to_string(operands[0].shape()), to_string(operand.shape()), axis_));
+      throw ExpressionError(
+          fmt::format("shapes {} and {} differ in more than axis {}; all other axes must be equal, use "
+                      "broadcast_to where one is to be repeated",
+                      to_string(operands[0].shape()), to_string(operand.shape()), axis_));
     }
   }
   shape[axis_] = Extent(length);
@@ -100,8 +102,8 @@ Expr concatenate(const Parts& parts, std::ptrdiff_t axis) {
   try {
     position = normalize_axis(axis, exprs[0].ndim());
   } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("concatenate of values of shape {}: {}{}", to_string(exprs[0].shape()), error.what(),
-                                      exprs[0].ndim() == 0 ? "; use stack to join numbers" : ""),
+    throw ExpressionError(fmt::format("concatenate of values of shape {}: {}{}", to_string(exprs[0].shape()),
+                                      error.what(), exprs[0].ndim() == 0 ? "; use stack to join numbers" : ""),
                           where);
   }
   return concatenate_axis(std::move(exprs), position, where);
@@ -113,10 +115,11 @@ Expr stack(const Parts& parts, std::ptrdiff_t axis) {
   const Shape shape = exprs[0].shape();
   for (std::size_t k = 0; k < exprs.size(); ++k) {
     if (exprs[k].shape() != shape) {
-      throw ExpressionError(fmt::format("stack: shapes {} and {} differ; all must be equal, use broadcast_to where one is "
-                                        "to be repeated",
-                                        to_string(shape), to_string(exprs[k].shape())),
-                            values[k].where());
+      throw ExpressionError(
+          fmt::format("stack: shapes {} and {} differ; all must be equal, use broadcast_to where one is "
+                      "to be repeated",
+                      to_string(shape), to_string(exprs[k].shape())),
+          values[k].where());
     }
     exprs[k] = expand_dims(values[k], axis);
   }

@@ -7,7 +7,12 @@
 namespace allgrad {
 
 Expr parameters(std::size_t size, SourceLocation where) {
-  if (size == 0) throw ArgumentError("parameters(0): expected at least one parameter", where);
+  if (size == 0) {
+    throw ArgumentError(
+        "expected at least one parameter, got 0; give parameters(n), or the guess of a model, a number for "
+        "each parameter",
+        where);
+  }
   return make_node(std::make_shared<const Parameters>(size), {}, where);
 }
 

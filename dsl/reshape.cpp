@@ -117,9 +117,9 @@ Expr squeeze(const Operand& x, std::ptrdiff_t axis) {
   try {
     const std::size_t position = normalize_axis(axis, shape.size());
     if (!(shape[position] == Extent(1))) {
-      throw ExpressionError(fmt::format("expected an axis of length 1, got {}",
-                                        shape[position].is_rows() ? "the row axis"
-                                                                  : fmt::format("one of length {}", shape[position].length)));
+      throw ExpressionError(fmt::format(
+          "expected an axis of length 1, got {}",
+          shape[position].is_rows() ? "the row axis" : fmt::format("one of length {}", shape[position].length)));
     }
     shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(position));
   } catch (const ExpressionError& error) {

@@ -49,8 +49,9 @@ Shape sliced_shape(Shape shape, const AxisSlice& slice) {
 /// What `view` asks for along one axis, checked against the axis.
 AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
   if (shape[axis].is_rows()) {
-    throw ExpressionError("the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and "
-                          "where(mask, x, 0.0) to choose rows");
+    throw ExpressionError(
+        "the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and "
+        "where(mask, x, 0.0) to choose rows");
   }
   const auto length = static_cast<std::ptrdiff_t>(shape[axis].length);
   const Range& range = request.range();
@@ -138,7 +139,8 @@ Expr view(const Operand& x, const std::vector<Slice>& slices) {
   const Shape& shape = x.expr().shape();
   try {
     if (slices.size() > shape.size()) {
-      throw ExpressionError(fmt::format("{} slices for {} axes; give at most one per axis", slices.size(), shape.size()));
+      throw ExpressionError(
+          fmt::format("{} slices for {} axes; give at most one per axis", slices.size(), shape.size()));
     }
     Expr result = x.expr();
     for (std::size_t axis = slices.size(); axis-- > 0;) {  // from the last, so that dropped axes shift none to come
@@ -154,17 +156,19 @@ Expr view(const Operand& x, const std::vector<Slice>& slices) {
 }
 
 Expr Expr::operator[](const Index& index) const {
-  if (empty()) throw ExpressionError("operator[] on an empty Expr; give every Expr a value before it is used", index.where());
-  if (ndim() == 0) throw ExpressionError("operator[]: a single number, shape [], has no elements to index", index.where());
+  if (empty())
+    throw ExpressionError("operator[] on an empty Expr; give every Expr a value before it is used", index.where());
+  if (ndim() == 0)
+    throw ExpressionError("operator[]: a single number, shape [], has no elements to index", index.where());
   try {
     const AxisSlice slice = resolve(Slice(index.value()), shape(), 0);
     return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
   } catch (const ExpressionError& error) {
     const bool is_parameters = as<Parameters>(*this) != nullptr;
-    throw ExpressionError(fmt::format("operator[] on {} {}: {}{}", is_parameters ? "parameters" : "a value of shape",
-                                      to_string(shape()), error.what(),
-                                      is_parameters ? "; there are as many as the guess has numbers" : ""),
-                          index.where());
+    throw ExpressionError(
+        fmt::format("operator[] on {} {}: {}{}", is_parameters ? "parameters" : "a value of shape", to_string(shape()),
+                    error.what(), is_parameters ? "; there are as many as the guess has numbers" : ""),
+        index.where());
   }
 }
 

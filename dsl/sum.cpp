@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <numeric>
-
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/arrays.hpp"
@@ -98,9 +97,7 @@ Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where
   return make_node(std::make_shared<const Sum>(std::move(axes)), {x}, where);
 }
 
-Expr sum(const Operand& x, const Axes& axes) {
-  return sum_over(x.expr(), normalize(x, axes, "sum"), x.where());
-}
+Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), normalize(x, axes, "sum"), x.where()); }
 
 Expr mean(const Operand& x, const Axes& axes) {
   const std::vector<std::size_t> normalized = normalize(x, axes, "mean");

@@ -67,7 +67,8 @@ std::uint64_t fingerprint_of(const std::vector<std::string>& names) {
 /// Number of rows of each column, which have to be the same.
 std::size_t common_length(const std::string& table, const std::vector<std::string>& names,
                           const std::vector<std::vector<std::size_t>>& shapes, SourceLocation where) {
-  if (names.empty()) refuse(table, "expected at least one column, got none; a rank without rows has empty columns", where);
+  if (names.empty())
+    refuse(table, "expected at least one column, got none; a rank without rows has empty columns", where);
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::ranges::count(names, names[i]) > 1) {
       refuse(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
@@ -80,11 +81,12 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
              where);
     }
     if (shapes[i] != shapes[0]) {
-      refuse(table,
-             fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
-                         "so give each one number for each of them",
-                         names[i], shapes[i][0], names[0], shapes[0][0]),
-             where);
+      refuse(
+          table,
+          fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
+                      "so give each one number for each of them",
+                      names[i], shapes[i][0], names[0], shapes[0][0]),
+          where);
     }
   }
   return shapes[0][0];
@@ -95,16 +97,18 @@ void refuse_nan(const std::string& table, const std::string& column, std::span<c
   const auto nan = std::ranges::find_if(values, [](double v) { return std::isnan(v); });
   if (nan == values.end()) return;
   refuse(table,
-         fmt::format("column \"{}\" has NaN, on this rank first in row {}, counted from 0 over all ranks; remove such rows, "
-                     "or declare the column with may_be_nan and mask them with where",
-                     column, first_row + static_cast<std::uint64_t>(nan - values.begin())),
+         fmt::format(
+             "column \"{}\" has NaN, on this rank first in row {}, counted from 0 over all ranks; remove such rows, "
+             "or declare the column with may_be_nan and mask them with where",
+             column, first_row + static_cast<std::uint64_t>(nan - values.begin())),
          where);
 }
 
 }  // namespace
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
-    : Table(std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
+    : Table(
+          std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
   std::size_t local_rows = 0;
@@ -118,11 +122,12 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
 
   const std::uint64_t names = fingerprint_of(names_of(columns));
   if (comm.first_difference({&names, 1}) == 0) {
-    refuse(name,
-           fmt::format("ranks have different columns; rank {} has {}; give every rank the same columns in the same order, "
-                       "with no rows where it has none",
-                       comm.rank(), names_of(columns)),
-           where);
+    refuse(
+        name,
+        fmt::format("ranks have different columns; rank {} has {}; give every rank the same columns in the same order, "
+                    "with no rows where it has none",
+                    comm.rank(), names_of(columns)),
+        where);
   }
 
   const std::vector<std::uint64_t> counts = comm.allgather(local_rows);
@@ -137,8 +142,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
   state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(comm)});
 }
 
-Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options,
-                       SourceLocation where) {
+Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options, SourceLocation where) {
   const auto load = [&] {
     Hdf5Rows rows = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
     for (const std::string& name : options.may_be_nan) {
@@ -162,9 +166,9 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
 Expr Table::operator[](const ColumnName& name) const {
   for (const auto& [column_name, column] : state_->columns) {
     if (column_name != name.name) continue;
-    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_,
-                                                            state_->comm),
-                     {}, name.where);
+    return make_node(
+        std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_, state_->comm),
+        {}, name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.name,
                                     names_of(state_->columns)),

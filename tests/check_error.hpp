@@ -18,8 +18,8 @@ struct Caught {
   unsigned expected_line = 0;
 };
 
-/// Runs action(line), which notes the line to blame (0 for none), and catches the E that it throws. The test fails where
-/// it throws nothing; another exception ends the test.
+/// Runs action(line), which notes the line to blame (0 for none), and catches the E that it throws. The test fails
+/// where it throws nothing; another exception ends the test.
 template <class E, class Action>
 Caught caught(Action action) {
   Caught result;

@@ -1,5 +1,5 @@
 // Expressions without a meaning are refused where they are written, with the user's line.
-#include <cmath>
+#include <type_traits>
 #include <xtensor/xarray.hpp>
 
 #include "allgrad/allgrad.hpp"
@@ -22,6 +22,22 @@ const ag::Expr& x() {
 
 ag::Expr zeros(const std::vector<std::size_t>& shape) { return ag::constant(xt::zeros<double>(shape)); }
 
+// What would silently mean something else does not compile.
+template <class X, class Y>
+concept Comparable = requires(const X& x, const Y& y) {
+  x == y;
+}
+|| requires(const X& x, const Y& y) { x != y; };
+static_assert(!Comparable<ag::Expr, double> && !Comparable<xt::xarray<double>, ag::Expr>);
+static_assert(std::is_assignable_v<ag::Expr&, ag::Expr> && !std::is_assignable_v<ag::Expr, ag::Expr>);
+static_assert(!std::is_convertible_v<ag::Expr, double> && !std::is_constructible_v<bool, ag::Expr>);
+static_assert(!std::is_constructible_v<ag::Expr, double> && !std::is_constructible_v<ag::Expr, xt::xarray<double>>);
+template <class A>
+concept Borrowable = requires(const A& array) {
+  ag::borrow(array);
+};
+static_assert(Borrowable<xt::xarray<double>> && !Borrowable<xt::xarray<float>>);
+
 }  // namespace
 
 TEST_CASE("shapes that do not broadcast") {
@@ -42,12 +58,13 @@ TEST_CASE("shapes that do not broadcast") {
 
 TEST_CASE("rows do not align with an axis of numbers, be it as long") {
   const xt::xarray<double> edges = {0.0, 1.0, 2.0};
-  check_error<ExpressionError>({"subtract([3], [rows]): ", "rows of table \"halos\" do not align with an axis of length 3",
-                                "expand_dims(value, 1)"},
-                               [&](unsigned& line) {
-                                 line = __LINE__ + 1;
-                                 edges - x();
-                               });
+  check_error<ExpressionError>(
+      {"subtract([3], [rows]): ", "rows of table \"halos\" do not align with an axis of length 3",
+       "expand_dims(value, 1)"},
+      [&](unsigned& line) {
+        line = __LINE__ + 1;
+        edges - x();
+      });
   CHECK(to_string((edges - expand_dims(x(), 1)).shape()) == "[rows, 3]");
 }
 
@@ -75,10 +92,11 @@ TEST_CASE("axes out of bounds") {
     line = __LINE__ + 1;
     mean(zeros({2, 3}), -3);
   });
-  check_error<ExpressionError>({"sum([]): ", "axis 0 is out of bounds", "single number has no axes"}, [](unsigned& line) {
-    line = __LINE__ + 1;
-    sum(zeros({}), 0);
-  });
+  check_error<ExpressionError>({"sum([]): ", "axis 0 is out of bounds", "single number has no axes"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 sum(zeros({}), 0);
+                               });
   check_error<ExpressionError>({"axes [0, -2] name an axis twice", "once"}, [](unsigned& line) {
     line = __LINE__ + 1;
     sum(zeros({2, 3}), {0, -2});
@@ -119,8 +137,8 @@ TEST_CASE("the row axis has no order and no positions") {
 }
 
 TEST_CASE("indices and ranges that do not fit") {
-  check_error<ExpressionError>({"operator[] on a value of shape [4, 2]: ", "index 4 is out of bounds for axis 0 of length 4",
-                                "valid are -4 to 3"},
+  check_error<ExpressionError>({"operator[] on a value of shape [4, 2]: ",
+                                "index 4 is out of bounds for axis 0 of length 4", "valid are -4 to 3"},
                                [](unsigned& line) {
                                  line = __LINE__ + 1;
                                  zeros({4, 2})[4];
@@ -142,12 +160,12 @@ TEST_CASE("indices and ranges that do not fit") {
     line = __LINE__ + 1;
     view(zeros({4}), ag::range(3, 0, -1));
   });
-  check_error<ExpressionError>({"operator[] on parameters [2]: ", "index 2 is out of bounds", "as the guess has numbers"},
-                               [](unsigned& line) {
-                                 const ag::Expr params = ag::parameters(2);
-                                 line = __LINE__ + 1;
-                                 params[2];
-                               });
+  check_error<ExpressionError>(
+      {"operator[] on parameters [2]: ", "index 2 is out of bounds", "as the guess has numbers"}, [](unsigned& line) {
+        const ag::Expr params = ag::parameters(2);
+        line = __LINE__ + 1;
+        params[2];
+      });
 }
 
 TEST_CASE("squeeze, reshape and diff misused") {
@@ -229,10 +247,11 @@ TEST_CASE("reduce_sum of what is not a rank's own") {
     line = __LINE__ + 1;
     reduce_sum(sum(x()));
   });
-  check_error<ExpressionError>({"reduce_sum: ", "got a replicated value", "needs no sum over ranks"}, [](unsigned& line) {
-    line = __LINE__ + 1;
-    reduce_sum(zeros({2}));
-  });
+  check_error<ExpressionError>({"reduce_sum: ", "got a replicated value", "needs no sum over ranks"},
+                               [](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 reduce_sum(zeros({2}));
+                               });
 }
 
 TEST_CASE("a column that the table does not have, and no parameters") {
@@ -241,7 +260,7 @@ TEST_CASE("a column that the table does not have, and no parameters") {
     line = __LINE__ + 1;
     halos["mass"];
   });
-  check_error<ag::ArgumentError>({"parameters(0): ", "at least one"}, [](unsigned& line) {
+  check_error<ag::ArgumentError>({"at least one parameter, got 0", "the guess of a model"}, [](unsigned& line) {
     line = __LINE__ + 1;
     ag::parameters(0);
   });

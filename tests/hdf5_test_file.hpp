@@ -21,12 +21,16 @@ inline hid_t native(std::uint8_t) { return H5T_NATIVE_UINT8; }
 /// An HDF5 file in the system's folder for temporary files, gone with this object.
 class TestFile {
  public:
-  TestFile()
-      : path_(std::filesystem::temp_directory_path() / ("allgrad_hdf5_" + std::to_string(getpid()) + ".h5")),
-        handle_(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose) {
+  /// The number is in its name.
+  explicit TestFile(std::uint64_t number = static_cast<std::uint64_t>(getpid()))
+      : path_(path_of(number)), handle_(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose) {
     REQUIRE(handle_);
   }
   ~TestFile() { std::filesystem::remove(path_); }
+
+  static std::filesystem::path path_of(std::uint64_t number) {
+    return std::filesystem::temp_directory_path() / ("allgrad_hdf5_" + std::to_string(number) + ".h5");
+  }
 
   template <class T>
   void write(const std::string& name, const std::vector<T>& values, std::vector<hsize_t> shape) {
@@ -47,7 +51,7 @@ class TestFile {
   void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
     const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
     const hdf5::Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
-                           H5Aclose);
+                                 H5Aclose);
     REQUIRE(H5Awrite(attribute.get(), type, values) >= 0);
   }
 

@@ -47,7 +47,8 @@ const LambdaModel::CalcLoss good_loss = [](const ag::Sumstats& sumstats) { retur
 /// Checks that a refused statistic is refused, wherever the model is entered.
 void check_statistic(const std::vector<std::string>& parts, const std::function<Expr(const Expr&, unsigned&)>& write) {
   check_error<ExpressionError>(parts, [&](unsigned& line) {
-    LambdaModel([&](const Expr& params) { return write(params, line); }, good_loss).calc_sumstats_from_params({1.0, 2.0});
+    LambdaModel([&](const Expr& params) { return write(params, line); }, good_loss)
+        .calc_sumstats_from_params({1.0, 2.0});
   });
   check_error<ExpressionError>(parts, [&](unsigned& line) {
     LambdaModel([&](const Expr& params) { return write(params, line); }, good_loss).run_bfgs({1.0, 2.0});
@@ -70,12 +71,12 @@ void check_loss(const std::vector<std::string>& parts, const std::function<Expr(
 }  // namespace
 
 TEST_CASE("a statistic per row") {
-  check_statistic({"calc_partial_sumstats_from_params: the result has a value per row, shape [rows]", "sum or mean",
-                   "sum(x, 0)"},
-                  [](const Expr& params, unsigned& line) {
-                    line = __LINE__ + 1;
-                    return params[0] * x() + params[1];
-                  });
+  check_statistic(
+      {"calc_partial_sumstats_from_params: the result has a value per row, shape [rows]", "sum or mean", "sum(x, 0)"},
+      [](const Expr& params, unsigned& line) {
+        line = __LINE__ + 1;
+        return params[0] * x() + params[1];
+      });
 }
 
 TEST_CASE("a statistic per rank") {
@@ -137,14 +138,15 @@ TEST_CASE("too few parameters are noticed where the model asks for more; it can 
         return sum(params[0] * x()) + offset;
       },
       good_loss);
-  check_error<ExpressionError>({"parameters [1]: ", "index 1 is out of bounds", "valid are -1 to 0"}, [&](unsigned& line) {
-    try {
-      model.calc_loss_from_params({1.0});
-    } catch (...) {
-      line = line_of_index;
-      throw;
-    }
-  });
+  check_error<ExpressionError>({"parameters [1]: ", "index 1 is out of bounds", "valid are -1 to 0"},
+                               [&](unsigned& line) {
+                                 try {
+                                   model.calc_loss_from_params({1.0});
+                                 } catch (...) {
+                                   line = line_of_index;
+                                   throw;
+                                 }
+                               });
   CHECK(model.calc_sumstats_from_params({2.0, 1.0})() == Approx(2.0 * total_of_x() + 1.0));
 }
 
@@ -192,7 +194,7 @@ TEST_CASE("another number of parameters than at the first use") {
   });
   check([&](unsigned& line) {
     line = __LINE__ + 1;
-    model.compiled(3);
+    model.compiled(3).write_dot("no_such_folder/graph.dot");
   });
   check([&](unsigned& line) {
     line = __LINE__ + 1;
@@ -222,10 +224,11 @@ TEST_CASE("a compiled graph takes as many parameters as it was compiled for") {
     line = line_of_parameters;
     graph.value_and_gradient(three, gradient);
   });
-  check_error<ag::ArgumentError>({"room for a gradient of 2 numbers, got 3"}, [&](unsigned& line) {
-    line = line_of_parameters;
-    graph.value_and_gradient(gradient, three);
-  });
+  check_error<ag::ArgumentError>({"room for a gradient of 2 numbers, one for each parameter, got 3"},
+                                 [&](unsigned& line) {
+                                   line = line_of_parameters;
+                                   graph.value_and_gradient(gradient, three);
+                                 });
   CHECK(graph.value(std::vector{1.0, 0.0}) == Approx(total_of_x()));
 }
 

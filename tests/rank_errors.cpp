@@ -67,7 +67,8 @@ void check_rank_error(const std::vector<std::string>& parts, Action action,
     }
   });
   check_parts(error.text, parts);
-  const std::string place = error.expected_line == 0 ? "" : ag::SourceLocation{here.file, error.expected_line}.str() + ": ";
+  const std::string place =
+      error.expected_line == 0 ? "" : ag::SourceLocation{here.file, error.expected_line}.str() + ": ";
   INFO("message: " << error.text);
   CHECK(error.text.starts_with(fmt::format("rank {} of {}: {}", culprit(), world().size(), place)));
   check_works();
@@ -132,12 +133,13 @@ TEST_CASE("a file is missing on one rank") {
 }
 
 TEST_CASE("ranks have other columns") {
-  check_error<ag::DataError>({"table \"halos\": ranks have different columns", fmt::format("rank {} has [", world().rank()),
-                              is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
-                             [](unsigned& line) {
-                               line = __LINE__ + 1;
-                               ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
-                             });
+  check_error<ag::DataError>(
+      {"table \"halos\": ranks have different columns", fmt::format("rank {} has [", world().rank()),
+       is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
+      [](unsigned& line) {
+        line = __LINE__ + 1;
+        ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
+      });
   check_works();
 }
 
@@ -218,12 +220,13 @@ TEST_CASE("an optimizer's callback throws on one rank") {
 
 TEST_CASE("another number of parameters on one rank") {
   const std::vector<double> params(is_culprit() ? 2 : 1, 1.0);
-  check_divergence({"as many parameters on every rank", fmt::format("got {} on rank {}", params.size(), world().rank())},
-                   [&](unsigned& line) {
-                     LambdaModel model(good_sumstats, good_loss);
-                     line = __LINE__ + 1;
-                     model.calc_loss_from_params(params);
-                   });
+  check_divergence(
+      {"the same number of parameters on every rank", fmt::format("got {} on rank {}", params.size(), world().rank())},
+      [&](unsigned& line) {
+        LambdaModel model(good_sumstats, good_loss);
+        line = __LINE__ + 1;
+        model.calc_loss_from_params(params);
+      });
   LambdaModel model(good_sumstats, good_loss);
   model.calc_loss_from_params({1.0});
   check_rank_error({"expected 1 parameters, as at the model's first use, got 2"}, [&](unsigned& line) {
@@ -235,8 +238,8 @@ TEST_CASE("another number of parameters on one rank") {
 
 TEST_CASE("other parameters on one rank") {
   const double param = is_culprit() ? 1.5 : 1.0;
-  check_divergence({fmt::format("at the parameters [{}] on rank {}: ", param, world().rank()), "do not evaluate the same",
-                    "on every rank"},
+  check_divergence({fmt::format("at the parameters [{}] on rank {}: ", param, world().rank()),
+                    "do not evaluate the same", "on every rank"},
                    [&](unsigned& line) {
                      LambdaModel model(good_sumstats, good_loss);
                      line = __LINE__ + 1;
@@ -268,6 +271,15 @@ TEST_CASE("other graphs on ranks, of as many nodes or of more") {
                    });
 }
 
+TEST_CASE("a graph that depends on how many rows a rank has") {
+  check_divergence({"the same graph on every rank", "also where it has no rows"}, [&](unsigned& line) {
+    const Expr params = ag::parameters(1);
+    line = __LINE__ + 1;
+    const Expr loss = world().rank() == 0 ? 0.0 * params[0] : sum(params[0] * x());
+    ag::compile(loss, params);
+  });
+}
+
 TEST_CASE("a constant is not the same on all ranks") {
   const xt::xarray<double> target = {1.0, is_culprit() ? 2.5 : 2.0};
   const std::vector<std::string> parts = {
@@ -294,12 +306,13 @@ TEST_CASE("a constant is not the same on all ranks") {
 
 TEST_CASE("a rank's own constant has the same shape on all") {
   const xt::xarray<double> own = xt::ones<double>({is_culprit() ? 3U : 2U});
-  check_divergence({"the same graph on every rank", is_culprit() ? "of shape [3]" : "of shape [2]"}, [&](unsigned& line) {
-    const Expr params = ag::parameters(1);
-    line = __LINE__ + 1;
-    const Expr value = ag::rank_constant(own);
-    ag::compile(sum(reduce_sum(value)) * params[0], params);
-  });
+  check_divergence({"the same graph on every rank", is_culprit() ? "of shape [3]" : "of shape [2]"},
+                   [&](unsigned& line) {
+                     const Expr params = ag::parameters(1);
+                     line = __LINE__ + 1;
+                     const Expr value = ag::rank_constant(own);
+                     ag::compile(sum(reduce_sum(value)) * params[0], params);
+                   });
 }
 
 TEST_CASE("ranks evaluate other graphs") {

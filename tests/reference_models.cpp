@@ -30,7 +30,7 @@ std::pair<std::size_t, std::size_t> uneven(std::size_t total, int rank, int size
 }
 
 std::pair<std::size_t, std::size_t> one_and_eleven(std::size_t total, int rank, int size) {
-  const std::size_t starts[] = {0, 1, 12, total};
+  const std::size_t starts[] = {0, std::min<std::size_t>(1, total), std::min<std::size_t>(12, total), total};
   const auto start = [&](int r) { return r >= size ? total : starts[std::min(r, 3)]; };
   return {start(rank), start(rank + 1)};
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <optional>
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
@@ -20,6 +21,28 @@ const ag::Communicator& world() {
   static const ag::Communicator world = ag::Communicator::world();
   return world;
 }
+
+/// A file that the root writes for all ranks to read, gone with this object.
+class SharedFile {
+ public:
+  explicit SharedFile(const std::vector<std::pair<std::string, std::vector<double>>>& columns) {
+    const std::uint64_t number = world().allgather(static_cast<std::uint64_t>(getpid()))[0];
+    path_ = TestFile::path_of(number);
+    if (world().is_root()) {
+      file_.emplace(number);
+      for (const auto& [name, values] : columns) file_->write(name, values);
+      file_->path();
+    }
+    world().synchronize();
+  }
+  ~SharedFile() { MPI_Barrier(world().handle()); }  // nobody reads any more
+
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+  std::optional<TestFile> file_;
+};
 
 /// The sum of the column `name` over all rows where it is a number.
 double sum_of_numbers(const ag::Table& table, const std::string& name) {
@@ -140,13 +163,12 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
 }
 
 TEST_CASE("NaN in a dataset") {
-  TestFile source;
-  source.write<double>("log_mass", {12.0, 13.0, 14.0, nan_value});
-  source.write<double>("radius", {nan_value, 1.0, 2.0, 3.0});
+  const SharedFile source({{"log_mass", {12.0, 13.0, 14.0, nan_value}}, {"radius", {nan_value, 1.0, 2.0, 3.0}}});
   const std::string file = source.path();
 
   // log_mass has its NaN in the last rank's rows.
-  const std::vector<std::string> parts = {"column \"log_mass\" has NaN", "first in row 3, counted from 0 over all ranks"};
+  const std::vector<std::string> parts = {"column \"log_mass\" has NaN",
+                                          "first in row 3, counted from 0 over all ranks"};
   const auto read = [&](unsigned& line) {
     line = __LINE__ + 1;
     ag::Table::from_hdf5(file, world(), {.columns = {"log_mass"}});

@@ -19,9 +19,13 @@ class Model final : public ag::OnePointModel {
 const std::vector<std::pair<const char*, std::function<void()>>> uses = {
     {"world", [] { ag::Communicator::world(); }},
     {"duplicate", [] { ag::Communicator duplicate(MPI_COMM_WORLD); }},
-    {"table", [] { ag::Table("halos", {{"x", std::vector{1.0}}}); }},
+    {"table",
+     [] {
+       ag::Table("halos", {{"x", std::vector{1.0}}});
+     }},
     {"model", [] { Model(); }},
-    {"compile", [] {
+    {"compile",
+     [] {
        const ag::Expr params = ag::parameters(1);  // expressions need no MPI
        ag::compile(sum(params), params);
      }},
@@ -37,9 +41,9 @@ int count_unrefused(const char* when) {
     } catch (const ag::Error& error) {
       text = error.what();
     }
-    const bool refused = text.find("needs MPI to be running") != std::string::npos &&
-                         text.find("Run your program inside allgrad::run, or between MPI_Init and MPI_Finalize") !=
-                             std::string::npos;
+    const bool refused =
+        text.find("needs MPI to be running") != std::string::npos &&
+        text.find("Run your program inside allgrad::run, or between MPI_Init and MPI_Finalize") != std::string::npos;
     if (refused) continue;
     fmt::print(stderr, "{} {}: {}\n", name, when, text);
     ++unrefused;

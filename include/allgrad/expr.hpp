@@ -32,6 +32,17 @@ class Expr {
   Expr() = default;
   explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
 
+  template <class T>
+    requires std::is_arithmetic_v<T> || xt::is_xexpression<T>::value
+  Expr(const T& value) = delete;  // write constant(value)
+
+  // Assignable where it has a name only: x[0] = y would change nothing, since graphs are immutable.
+  Expr(const Expr&) = default;
+  Expr(Expr&&) noexcept = default;
+  Expr& operator=(const Expr&) & = default;
+  Expr& operator=(Expr&&) & noexcept = default;
+  ~Expr() = default;
+
   const Shape& shape() const;
   std::size_t ndim() const { return shape().size(); }
   Placement placement() const;

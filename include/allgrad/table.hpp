@@ -3,8 +3,10 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,13 @@ class Column {
   Column(Array&& values);
   Column(std::vector<double> values);
 
+  Column(std::initializer_list<double> values) : Column(std::vector(values)) {}
+
+  /// Copies a vector of any number type.
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Column(const std::vector<T>& values) : Column(std::vector<double>(values.begin(), values.end())) {}
+
  private:
   friend class Table;
   friend Column borrow(const Array& values);
@@ -38,6 +47,7 @@ class Column {
 
 /// Uses an array [rows] where it lies. It must outlive every table and graph that uses it, unchanged.
 Column borrow(const Array& values);
+Column borrow(Array&& values) = delete;  // it would be gone at the end of the line: give the array a name
 
 /// Declares that a column may hold NaN, which is an error otherwise.
 Column may_be_nan(Column column);

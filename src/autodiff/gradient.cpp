@@ -28,10 +28,10 @@ Expr sum_to_shape(const Expr& cotangent, const Shape& shape) {
 }
 
 /// The same cotangent in the placement that is dual to the operand's: partial for replicated, per rank for per rank.
-Expr place_cotangent(const Expr& cotangent, Placement operand) {
-  if (operand == Placement::replicated && cotangent.placement() == Placement::per_rank) {
-    return as_placement(cotangent, Placement::partial);
-  }
+Expr place_cotangent(const Expr& cotangent, Placement operand, Placement node) {
+  const bool per_rank = cotangent.placement() == Placement::per_rank ||
+                        (node == Placement::per_rank && cotangent.placement() == Placement::replicated);
+  if (operand == Placement::replicated && per_rank) return as_placement(cotangent, Placement::partial);
   if (operand == Placement::per_rank && cotangent.placement() == Placement::partial) {
     return as_placement(cotangent, Placement::per_rank);
   }
@@ -54,7 +54,7 @@ Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
   Expr result = node.op->adjoint(expr, cotangent, k);
   if (result.empty() || result.node()->op->is_zero()) return {};
   const Expr& operand = node.operands[k];
-  result = place_cotangent(sum_to_shape(result, operand.shape()), operand.placement());
+  result = place_cotangent(sum_to_shape(result, operand.shape()), operand.placement(), node.placement);
   if (!is_dual(operand.placement(), result.placement())) {
     throw InternalError(fmt::format("the adjoint of {} ({}) for operand {}, which is {}, is {}", node.op->name(),
                                     node.where.str(), k, to_string(operand.placement()),

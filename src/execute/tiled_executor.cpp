@@ -47,7 +47,7 @@ class TiledExecutor final : public Executor {
   }
 
   void run(std::span<const double> params, std::uint64_t fingerprint) override {
-    std::ranges::copy(params, params_.begin());
+    std::copy_n(params.begin(), params_.size(), params_.begin());  // none where the graph uses none
     for (BoundStep& step : steps_) {
       if (step.message != nullptr) {
         comm_.allreduce(*step.message, fingerprint);

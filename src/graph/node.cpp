@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "allgrad/error.hpp"
 #include "graph/operator.hpp"
@@ -25,6 +26,18 @@ std::string operand_shapes(const std::vector<Expr>& operands) {
 
 }  // namespace
 
+Node::~Node() {
+  std::vector<Expr> orphans = std::move(operands);
+  while (!orphans.empty()) {
+    const Expr last = std::move(orphans.back());
+    orphans.pop_back();
+    if (last.empty() || last.node_ptr().use_count() > 1) continue;
+    auto& operands_of_last = const_cast<Node*>(last.node())->operands;  // it is about to be destroyed
+    std::ranges::move(operands_of_last, std::back_inserter(orphans));
+    operands_of_last.clear();
+  }
+}
+
 NodeOrigin::NodeOrigin(SourceLocation where, bool backward)
     : outer_(current_origin), where_(where), backward_(backward) {
   current_origin = this;
@@ -41,8 +54,8 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
   try {
     Shape shape = op->infer_shape(operands);
     const Placement placement = op->infer_placement(operands, shape);
-    return Expr(std::make_shared<const Node>(
-        Node{std::move(op), std::move(operands), std::move(shape), placement, where, backward}));
+    return Expr(std::shared_ptr<const Node>(
+        new Node{std::move(op), std::move(operands), std::move(shape), placement, where, backward}));
   } catch (const ExpressionError& error) {
     throw ExpressionError(fmt::format("{}({}): {}", op->name(), operand_shapes(operands), error.what()), where);
   }
@@ -57,7 +70,8 @@ Expr with_operands(const Expr& expr, std::vector<Expr> operands) {
 }
 
 Operand::Operand(const Expr& expr, SourceLocation where) : expr_(expr), where_(where) {
-  if (expr.empty()) throw ExpressionError("an operand is an empty Expr; give every Expr a value before it is used", where);
+  if (!expr.empty()) return;
+  throw ExpressionError("an operand is an empty Expr; give every Expr a value before it is used", where);
 }
 
 const Shape& Expr::shape() const {

@@ -17,6 +17,8 @@ struct Node {
   Placement placement;
   SourceLocation where;
   bool backward;  ///< built by differentiation
+
+  ~Node();  // one node after the other: graphs may be deeper than the stack
 };
 
 /// Applies `op`: infers shape and placement and checks them. Throws ExpressionError with the line of the call.

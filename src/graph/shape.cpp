@@ -47,7 +47,8 @@ namespace {
         "the value per row a further axis: expand_dims(value, 1)",
         rows.rows->table, number.length);
   } else {
-    advice = fmt::format("axes of lengths {} and {} do not align; axes must be equal, 1 or missing", x.length, y.length);
+    advice =
+        fmt::format("axes of lengths {} and {} do not align; axes must be equal, 1 or missing", x.length, y.length);
   }
   throw ExpressionError(fmt::format("shapes {} and {} do not broadcast: {}", to_string(a), to_string(b), advice));
 }

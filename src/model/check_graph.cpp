@@ -22,16 +22,18 @@ void check_is_total(const Expr& result, std::string_view what, SourceLocation wh
   }
   if (result.placement() == Placement::per_row) {
     throw ExpressionError(
-        fmt::format("{} has a value per row, shape {}; expected a value for all rows together: sum or mean over the row "
-                    "axis first, as in sum(x, 0)",
-                    what, to_string(result.shape())),
+        fmt::format(
+            "{} has a value per row, shape {}; expected a value for all rows together: sum or mean over the row "
+            "axis first, as in sum(x, 0)",
+            what, to_string(result.shape())),
         result.node()->where);
   }
   if (result.placement() == Placement::per_rank) {
     throw ExpressionError(
-        fmt::format("{} is a value that each rank has of its own, shape {}; expected one value for all ranks: reduce it "
-                    "with reduce_sum(x), which sums over ranks",
-                    what, to_string(result.shape())),
+        fmt::format(
+            "{} is a value that each rank has of its own, shape {}; expected one value for all ranks: reduce it "
+            "with reduce_sum(x), which sums over ranks",
+            what, to_string(result.shape())),
         result.node()->where);
   }
 }
@@ -52,17 +54,19 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
   }
   for (const Expr& expr : topological_order({&result, 1})) {
     if (as<Parameters>(expr) != nullptr && expr.node() != params.node()) {
-      throw ExpressionError(fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
-                                        "one parameter vector throughout",
-                                        params.node()->where.str()),
-                            expr.node()->where);
+      throw ExpressionError(
+          fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
+                      "one parameter vector throughout",
+                      params.node()->where.str()),
+          expr.node()->where);
     }
     const auto* column = as<ColumnOperator>(expr);
     if (column != nullptr && !(column->communicator() == comm)) {
-      throw ExpressionError(fmt::format("column {} is of a table on another communicator than the graph; build table and "
-                                        "model with the same Communicator",
-                                        column->attributes()),
-                            expr.node()->where);
+      throw ExpressionError(
+          fmt::format("column {} is of a table on another communicator than the graph; build table and "
+                      "model with the same Communicator",
+                      column->attributes()),
+          expr.node()->where);
     }
   }
 }
@@ -74,7 +78,7 @@ std::string description_of(const Node& node) {
   return attributes.empty() ? std::string(node.op->name()) : fmt::format("{}({})", node.op->name(), attributes);
 }
 
-/// A hash per node of what it computes, values of constants left out; that of the result tells that it is the last.
+/// A hash per node of what it computes, values of constants left out.
 std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
   std::unordered_map<const Node*, std::size_t> position;
   std::vector<std::uint64_t> hashes;
@@ -89,21 +93,30 @@ std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
     hash.add(std::string_view(to_string(node.shape)));
     hash.add(static_cast<int>(node.placement));
     for (const Expr& operand : node.operands) hash.add(position.at(operand.node()));
-    hash.add(&expr == &order.back());
     position.emplace(&node, hashes.size());
     hashes.push_back(hash.value());
   }
   return hashes;
 }
 
-[[noreturn]] void refuse_graph(const Expr& different, const Communicator& comm) {
-  const Node& node = *different.node();
-  if (as<Parameters>(different) != nullptr) {
-    throw DivergenceError(fmt::format("expected as many parameters on every rank, got {} on rank {} and another number on "
-                                      "others; pass the same parameters on every rank",
-                                      node.shape[0].length, comm.rank()),
-                          node.where);
+void check_same_structure(const std::vector<Expr>& order, std::size_t num_params, const Communicator& comm,
+                          SourceLocation where) {
+  std::vector<std::uint64_t> structure = structure_of(order);
+  structure.insert(structure.begin(), num_params);
+  const auto [shortest, longest] = std::ranges::minmax(comm.allgather(structure.size()));
+  structure.resize(shortest);
+  const std::size_t different = comm.first_difference(structure);
+  if (different == longest) return;
+  if (different == 0) {
+    throw DivergenceError(
+        fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
+                    "numbers elsewhere; pass the same parameters on every rank",
+                    num_params, comm.rank()),
+        where);
   }
+  std::size_t position = std::min(different, order.size()) - 1;
+  if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
+  const Node& node = *order[position].node();
   throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
                                     "differs is {} of shape {} on rank {}; build the same expressions on every rank, "
                                     "also where it has no rows",
@@ -113,13 +126,9 @@ std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
 
 }  // namespace
 
-void check_same_on_all_ranks(const Expr& result, const Communicator& comm) {
+void check_same_on_all_ranks(const Expr& result, const Expr& params, const Communicator& comm) {
   const std::vector<Expr> order = topological_order({&result, 1});
-  std::vector<std::uint64_t> structure = structure_of(order);
-  const std::size_t shortest = std::ranges::min(comm.allgather(structure.size()));
-  structure.resize(shortest);
-  const std::size_t different = comm.first_difference(structure);
-  if (different < shortest) refuse_graph(order[different], comm);
+  check_same_structure(order, params.shape()[0].length, comm, params.node()->where);
 
   std::vector<Expr> constants;
   std::vector<std::uint64_t> values;
@@ -131,11 +140,13 @@ void check_same_on_all_ranks(const Expr& result, const Communicator& comm) {
   const std::size_t differing = comm.first_difference(values);
   if (differing < constants.size()) {
     const Node& node = *constants[differing].node();
-    throw DivergenceError(fmt::format("expected the same constant on every rank, got different ones of shape {}: rank {} "
-                                      "has {}; broadcast it from one rank (MPI_Bcast), or declare it with rank_constant "
-                                      "where it is a rank's own",
-                                      to_string(node.shape), comm.rank(), node.op->attributes()),
-                          node.where);
+    throw DivergenceError(
+        fmt::format("expected the same constant on every rank, got different ones of shape {}: rank {} "
+                    "has {}; broadcast it from one rank (MPI_Bcast), count rows with total_rows(), or "
+                    "declare it with rank_constant "
+                    "where it is a rank's own",
+                    to_string(node.shape), comm.rank(), node.op->attributes()),
+        node.where);
   }
 }
 
@@ -157,9 +168,10 @@ void warn_of_unused_params(const Expr& result, const Expr& params, const Communi
   }
   if (unused.empty() || !comm.is_root()) return;
   const SourceLocation& where = params.node()->where;
-  emit(Severity::warning, fmt::format("{}{}of {} parameters, those with indices {} are not used; the loss does not depend on "
-                                      "them, and its gradient is 0 there",
-                                      where.str(), where.known() ? ": " : "", size, unused));
+  emit(Severity::warning,
+       fmt::format("{}{}of {} parameters, those with indices {} are not used; the loss does not depend on "
+                   "them, and its gradient is 0 there",
+                   where.str(), where.known() ? ": " : "", size, unused));
 }
 
 }  // namespace allgrad

@@ -20,7 +20,7 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where);
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
 /// Compares the graphs that the ranks have built, and their constants. Collective; throws DivergenceError on every rank.
-void check_same_on_all_ranks(const Expr& result, const Communicator& comm);
+void check_same_on_all_ranks(const Expr& result, const Expr& params, const Communicator& comm);
 
 /// Warns of parameters that a result does not use, on the communicator's root.
 void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm);

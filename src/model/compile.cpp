@@ -42,7 +42,7 @@ CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& 
     check_is_scalar_loss(loss, where);
     check_inputs(loss, params, comm, where);
   });
-  check_same_on_all_ranks(loss, comm);
+  check_same_on_all_ranks(loss, params, comm);
   warn_of_unused_params(loss, params, comm);
   return CompiledGraph(std::make_unique<CompiledGraph::State>(loss, params, comm, options));
 }
@@ -59,11 +59,11 @@ double CompiledGraph::value(std::span<const double> params) {
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient) {
   Program& program = state_->value_and_gradient;
   if (gradient.size() != num_params()) {
-    state_->comm.fail(std::make_exception_ptr(
-        ArgumentError(fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span "
-                                  "of as many",
-                                  num_params(), gradient.size()),
-                      state_->params.node()->where)));
+    state_->comm.fail(std::make_exception_ptr(ArgumentError(
+        fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span "
+                    "of as many",
+                    num_params(), gradient.size()),
+        state_->params.node()->where)));
   }
   program.run(params);
   std::ranges::copy(program.output(1), gradient.begin());
@@ -79,10 +79,11 @@ void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocati
     file << to_dot(state_->outputs(stage));
     file.close();
     if (file) return;
-    throw Error(fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
-                            "room",
-                            path),
-                where);
+    throw Error(
+        fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
+                    "room",
+                    path),
+        where);
   });
 }
 

@@ -25,7 +25,18 @@ OnePointModel::~OnePointModel() = default;
 const Communicator& OnePointModel::communicator() const { return comm_; }
 
 OnePointModel::State& OnePointModel::state(std::size_t num_params, SourceLocation where) {
-  if (state_) return *state_;  // running it tells every rank where the number of parameters is another
+  if (state_) {
+    const std::size_t expected = state_->graph.num_params();
+    if (num_params == expected) return *state_;
+    // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.
+    comm_.fail(std::make_exception_ptr(ArgumentError(
+        fmt::format(
+            "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
+            "make another one to change it",
+            expected, num_params),
+        where)));
+    return *state_;
+  }
 
   const auto [params, sumstats, loss] = comm_.guarded([&] {
     const Expr vector = parameters(num_params, where);
@@ -58,7 +69,7 @@ double OnePointModel::calc_loss_from_params(const ParamValues& params, SourceLoc
 }
 
 std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params,
-                                                                                       SourceLocation where) {
+                                                                                        SourceLocation where) {
   auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
   const double loss = compiled(params.size(), where).value_and_gradient(params, {gradient.data(), gradient.size()});
   return {loss, std::move(gradient)};
@@ -68,8 +79,8 @@ xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& para
   return calc_loss_and_grad_from_params(params, where).second;
 }
 
-Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps,
-                                                             double learning_rate, SourceLocation where) {
+Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps, double learning_rate,
+                                                  SourceLocation where) {
   GradientDescent optimizer;
   optimizer.nsteps = nsteps;
   optimizer.learning_rate = learning_rate;

@@ -14,7 +14,8 @@ namespace allgrad {
 
 namespace {
 
-/// A hash of the operators of a graph, the same on every rank: constants that are a rank's own have values of their own.
+/// A hash of the operators of a graph, the same on every rank: constants that are a rank's own have values of their
+/// own.
 std::uint64_t identity_of(const std::vector<Expr>& graph) {
   Fingerprint hash;
   for (const Expr& expr : topological_order(graph)) hash.add(expr.node()->op->name());
@@ -25,10 +26,14 @@ std::uint64_t identity_of(const std::vector<Expr>& graph) {
 
 Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, Differentiate differentiate)
-    : graph_(run_pipeline(built, params, comm, differentiate)), comm_(comm), where_(params.node()->where), params_(params.shape()[0].length) {
+    : graph_(run_pipeline(built, params, comm, differentiate)),
+      comm_(comm),
+      where_(params.node()->where),
+      params_(params.shape()[0].length) {
   executor_ = options.executor == ExecutorKind::tiled ? make_tiled_executor(graph_, comm)
                                                       : make_reference_executor(graph_, comm);
-  communicates_ = std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
+  communicates_ =
+      std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
   identity_ = identity_of(graph_);
 }
 
@@ -37,9 +42,10 @@ void Program::run(std::span<const double> params) {
     std::ranges::copy(params, params_.begin());
   } else {
     comm_.fail(std::make_exception_ptr(ArgumentError(
-        fmt::format("expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has "
-                    "parameters",
-                    params_.size(), params.size()),
+        fmt::format(
+            "expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has "
+            "parameters",
+            params_.size(), params.size()),
         where_)));
   }
   Fingerprint fingerprint;
@@ -50,8 +56,8 @@ void Program::run(std::span<const double> params) {
     executor_->run(params_, fingerprint.value());
     if (!communicates_) comm_.synchronize();
   } catch (const DivergenceError& error) {
-    throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}", evaluations_,
-                                      fmt::join(params_, ", "), comm_.rank(), error.what()),
+    throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}",
+                                      evaluations_, fmt::join(params_, ", "), comm_.rank(), error.what()),
                           where_);
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "allgrad/error.hpp"
@@ -59,6 +60,25 @@ std::vector<Level> cut_into_levels(const std::vector<Expr>& order) {
   return levels;
 }
 
+/// The values per row that reductions over rows need, in order of computation: not those, of this table or another, that
+/// lie behind a value which is not per row and is known before the sweep.
+std::vector<Expr> row_values_of(const std::vector<Expr>& reductions) {
+  const std::vector<Expr> order = topological_order(reductions);
+  std::unordered_set<const Node*> needed;
+  const auto need_operands = [&needed](const Expr& expr) {
+    for (const Expr& operand : expr.node()->operands) {
+      if (is_per_row(operand)) needed.insert(operand.node());
+    }
+  };
+  std::ranges::for_each(reductions, need_operands);
+  for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
+    if (needed.contains(expr->node())) need_operands(*expr);
+  }
+  std::vector<Expr> result;
+  std::ranges::copy_if(order, std::back_inserter(result), [&](const Expr& e) { return needed.contains(e.node()); });
+  return result;
+}
+
 /// Lowers nodes to instructions: dense ones to the step at hand, those of a row loop to its body.
 class Builder final : public Lowering {
  public:
@@ -70,9 +90,7 @@ class Builder final : public Lowering {
     RowLoop loop;
     loop.rows = rows;
     loop_ = &loop;
-    for (const Expr& expr : topological_order(reductions)) {
-      if (is_per_row(expr)) row_views_[expr.node()] = lower(expr);
-    }
+    for (const Expr& expr : row_values_of(reductions)) row_views_[expr.node()] = lower(expr);
     for (const Expr& expr : reductions) lower_dense(expr);
     loop_ = nullptr;
     row_views_.clear();

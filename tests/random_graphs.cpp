@@ -1,0 +1,192 @@
+// Random graphs of nested reductions, broadcasts and changes of shape: both executors, and any number of ranks, give
+// the loss and the gradient of one process that holds all rows. RC_PARAMS="seed=7 max_success=10000" runs others.
+#include <fmt/format.h>
+#include <rapidcheck.h>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+#include "allgrad/error.hpp"
+#include "catch.hpp"
+#include "evaluation.hpp"
+#include "graph/shape.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+constexpr std::size_t num_params = 5;
+
+/// A step of building a graph: what to do, with which two of the values so far, and a choice such as an axis. All are
+/// taken modulo what there is, so every sequence of steps is a graph, and so is each part of it.
+using Step = std::array<std::uint8_t, 4>;
+using Steps = std::vector<Step>;
+
+/// A value and a bound of its size, so that graphs stay where rounding errors are small.
+struct Value {
+  Expr expr;
+  double bound;
+};
+
+class GraphBuilder {
+ public:
+  GraphBuilder(const ag::Communicator& comm, Split split)
+      : halos_(deal("halos", {{"x", noise_column(9, 1)}, {"w", noise_column(9, 2)}}, split, comm)),
+        galaxies_(deal("galaxies", {{"y", noise_column(5, 3)}}, split, comm)) {
+    const Expr x = halos_["x"], y = galaxies_["y"];
+    for (const Expr& expr : {params[0], params[1], view(params, ag::range(2, 5)), x, halos_["w"], expand_dims(x, 1), y,
+                             expand_dims(y, 1), x * params[0], expand_dims(y * params[1], 1)}) {
+      values_.push_back({expr, 2.0});
+    }
+    values_.push_back({ag::constant(xt::xarray<double>{0.3, -0.8, 0.5}), 1.0});
+    values_.push_back({ag::expand_dims(xt::xarray<double>{0.7, -0.2}, 1), 1.0});
+    num_given_ = values_.size();
+  }
+
+  const Expr params = ag::parameters(num_params);
+
+  /// Takes the step, where shapes allow it and the value stays small.
+  void take(const Step& step) {
+    try {
+      const Value value = apply(step);
+      if (value.bound < 1e3 && value.expr.ndim() <= 4 && ag::num_lanes(value.expr.shape()) - 1 < 48)
+        values_.push_back(value);
+    } catch (const ag::ExpressionError&) {
+    }
+  }
+
+  /// Depends on every value that was built.
+  Expr loss() const {
+    Expr loss = sum(square(params - 0.1));
+    for (std::size_t i = num_given_; i < values_.size(); ++i) loss += sin(mean(values_[i].expr));
+    return loss;
+  }
+
+ private:
+  Value apply(const Step& step) const {
+    const auto& [x, x_bound] = values_[step[1] % values_.size()];
+    const auto& [y, y_bound] = values_[step[2] % values_.size()];
+    const std::size_t choice = step[3];
+    const auto axis = [&](std::size_t count) {
+      return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
+    };
+    switch (step[0] % 20) {
+      case 0:
+        return {x + y, x_bound + y_bound};
+      case 1:
+        return {x - y, x_bound + y_bound};
+      case 2:
+        return {x * y, x_bound * y_bound};
+      case 3:
+        return {x / (2.0 + sin(y)), x_bound};
+      case 4:
+        return {tanh(x), 1.0};
+      case 5:
+        return {sin(x), 1.0};
+      case 6:
+        return {sqrt(1.0 + square(x)), 1.0 + x_bound};
+      case 7:
+        return {log(1.0 + square(x)), x_bound};
+      case 8:
+        return {maximum(x, y), std::max(x_bound, y_bound)};
+      case 9:
+        return {where(halos_["x"] > 0.1, x, y), std::max(x_bound, y_bound)};
+      case 10:
+        return {where(xt::xarray<double>{1.0, 0.0, 1.0}, x, choice % 2 == 0 ? y : ag::constant(0.0)),
+                std::max(x_bound, y_bound)};
+      case 11:
+        return {sum(x, axis(x.ndim())), 9.0 * x_bound};
+      case 12:
+        return {mean(x, axis(x.ndim())), x_bound};
+      case 13:
+        return {mean(x), x_bound};
+      case 14:
+        return {expand_dims(x, axis(x.ndim() + 1)), x_bound};
+      case 15:
+        return {ag::stack({x, y}, axis(x.ndim() + 1)), std::max(x_bound, y_bound)};
+      case 16:
+        return {ag::concatenate({x, y}, axis(x.ndim())), std::max(x_bound, y_bound)};
+      case 17:
+        return {x[-1], x_bound};
+      case 18:
+        return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
+      default:
+        return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
+    }
+  }
+
+  ag::Table halos_, galaxies_;
+  std::vector<Value> values_;
+  std::size_t num_given_;
+};
+
+const std::vector<double> params_at = {0.31, -0.63, 1.13, 0.83, -0.41};
+
+/// The graph of the steps, compiled.
+ag::CompiledGraph build(const Steps& steps, const ag::Communicator& comm, Split split, ag::ExecutorKind executor) {
+  GraphBuilder builder(comm, split);
+  for (const Step& step : steps) builder.take(step);
+  return compile(builder.loss(), builder.params, comm, {executor});
+}
+
+LossAndGradient run(ag::CompiledGraph& graph) {
+  LossAndGradient result{0.0, std::vector<double>(num_params)};
+  result.loss = graph.value_and_gradient(params_at, result.gradient);
+  return result;
+}
+
+/// How the numbers differ, empty where they do not.
+std::string difference(const std::string& what, const std::vector<double>& expected, const std::vector<double>& actual,
+                       double tolerance) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (std::abs(actual[i] - expected[i]) <= tolerance * std::max(1.0, largest(expected))) continue;
+    return fmt::format("{}: element {} is {}, expected {}\n", what, i, actual[i], expected[i]);
+  }
+  return "";
+}
+
+std::string difference(const std::string& what, const LossAndGradient& expected, const LossAndGradient& actual) {
+  return difference(what + ", loss", {expected.loss}, {actual.loss}, 1e-11) +
+         difference(what + ", gradient", expected.gradient, actual.gradient, 1e-10);
+}
+
+/// Compares all ways to evaluate a graph.
+std::string differences(const Steps& steps) {
+  const Split splits[] = {all_on_first, first_is_empty, uneven, one_and_eleven};
+  const Split split = splits[steps.size() % 4];
+  ag::CompiledGraph whole = build(steps, self(), split, ag::ExecutorKind::reference);
+  const LossAndGradient expected = run(whole);
+  const auto loss = [&](std::span<const double> params) { return whole.value(params); };
+  std::string text = difference("finite differences", numeric_gradient(loss, params_at, 1e-4), expected.gradient, 1e-7);
+  for (const ag::ExecutorKind executor : executors) {
+    ag::CompiledGraph on_one = build(steps, self(), split, executor);
+    ag::CompiledGraph on_all = build(steps, ag::Communicator::world(), split, executor);
+    text += difference(to_string(executor) + ", one process", expected, run(on_one));
+    text += difference(to_string(executor) + ", all ranks", expected, run(on_all));
+  }
+  if (text.empty()) return text;
+  return text + "built:\n" + whole.text(ag::Stage::built) + "compiled:\n" + whole.text();
+}
+
+/// True where the ranks all say so, so that they go on with the same graph.
+bool on_all_ranks(bool good) {
+  int result = good ? 1 : 0;
+  MPI_Allreduce(MPI_IN_PLACE, &result, 1, MPI_INT, MPI_LAND, MPI_COMM_WORLD);
+  return result == 1;
+}
+
+}  // namespace
+
+TEST_CASE("random graphs give the same on both executors and any number of ranks") {
+  setenv("RC_PARAMS", "seed=1 max_success=300 max_size=16", 0);  // every rank takes the same graphs
+  const auto any_step = rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<Step>());
+  CHECK(rc::check([&] {
+    const auto steps = *rc::gen::container<Steps>(any_step);
+    const std::string text = differences(steps);
+    RC_LOG() << text;
+    RC_ASSERT(on_all_ranks(text.empty()));
+  }));
+}

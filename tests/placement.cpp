@@ -43,7 +43,8 @@ class Inputs {
  private:
   Inputs(const ag::Communicator& comm, Split split, bool one_process)
       : halos(deal("halos", halo_columns(split), split, comm)),
-        galaxies(deal("galaxies", {{"mass", noise_column(17, 3, 0.1, 2.0)}}, split, comm)),
+        galaxies(deal("galaxies", {{"mass", noise_column(17, 3, 0.1, 2.0)}},
+                      split == all_on_first ? first_is_empty : all_on_first, comm)),  // elsewhere than the halos
         one_process_(one_process) {}
 
   static ag::Array numbers_of(int rank) { return {0.3 + 0.5 * rank, 1.0 / (1.0 + rank)}; }

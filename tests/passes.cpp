@@ -1,0 +1,288 @@
+// What each pass does to a graph, as it is printed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "allgrad/error.hpp"
+#include "autodiff/gradient.hpp"
+#include "catch.hpp"
+#include "dsl/collectives.hpp"
+#include "dsl/elementwise.hpp"
+#include "evaluation.hpp"
+#include "execute/executor.hpp"
+#include "graph/text.hpp"
+#include "graph/traversal.hpp"
+#include "graph/verify.hpp"
+#include "passes/cancel_shares.hpp"
+#include "passes/common_subexpressions.hpp"
+#include "passes/fold_constants.hpp"
+#include "passes/hoist_broadcasts.hpp"
+#include "passes/insert_allreduce.hpp"
+#include "passes/merge_collectives.hpp"
+#include "passes/simplify.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+struct Inputs {
+  ag::Table halos = deal("halos", {{"x", noise_column(4, 1)}, {"w", noise_column(4, 2)}}, all_on_first, self());
+  ag::Table galaxies = deal("galaxies", {{"x", noise_column(3, 3)}}, all_on_first, self());
+  Expr params = ag::parameters(2);
+  Expr x = halos["x"], w = halos["w"];
+};
+
+/// The operations of a graph, one per line, without shapes, placements and source lines.
+std::string operations(const std::vector<Expr>& outputs) {
+  ag::NamedOutputs named;
+  for (std::size_t i = 0; i < outputs.size(); ++i) named.emplace_back(fmt::format("out{}", i), outputs[i]);
+  std::istringstream lines(to_text(named));
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    const auto end = line.find(") ");
+    text += (end == std::string::npos ? line : line.substr(0, end + 1)) + '\n';
+  }
+  return text;
+}
+
+/// How often an operation is in a graph.
+std::size_t count(const std::vector<Expr>& outputs, std::string_view name) {
+  const auto order = ag::topological_order(outputs);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(order, [&](const Expr& e) { return e.node()->op->name() == name; }));
+}
+
+std::vector<ag::Array> evaluate_constants(const std::vector<Expr>& outputs) {
+  const auto executor = ag::make_reference_executor(outputs, self());
+  executor->run({}, 0);
+  std::vector<ag::Array> values;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    values.push_back(ag::Array::from_shape(ag::local_shape(outputs[i].shape())));
+    std::ranges::copy(executor->output(i), values.back().begin());
+  }
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("insert allreduce: under what is not linear in a share") {
+  const Inputs in;
+  CHECK(operations(ag::insert_allreduce({log(sum(in.params[0] * in.x))})) == 1 + R"(
+%0 = parameters()
+%1 = index 0(%0)
+%2 = column halos.x()
+%3 = multiply(%1, %2)
+%4 = sum axes=[0](%3)
+%5 = allreduce(%4)
+%6 = log(%5)
+out0 = %6
+)");
+}
+
+TEST_CASE("insert allreduce: behind what is linear in shares, once, in the result") {
+  const Inputs in;
+  CHECK(operations(ag::insert_allreduce({in.params[1] * (sum(in.x) - sum(in.w)) / 2.0})) == 1 + R"(
+%0 = parameters()
+%1 = index 1(%0)
+%2 = column halos.x()
+%3 = sum axes=[0](%2)
+%4 = column halos.w()
+%5 = sum axes=[0](%4)
+%6 = subtract(%3, %5)
+%7 = multiply(%1, %6)
+%8 = constant 2()
+%9 = divide(%7, %8)
+%10 = allreduce(%9)
+out0 = %10
+)");
+}
+
+TEST_CASE("insert allreduce: one for all uses of a total, beside a replicated value and per row") {
+  const Inputs in;
+  const Expr total = sum(in.x);
+  const std::vector<Expr> graph = ag::insert_allreduce({total + in.params[0], sum(square(in.w - total))});
+  CHECK(operations(graph) == 1 + R"(
+%0 = column halos.x()
+%1 = sum axes=[0](%0)
+%2 = allreduce(%1)
+%3 = parameters()
+%4 = index 0(%3)
+%5 = add(%2, %4)
+%6 = column halos.w()
+%7 = subtract(%6, %2)
+%8 = square(%7)
+%9 = sum axes=[0](%8)
+%10 = allreduce(%9)
+out0 = %5
+out1 = %10
+)");
+  CHECK(operations(ag::insert_allreduce(graph)) == operations(graph));
+}
+
+TEST_CASE("cancel shares: two allreduces are left of the common case, and no share of any") {
+  const Inputs in;
+  const auto differentiated = [&](const Expr& loss) {
+    const std::vector<Expr> totalled = ag::insert_allreduce({loss});
+    return ag::insert_allreduce({totalled[0], ag::gradient(totalled[0], in.params)});
+  };
+  const Expr statistic = log(sum(exp(in.params[0] * in.x)));
+  const Expr nested = log(sum(exp(in.params[0] * in.x - statistic)));
+  const Expr with_penalty = square(statistic) + mean(square(in.x - in.params[1])) + sum(square(in.params));
+  for (const auto& [loss, allreduces] : {std::pair(statistic, 2U), std::pair(nested, 4U), std::pair(with_penalty, 3U),
+                                         std::pair(sum(square(in.params)), 0U)}) {
+    const std::vector<Expr> graph = differentiated(loss);
+    INFO(operations(graph));
+    CHECK(count(graph, "share") > 0);
+    const std::vector<Expr> cancelled = ag::cancel_shares(graph);
+    INFO(operations(cancelled));
+    CHECK(count(cancelled, "share") == 0);
+    CHECK(count(cancelled, "allreduce") == allreduces);
+    ag::verify(cancelled, "cancel shares");
+  }
+}
+
+TEST_CASE("merge collectives: one for each level of reductions") {
+  const Inputs in;
+  const Expr first = sum(in.x * in.params[0]), second = sum(expand_dims(in.w, 1) * in.params, 0);
+  const std::vector<Expr> graph = ag::merge_collectives(ag::insert_allreduce({log(first), exp(second)}));
+  CHECK(operations(graph) == 1 + R"(
+%0 = column halos.x()
+%1 = parameters()
+%2 = index 0(%1)
+%3 = multiply(%0, %2)
+%4 = sum axes=[0](%3)
+%5 = reshape shape=[1](%4)
+%6 = column halos.w()
+%7 = reshape shape=[rows, 1](%6)
+%8 = multiply(%7, %1)
+%9 = sum axes=[0](%8)
+%10 = concatenate axis=0(%5, %9)
+%11 = allreduce(%10)
+%12 = slice 0:1, axis=0(%11)
+%13 = reshape shape=[](%12)
+%14 = log(%13)
+%15 = slice 1:3, axis=0(%11)
+%16 = exp(%15)
+out0 = %14
+out1 = %16
+)");
+  const Expr inner = sum(in.w * log(first)) * sum(in.x * log(second[0]));
+  const std::vector<Expr> nested = ag::insert_allreduce({log(inner) + log(sum(in.w))});
+  CHECK(count(nested, "allreduce") == 5);
+  CHECK(count(ag::merge_collectives(nested), "allreduce") == 2);
+}
+
+TEST_CASE("fold constants: what depends on no parameter is computed once") {
+  const Inputs in;
+  const Expr number = log(ag::constant(xt::xarray<double>(2.0))) * 3.0;
+  const Expr loss = log(in.params[0]) * number + square(mean(in.x)) * in.params[1] + sum(in.x * exp(in.w));
+  const auto fold = [&](const std::vector<Expr>& graph) {
+    return ag::fold_constants(graph, in.params, evaluate_constants);
+  };
+  const std::vector<Expr> folded = fold(ag::insert_allreduce({loss}));
+  CHECK(operations(folded) == fmt::format(1 + R"(
+%0 = parameters()
+%1 = index 0(%0)
+%2 = log(%1)
+%3 = constant {}()
+%4 = multiply(%2, %3)
+%5 = constant {}()
+%6 = index 1(%0)
+%7 = multiply(%5, %6)
+%8 = add(%4, %7)
+%9 = constant {}()
+%10 = add(%8, %9)
+out0 = %10
+)",
+                                          evaluate_constants({number})[0](),
+                                          evaluate_constants(ag::insert_allreduce({square(mean(in.x))}))[0](),
+                                          evaluate_constants(ag::insert_allreduce({sum(in.x * exp(in.w))}))[0]()));
+
+  const std::vector<Expr> per_row = ag::insert_allreduce({sum(exp(in.x) * in.params[0])});
+  CHECK(operations(fold(per_row)) == operations(per_row));
+}
+
+TEST_CASE("common subexpressions: one node for what is computed twice, not for columns of two tables") {
+  const Inputs in;
+  const Expr twice = sum(exp(in.halos["x"] * in.params[0])) * log(sum(exp(in.halos["x"] * in.params[0])));
+  CHECK(operations(ag::common_subexpressions({twice})) == 1 + R"(
+%0 = column halos.x()
+%1 = parameters()
+%2 = index 0(%1)
+%3 = multiply(%0, %2)
+%4 = exp(%3)
+%5 = sum axes=[0](%4)
+%6 = log(%5)
+%7 = multiply(%5, %6)
+out0 = %7
+)");
+  const ag::Table namesake = deal("halos", {{"x", noise_column(4, 9)}}, all_on_first, self());
+  const Expr other = sum(in.halos["x"]) + sum(namesake["x"]);
+  CHECK(count(ag::common_subexpressions({other}), "column") == 2);
+  const Expr constants = in.params[0] * 2.0 + in.params[1] * 2.0 + 3.0;
+  CHECK(count({constants}, "constant") == 3);
+  CHECK(count(ag::common_subexpressions({constants}), "constant") == 2);
+}
+
+TEST_CASE("simplify: operations that change nothing go, unless they change the shape") {
+  const Inputs in;
+  const Expr p = in.params, scalar = in.params[0];
+  for (const Expr& same : {p + 0.0, 0.0 + p, p - 0.0, p * 1.0, 1.0 * p, p / 1.0, -(-p)}) {
+    INFO(operations({same}));
+    CHECK(operations(ag::simplify({same})) == operations({p}));
+  }
+  CHECK(operations(ag::simplify({p + (-scalar)})) == operations({p - scalar}));
+  CHECK(operations(ag::simplify({-p + scalar})) == operations({scalar - p}));
+  CHECK(operations(ag::simplify({p - (-scalar)})) == operations({p + scalar}));
+  CHECK(operations(ag::simplify({0.0 - p})) == operations({-p}));
+  for (const Expr& other : {scalar + xt::zeros<double>({3}), p + 1.0, p * 0.0, p - scalar}) {
+    CHECK(operations(ag::simplify({other})) == operations({other}));
+  }
+}
+
+TEST_CASE("hoist broadcasts: what does not depend on rows leaves the loop over them") {
+  const Inputs in;
+  const Expr stretched = broadcast_to(in.params[0], in.x.shape());
+  CHECK(operations(ag::hoist_broadcasts({sum(exp(stretched) * in.x)})) == 1 + R"(
+%0 = parameters()
+%1 = index 0(%0)
+%2 = exp(%1)
+%3 = column halos.x()
+%4 = multiply(%2, %3)
+%5 = sum axes=[0](%4)
+out0 = %5
+)");
+}
+
+TEST_CASE("the verifier names the pass and the node that it left broken") {
+  const Inputs in;
+  const auto message = [](const Expr& broken) -> std::string {
+    try {
+      ag::verify({&broken, 1}, "some pass");
+    } catch (const ag::InternalError& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  };
+  const auto altered = [](const Expr& expr, const auto& alter) {
+    ag::Node node = *expr.node();
+    alter(node);
+    return Expr(std::make_shared<const ag::Node>(node));
+  };
+  const std::string start = "defect in allgrad, please report it: the pass \"some pass\" left a graph in which ";
+  const Expr share = log(sum(in.x));
+  const std::string line = fmt::format("passes.cpp:{}", __LINE__ - 1);
+  CHECK(message(share) == start + "a share is used as a total: log() from " + line);
+  CHECK(message(ag::insert_allreduce({share})[0]) == "nothing was thrown");
+  const Expr good = sum(in.params, 0);
+  const std::string good_line = fmt::format("passes.cpp:{}", __LINE__ - 1);
+  CHECK(message(altered(good, [](ag::Node& n) { n.shape = {2}; })) ==
+        start + "a shape is wrong: sum(axes=[0]) from " + good_line);
+  CHECK(message(altered(good, [](ag::Node& n) { n.placement = ag::Placement::partial; })) ==
+        start + "a placement is wrong: sum(axes=[0]) from " + good_line);
+  CHECK(message(2.0 * altered(good, [](ag::Node& n) { n.shape = {2}; })) ==
+        start + "a shape is wrong: sum(axes=[0]) from " + good_line);
+}

@@ -232,11 +232,10 @@ inline void check(const Inputs& inputs, const Value& x) {
   REQUIRE(local_shape(value.expr.shape()) == shape_of(expected));
   for (const ExecutorKind executor : executors) {
     INFO(to_string(executor));
-    const auto run = [&](auto&& function, const Expr& expr) {
-      return function(expr, inputs.parameter_vector(), params, inputs.communicator(), executor);
-    };
-    check_close({expected.data(), expected.size()}, run(evaluate, value.expr), 1e-12);
-    check_close(slope, run(evaluate_with_gradient, loss).gradient, 1e-11);
+    const ValueAndGradient actual =
+        evaluate_beside_loss(value.expr, loss, inputs.parameter_vector(), params, inputs.communicator(), executor);
+    check_close({expected.data(), expected.size()}, actual.value, 1e-12);
+    check_close(slope, actual.gradient, 1e-11);
   }
 }
 

@@ -44,35 +44,36 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
   return Table(name, share, comm);
 }
 
-std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
-                             ExecutorKind executor) {
-  Program program({value}, params, comm, {executor}, Differentiate::no);
-  program.run(at);
-  return {program.output(0).begin(), program.output(0).end()};
-}
-
 namespace {
 
-/// While one lives, nothing is printed: tests leave many parameters unused, which is warned of.
-class Silence {
- public:
-  Silence() = default;
-  ~Silence() { set_sink(former_); }
-  Silence(const Silence&) = delete;
-  Silence& operator=(const Silence&) = delete;
-
- private:
-  Sink former_ = set_sink([](Severity, std::string_view) {});
-};
+std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
+                                     const Communicator& comm, ExecutorKind executor, Differentiate differentiate) {
+  Program program(outputs, params, comm, {executor}, differentiate);
+  program.run(at);
+  std::vector<std::vector<double>> results;
+  for (std::size_t i = 0; i < program.graph().size(); ++i) {
+    results.emplace_back(program.output(i).begin(), program.output(i).end());
+  }
+  return results;
+}
 
 }  // namespace
 
+std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
+                             ExecutorKind executor) {
+  return run({value}, params, at, comm, executor, Differentiate::no)[0];
+}
+
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor) {
-  const Silence silence;
-  LossAndGradient result{0.0, std::vector<double>(at.size())};
-  result.loss = compile(loss, params, comm, {executor}).value_and_gradient(at, result.gradient);
-  return result;
+  const auto results = run({loss}, params, at, comm, executor, Differentiate::yes);
+  return {results[0][0], results[1]};
+}
+
+ValueAndGradient evaluate_beside_loss(const Expr& value, const Expr& loss, const Expr& params, const ParamValues& at,
+                                      const Communicator& comm, ExecutorKind executor) {
+  const auto results = run({loss, value}, params, at, comm, executor, Differentiate::yes);
+  return {results[1], results[2]};
 }
 
 std::vector<double> numeric_gradient(const std::function<double(std::span<const double>)>& f, const ParamValues& at,

@@ -46,6 +46,15 @@ struct LossAndGradient {
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor);
 
+struct ValueAndGradient {
+  std::vector<double> value;
+  std::vector<double> gradient;
+};
+
+/// A value, and the gradient of a loss that is computed from it, in one program.
+ValueAndGradient evaluate_beside_loss(const Expr& value, const Expr& loss, const Expr& params, const ParamValues& at,
+                                      const Communicator& comm, ExecutorKind executor);
+
 /// The gradient of a function by central differences of fourth order.
 std::vector<double> numeric_gradient(const std::function<double(std::span<const double>)>& f, const ParamValues& at,
                                      double step = 1e-3);

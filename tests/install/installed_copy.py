@@ -50,7 +50,7 @@ def main():
 
         libdir = prefix / args.libdir
         paths = [str(libdir / 'pkgconfig'), os.environ.get('PKG_CONFIG_PATH', '')]
-        flags = shlex.split(output_of(['pkg-config', '--cflags', '--libs', 'allgrad'],
+        flags = shlex.split(output_of(['pkg-config', f'--define-variable=prefix={prefix}', '--cflags', '--libs', 'allgrad'],
                                       env={**os.environ, 'PKG_CONFIG_PATH': ':'.join(filter(None, paths))}))
         env = {**os.environ, 'OMPI_CXX': args.compiler[-1], 'MPICH_CXX': args.compiler[-1]}
         program = Path(scratch) / 'program'

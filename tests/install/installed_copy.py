@@ -49,8 +49,10 @@ def main():
         check_headers(prefix / 'include')
 
         libdir = prefix / args.libdir
+        pc_file = libdir / 'pkgconfig' / 'allgrad.pc'  # knows the place by itself only where it is relocatable
+        pc_file.write_text(re.sub('^prefix=/.*$', f'prefix={prefix}', pc_file.read_text(), flags=re.MULTILINE))
         paths = [str(libdir / 'pkgconfig'), os.environ.get('PKG_CONFIG_PATH', '')]
-        flags = shlex.split(output_of(['pkg-config', f'--define-variable=prefix={prefix}', '--cflags', '--libs', 'allgrad'],
+        flags = shlex.split(output_of(['pkg-config', '--cflags', '--libs', 'allgrad'],
                                       env={**os.environ, 'PKG_CONFIG_PATH': ':'.join(filter(None, paths))}))
         env = {**os.environ, 'OMPI_CXX': args.compiler[-1], 'MPICH_CXX': args.compiler[-1]}
         program = Path(scratch) / 'program'

@@ -6,6 +6,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/error.hpp"
+#include "dsl/kernel_id.hpp"
 #include "graph/placement.hpp"
 
 namespace allgrad {
@@ -33,7 +34,10 @@ Array AllReduce::evaluate(const Node&, std::span<const Array* const> operands, E
 }
 
 View AllReduce::lower(const Node& node, Lowering& lowering) const {
-  return lowering.allreduce(lowering.operand(0), node.shape);
+  const View message = lowering.message(node.shape);
+  lowering.emit(Kernel::copy, message, {lowering.operand(0)}, node.shape);
+  lowering.allreduce(message);
+  return message;
 }
 
 Shape Share::infer_shape(std::span<const Expr> operands) const {

@@ -77,10 +77,10 @@ Array Concatenate::evaluate(const Node& node, std::span<const Array* const> oper
 
 View Concatenate::lower(const Node& node, Lowering& lowering) const {
   const View out = lowering.allocate(node.shape);
-  const std::size_t lane_axis = axis_ - (row_axis(node.shape).value_or(axis_) < axis_ ? 1 : 0);
+  const std::size_t lane = lane_axis(node.shape, axis_);
   for (std::size_t k = 0; k < node.operands.size(); ++k) {
     View part = out;
-    part.offset += static_cast<std::size_t>(out.strides[lane_axis]) * start_of(node.operands, axis_, k);
+    part.offset += static_cast<std::size_t>(out.strides[lane]) * start_of(node.operands, axis_, k);
     lowering.emit(Kernel::copy, part, {lowering.operand(k)}, node.operands[k].shape());
   }
   return out;

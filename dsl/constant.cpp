@@ -11,7 +11,8 @@ namespace allgrad {
 Constant::Constant(Array value, Placement placement)
     : value_(std::move(value)),
       placement_(placement),
-      is_zero_(std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })) {}
+      is_zero_(placement == Placement::replicated &&
+               std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })) {}
 
 std::string Constant::attributes() const {
   return value_.size() == 1 ? fmt::format("{}", value_.storage()[0]) : label();
@@ -34,6 +35,7 @@ std::string Constant::label() const {
 std::uint64_t Constant::fingerprint() const {
   Fingerprint hash;
   hash.add(name());
+  hash.add(value_.shape().size());
   for (std::size_t extent : value_.shape()) hash.add(extent);
   for (double number : value_.storage()) hash.add(number);
   return hash.value();

@@ -45,13 +45,13 @@ namespace {
 #include "allgrad/operators.def"
 
 constexpr ElementwiseRow rows[] = {
-#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, doc) \
-  {#name, Kernel::name, 1, Linearity::linearity, value_##name, adjoint_##name, {{lo, hi}}, doc},
-#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, doc) \
-  {#name, Kernel::name, 2, Linearity::linearity, value_##name, adjoint_##name, {{lo_x, hi_x}, {lo_y, hi_y}}, doc},
-#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, doc) \
+#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, ...) \
+  {#name, Kernel::name, 1, Linearity::linearity, value_##name, adjoint_##name, {{lo, hi}}},
+#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, ...) \
+  {#name, Kernel::name, 2, Linearity::linearity, value_##name, adjoint_##name, {{lo_x, hi_x}, {lo_y, hi_y}}},
+#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, ...) \
   {#name, Kernel::name, 3, Linearity::linearity, value_##name, adjoint_##name,                       \
-   {{lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}}, doc},
+   {{lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}}},
 #include "allgrad/operators.def"
 };
 

@@ -15,7 +15,6 @@ struct ElementwiseRow {
   /// Cotangent of operand k; `operands` has three entries, empty beyond num_operands.
   Expr (*adjoint)(std::span<const Expr, 3> operands, const Expr& value, const Expr& cotangent, std::size_t k);
   double domain[3][2];
-  std::string_view documentation;
 };
 
 /// All rows of operators.def, in its order.

@@ -12,7 +12,6 @@ enum class Kernel : int {
 #include "allgrad/operators.def"
   copy,        ///< out = x
   accumulate,  ///< out += x, summed over what `out` does not have
-  count
 };
 
 }  // namespace allgrad

@@ -18,11 +18,6 @@ namespace allgrad {
 
 namespace {
 
-/// Lane axis that corresponds to an axis of the full shape, which is not the row axis.
-std::size_t lane_axis(const Shape& shape, std::size_t axis) {
-  return axis - (row_axis(shape).value_or(axis) < axis ? 1 : 0);
-}
-
 /// The part of a full view that a slice takes.
 View slice_view(const View& full, const Shape& shape, const AxisSlice& slice) {
   View view = full;

@@ -99,7 +99,7 @@ void refuse_nan(const std::string& table, const std::string& column, std::span<c
   refuse(table,
          fmt::format(
              "column \"{}\" has NaN, on this rank first in row {}, counted from 0 over all ranks; remove such rows, "
-             "or declare the column with may_be_nan and mask them with where",
+             "or declare the column with may_be_nan and replace them with where(isnan(x), 0.0, x)",
              column, first_row + static_cast<std::uint64_t>(nan - values.begin())),
          where);
 }

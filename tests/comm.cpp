@@ -12,7 +12,7 @@
 #include "allgrad/error.hpp"
 #include "allocations.hpp"
 #include "catch.hpp"
-#include "comm/fingerprint.hpp"
+#include "comm/condense.hpp"
 
 namespace ag = allgrad;
 

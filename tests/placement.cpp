@@ -164,6 +164,25 @@ TEST_CASE("a share in where()") {
   check([=](const Inputs& in) { return log(sum(where(in.p0 > 0.0, sums(in), 0.5 * sums(in)))); });
 }
 
+TEST_CASE("constants that are equal on one rank, as sums over no rows are, and differ on another") {
+  check([](const Inputs& in) {
+    return sum(square(ag::stack({sum(in.x * in.p0) + sum(in.weight), sum(in.x * in.p1) + sum(in.x)})));
+  });
+  check([](const Inputs& in) {
+    const Expr count = sum(exp(in.p0 * in.x));
+    return log(count + sum(in.weight)) * log(count + sum(square(in.x)));
+  });
+  const auto world = ag::Communicator::world();
+  const Expr params = ag::parameters(1);
+  const Expr a = ag::rank_constant(ag::Array(1.0 + world.rank())), b = ag::rank_constant(ag::Array(1.0 + 2.0 * world.rank()));
+  const Expr loss = square(params[0] - log(reduce_sum(a)) - log(reduce_sum(b)));
+  const double size = world.size(), pairs = size * (size - 1.0);
+  const double expected = std::pow(0.5 - std::log(size + 0.5 * pairs) - std::log(size + pairs), 2);
+  for (const ag::ExecutorKind executor : executors) {
+    CHECK(evaluate(loss, params, std::vector{0.5}, world, executor)[0] == Approx(expected));
+  }
+}
+
 TEST_CASE("rows of two tables") {
   check([](const Inputs& in) {
     return square(sum(exp(in.p0 * in.x)) - sum(in.p1 * square(in.mass))) + mean(log(in.p3 * in.mass));

@@ -245,6 +245,11 @@ TEST_CASE("other parameters on one rank") {
                      line = __LINE__ + 1;
                      model.calc_loss_from_params({param});
                    });
+  check_divergence({"do not evaluate the same", "on every rank"}, [&](unsigned& line) {  // a loss without messages
+    line = __LINE__ + 1;
+    const Expr params = ag::parameters(1);
+    ag::compile(square(params[0] - mean(x())), params).value(std::vector{param});
+  });
   check_divergence({"Adam: ", "the same guess[0] on every rank", "1.5"}, [&](unsigned& line) {
     LambdaModel model(good_sumstats, good_loss);
     line = __LINE__ + 1;

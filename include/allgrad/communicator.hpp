@@ -66,8 +66,8 @@ class Communicator {
   /// 64 ranks, one in 65,536 to 1,024). Allocates nothing unless it throws.
   void allreduce(Message& message, std::uint64_t fingerprint) const;
 
-  /// A collective of nothing but status: returns on every rank, or throws on every rank.
-  void synchronize() const;
+  /// A collective of nothing but status and fingerprint: returns on every rank, or throws on every rank.
+  void synchronize(std::uint64_t fingerprint = 0) const;
 
   /// Runs `body` on every rank, then synchronizes: where it throws on any rank, every rank throws. Returns what `body`
   /// returns, by value. `body` must not communicate over this communicator.

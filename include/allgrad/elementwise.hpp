@@ -22,7 +22,7 @@ inline Expr operator<=(const Operand& x, const Operand& y) { return less_equal(x
 inline Expr operator>(const Operand& x, const Operand& y) { return greater(x, y); }
 inline Expr operator>=(const Operand& x, const Operand& y) { return greater_equal(x, y); }
 Expr operator==(const Operand& x, const Operand& y) = delete;  // write equal(x, y), which is 1 or 0 for each element
-Expr operator!=(const Operand& x, const Operand& y) = delete;  // write !equal(x, y)
+Expr operator!=(const Operand& x, const Operand& y) = delete;  // write not_equal(x, y)
 inline Expr operator&&(const Operand& x, const Operand& y) { return logical_and(x, y); }
 inline Expr operator||(const Operand& x, const Operand& y) { return logical_or(x, y); }
 inline Expr operator!(const Operand& x) { return logical_not(x); }

@@ -26,7 +26,7 @@ struct OptimizeResult {
 };
 
 /// L-BFGS-B 3.0: Byrd, Lu, Nocedal, Zhu 1995 (SIAM J. Sci. Comput. 16, 1190), Morales, Nocedal 2011 (ACM Trans. Math.
-/// Softw. 38, 7). Options, their defaults and their meaning are SciPy's.
+/// Softw. 38, 7). ftol, gtol and memory (SciPy's maxcor) have SciPy's defaults and meaning.
 ///
 /// The loss may be undefined in places. Where it or its gradient is not finite, the line search steps back, and such a
 /// point is never an iterate nor the result.

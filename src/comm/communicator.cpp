@@ -11,7 +11,7 @@
 #include "allgrad/error.hpp"
 #include "comm/exception_text.hpp"
 #include "comm/failure_record.hpp"
-#include "comm/fingerprint.hpp"
+#include "comm/condense.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/owned_comm.hpp"
 
@@ -134,7 +134,7 @@ void Communicator::allreduce(Message& message, std::uint64_t fingerprint) const 
   if (!all_equal(trailer[1], trailer[2], size())) throw_divergence(size());
 }
 
-void Communicator::synchronize() const { allreduce(state_->status, 0); }
+void Communicator::synchronize(std::uint64_t fingerprint) const { allreduce(state_->status, fingerprint); }
 
 std::vector<std::uint64_t> Communicator::allgather(std::uint64_t value) const {
   struct Entry {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/compile.hpp"
 #include "graph/node.hpp"
 
 namespace allgrad {
@@ -28,5 +29,11 @@ std::unique_ptr<Executor> make_reference_executor(std::vector<Expr> outputs, Com
 /// Collective: ranks agree on the fastest instruction set that all of them have, since results of different sets differ
 /// in the last bits.
 std::unique_ptr<Executor> make_tiled_executor(const std::vector<Expr>& outputs, Communicator comm);
+
+/// Either of the two. Collective.
+inline std::unique_ptr<Executor> make_executor(ExecutorKind kind, const std::vector<Expr>& outputs,
+                                               const Communicator& comm) {
+  return kind == ExecutorKind::tiled ? make_tiled_executor(outputs, comm) : make_reference_executor(outputs, comm);
+}
 
 }  // namespace allgrad

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "graph/collective_levels.hpp"
 #include "graph/operator.hpp"
@@ -45,8 +44,11 @@ std::string escape(const std::string& text) {
   return result;
 }
 
-/// Inputs and what they are called are drawn; numbers stand in the labels of what uses them.
-bool is_number(const Expr& expr) { return expr.node()->operands.empty() && expr.node()->op->name() == "constant"; }
+/// Numbers that are the same everywhere are not drawn: they stand in the labels of what uses them.
+bool is_number(const Expr& expr) {
+  const Node& node = *expr.node();
+  return node.operands.empty() && node.placement == Placement::replicated && !node.op->label().empty();
+}
 
 std::string constant_operands(const Node& node) {
   if (std::ranges::none_of(node.operands, is_number)) return {};
@@ -115,7 +117,11 @@ std::string to_dot(const NamedOutputs& outputs) {
   const std::vector<Expr> order = topological_order(exprs_of(outputs));
   const auto sweep_of = sweeps_of(order);
   std::unordered_map<const Node*, std::size_t> number;
-  std::map<Sweep, std::string> sweeps;
+  std::vector<std::pair<Sweep, std::string>> sweeps;  // in the order of first use
+  const auto statements_of = [&sweeps](const Sweep& sweep) -> std::string& {
+    const auto found = std::ranges::find(sweeps, sweep, &std::pair<Sweep, std::string>::first);
+    return found != sweeps.end() ? found->second : sweeps.emplace_back(sweep, "").second;
+  };
   std::string outside, edges;
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
@@ -123,7 +129,7 @@ std::string to_dot(const NamedOutputs& outputs) {
     const std::size_t id = number.size();
     number.emplace(&node, id);
     const auto sweep = sweep_of.find(&node);
-    (sweep == sweep_of.end() ? outside : sweeps[sweep->second]) += statement_of(node, id);
+    (sweep == sweep_of.end() ? outside : statements_of(sweep->second)) += statement_of(node, id);
     for (const Expr& operand : node.operands) {
       if (is_number(operand)) continue;
       const bool backward = node.backward && operand.node()->backward;

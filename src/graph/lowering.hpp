@@ -45,8 +45,11 @@ class Lowering {
   /// a stride per axis of `domain` but the row axis.
   virtual void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
 
-  /// The sum of a contiguous value over all ranks.
-  virtual View allreduce(const View& partial, const Shape& shape) = 0;
+  /// The payload of a message between ranks, for a value of this shape that is not per row.
+  virtual View message(const Shape& shape) = 0;
+
+  /// Sums a message over all ranks, in place.
+  virtual void allreduce(const View& message) = 0;
 };
 
 }  // namespace allgrad

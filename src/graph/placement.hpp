@@ -17,7 +17,4 @@ Placement combine_placements(Linearity linearity, std::span<const Expr> operands
 /// True where the node means the total of its partial operand `k`, since shares of it cannot pass through.
 bool needs_total(const Node& node, std::size_t k);
 
-
-
-
 }  // namespace allgrad

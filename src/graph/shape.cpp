@@ -96,6 +96,10 @@ std::vector<std::size_t> lane_shape(const Shape& shape) {
   return lanes;
 }
 
+std::size_t lane_axis(const Shape& shape, std::size_t axis) {
+  return axis - (row_axis(shape).value_or(axis) < axis ? 1 : 0);
+}
+
 std::size_t num_lanes(const Shape& shape) {
   const auto lanes = lane_shape(shape);
   return std::accumulate(lanes.begin(), lanes.end(), std::size_t{1}, std::multiplies<>());

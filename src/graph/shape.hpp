@@ -24,6 +24,9 @@ bool broadcasts_to(const Shape& from, const Shape& to);
 /// The lengths of all axes but the row axis: the lanes that a value has in each row.
 std::vector<std::size_t> lane_shape(const Shape& shape);
 
+/// Position among the lanes of an axis that is not the row axis.
+std::size_t lane_axis(const Shape& shape, std::size_t axis);
+
 /// Number of lanes: the product of lane_shape.
 std::size_t num_lanes(const Shape& shape);
 

@@ -43,14 +43,18 @@ OnePointModel::State& OnePointModel::state(std::size_t num_params, SourceLocatio
     Sumstats statistics = calc_partial_sumstats_from_params(vector);
     statistics.params = vector;
     check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result", where);
+    check_inputs(statistics.value, vector, comm_, where);
     return std::tuple(vector, statistics.value, calc_loss_from_sumstats(statistics).value);
   });
+  check_same_on_all_ranks(sumstats, params, comm_);  // the loss may not use all of them
   state_ = std::make_unique<State>(State{params, sumstats, compile(loss, params, comm_, options_, where), {}});
   return *state_;
 }
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
-  return state(num_params, where).graph;
+  CompiledGraph& graph = state(num_params, where).graph;
+  comm_.synchronize();  // raises a wrong number of parameters
+  return graph;
 }
 
 Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, SourceLocation where) {
@@ -65,13 +69,14 @@ Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, Source
 }
 
 double OnePointModel::calc_loss_from_params(const ParamValues& params, SourceLocation where) {
-  return compiled(params.size(), where).value(params);
+  return state(params.size(), where).graph.value(params);
 }
 
 std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params,
                                                                                         SourceLocation where) {
   auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-  const double loss = compiled(params.size(), where).value_and_gradient(params, {gradient.data(), gradient.size()});
+  CompiledGraph& graph = state(params.size(), where).graph;
+  const double loss = graph.value_and_gradient(params, {gradient.data(), gradient.size()});
   return {loss, std::move(gradient)};
 }
 

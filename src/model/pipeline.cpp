@@ -22,8 +22,8 @@ std::vector<Expr> append_gradient(std::vector<Expr> outputs, const Expr& params)
 }
 
 /// Values of constant expressions, by the executor that will run the rest.
-std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm) {
-  const auto executor = make_tiled_executor(outputs, comm);
+std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm, const CompileOptions& options) {
+  const auto executor = make_executor(options.executor, outputs, comm);
   executor->run({}, 0);
   std::vector<Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -36,7 +36,7 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
 }  // namespace
 
 std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
-                               Differentiate differentiate) {
+                               const CompileOptions& options, Differentiate differentiate) {
   std::vector<Expr> graph = built;
   const auto apply = [&graph]([[maybe_unused]] const char* name, auto&& pass) {
     graph = pass(graph);
@@ -45,20 +45,22 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
 #endif
   };
 
-  apply("insert allreduce", insert_allreduce);
-  if (differentiate == Differentiate::yes) {
-    apply("differentiate", [&](const auto& g) { return append_gradient(g, params); });
-    apply("total the gradient", insert_allreduce);
-    apply("cancel shares", cancel_shares);
-  }
-  apply("hoist broadcasts", hoist_broadcasts);
-  apply("common subexpressions", common_subexpressions);
-  apply("fold constants", [&](const auto& g) {
-    return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm); });
+  comm.guarded([&] {
+    apply("insert allreduce", insert_allreduce);
+    if (differentiate == Differentiate::yes) {
+      apply("differentiate", [&](const auto& g) { return append_gradient(g, params); });
+      apply("total the gradient", insert_allreduce);
+      apply("cancel shares", cancel_shares);
+    }
+    apply("hoist broadcasts", hoist_broadcasts);
+    apply("common subexpressions", common_subexpressions);
   });
-  apply("simplify", simplify);
-  apply("common subexpressions", common_subexpressions);
-  apply("merge collectives", merge_collectives);
+  graph = fold_constants(graph, params, [&](const auto& constants) { return evaluate(constants, comm, options); });
+  comm.guarded([&] {
+    apply("simplify", simplify);
+    apply("common subexpressions", common_subexpressions);
+    apply("merge collectives", merge_collectives);
+  });
   return graph;
 }
 

@@ -26,12 +26,11 @@ std::uint64_t identity_of(const std::vector<Expr>& graph) {
 
 Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, Differentiate differentiate)
-    : graph_(run_pipeline(built, params, comm, differentiate)),
+    : graph_(run_pipeline(built, params, comm, options, differentiate)),
       comm_(comm),
       where_(params.node()->where),
       params_(params.shape()[0].length) {
-  executor_ = options.executor == ExecutorKind::tiled ? make_tiled_executor(graph_, comm)
-                                                      : make_reference_executor(graph_, comm);
+  executor_ = make_executor(options.executor, graph_, comm);
   communicates_ =
       std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
   identity_ = identity_of(graph_);
@@ -54,7 +53,7 @@ void Program::run(std::span<const double> params) {
   for (double param : params_) fingerprint.add(param);
   try {
     executor_->run(params_, fingerprint.value());
-    if (!communicates_) comm_.synchronize();
+    if (!communicates_) comm_.synchronize(fingerprint.value());
   } catch (const DivergenceError& error) {
     throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}",
                                       evaluations_, fmt::join(params_, ", "), comm_.rank(), error.what()),

@@ -43,8 +43,10 @@ void check_finite(std::string_view optimizer, const Iterate& iterate, SourceLoca
               where);
 }
 
-void check_step(std::string_view optimizer, std::size_t step, std::span<const double> params, SourceLocation where) {
+void check_step(std::string_view optimizer, std::size_t step, std::span<const double> params, const Communicator& comm,
+                SourceLocation where) {
   if (all_finite(params)) return;
+  comm.synchronize();  // an exception in a callback comes first
   throw Error(fmt::format("{}: expected finite parameters after step {}, got [{}]. Lower learning_rate.", optimizer,
                           step, fmt::join(params, ", ")),
               where);
@@ -63,7 +65,7 @@ Trajectory descend(std::string_view optimizer, Objective& objective, std::span<c
     check_finite(optimizer, iterate, where);
     notify(callback, iterate, comm);
     rule.update(walk.gradient, walk.params);
-    check_step(optimizer, step, walk.params, where);
+    check_step(optimizer, step, walk.params, comm, where);
     walk.path.loss(step) = loss;
     walk.record_params(step + 1);
   }

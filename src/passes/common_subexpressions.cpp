@@ -14,6 +14,8 @@ std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs) {
   std::map<Key, Expr> first;
   return rewrite(outputs, [&](const Expr& expr) {
     const Node& node = *expr.node();
+    const bool same_everywhere = node.placement != Placement::partial && node.placement != Placement::per_rank;
+    if (node.operands.empty() && !same_everywhere) return expr;  // equal here, maybe not on another rank
     std::vector<const Node*> operands;
     for (const Expr& operand : node.operands) operands.push_back(operand.node());
     Key key{node.op->fingerprint(), node.placement, rows_of(node.shape).get(), std::move(operands)};

@@ -8,7 +8,6 @@
 
 #include "allgrad/error.hpp"
 #include "graph/collective_levels.hpp"
-#include "dsl/kernel_id.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -129,12 +128,13 @@ class Builder final : public Lowering {
     instructions.push_back({kernel, out, inputs, lane_shape(domain)});
   }
 
-  View allreduce(const View& partial, const Shape& shape) override {
-    const View message = add_buffer({Buffer::Kind::message, num_lanes(shape), false}, shape);
-    emit(Kernel::copy, message, {partial}, shape);
+  View message(const Shape& shape) override {
+    return add_buffer({Buffer::Kind::message, num_lanes(shape), false}, shape);
+  }
+
+  void allreduce(const View& message) override {
     finish_dense_step();
-    schedule_.steps.emplace_back(CollectiveStep{message.buffer, node_->where});
-    return message;
+    schedule_.steps.emplace_back(CollectiveStep{message.buffer});
   }
 
  private:

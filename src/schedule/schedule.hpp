@@ -49,7 +49,6 @@ struct RowLoop {
 /// Sums a message over all ranks, in place.
 struct CollectiveStep {
   std::size_t buffer = 0;
-  SourceLocation where;
 };
 
 /// A result: a value that is not per row, to be copied out in row-major order.

@@ -1,4 +1,4 @@
-#include "comm/fingerprint.hpp"
+#include "comm/condense.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -174,7 +174,8 @@ TEST_CASE("constants that are equal on one rank, as sums over no rows are, and d
   });
   const auto world = ag::Communicator::world();
   const Expr params = ag::parameters(1);
-  const Expr a = ag::rank_constant(ag::Array(1.0 + world.rank())), b = ag::rank_constant(ag::Array(1.0 + 2.0 * world.rank()));
+  const Expr a = ag::rank_constant(ag::Array(1.0 + world.rank())),
+             b = ag::rank_constant(ag::Array(1.0 + 2.0 * world.rank()));
   const Expr loss = square(params[0] - log(reduce_sum(a)) - log(reduce_sum(b)));
   const double size = world.size(), pairs = size * (size - 1.0);
   const double expected = std::pow(0.5 - std::log(size + 0.5 * pairs) - std::log(size + pairs), 2);

@@ -31,7 +31,9 @@ class SummedObjective : public allgrad::Objective {
 
   std::size_t num_params() const override { return num_params_; }
   const allgrad::Communicator& communicator() const override { return comm_; }
-  double value(std::span<const double> params) override { return value_and_gradient(params, gradient_); }
+  double value(std::span<const double> params, const allgrad::EvaluationOptions& options = {}) override {
+    return value_and_gradient(params, gradient_, options);
+  }
   std::size_t evaluations() const { return evaluations_; }
 
  protected:
@@ -61,7 +63,8 @@ class Analytic final : public SummedObjective {
   Analytic(std::size_t num_params, Function function)
       : SummedObjective(num_params, num_params + 1), function_(std::move(function)) {}
 
-  double value_and_gradient(std::span<const double> params, std::span<double> gradient) override {
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const allgrad::EvaluationOptions& = {}) override {
     const std::span<double> part = own_part();
     part[0] = function_(params, part.subspan(1));
     const double size = communicator().size();
@@ -87,7 +90,8 @@ class Rows final : public SummedObjective {
  public:
   explicit Rows(std::size_t rows) : SummedObjective(2, 3), rows_(rows) {}
 
-  double value_and_gradient(std::span<const double> params, std::span<double> gradient) override {
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const allgrad::EvaluationOptions& = {}) override {
     const std::span<double> part = own_part();
     for (std::size_t i = cut(communicator().rank()); i < cut(communicator().rank() + 1); ++i) {
       const double a = params[0] - static_cast<double>(i);
@@ -132,7 +136,8 @@ class Smf final : public SummedObjective {
     }
   }
 
-  double value_and_gradient(std::span<const double> params, std::span<double> gradient) override {
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const allgrad::EvaluationOptions& = {}) override {
     add_own_part(params);
     const std::span<const double> total = sum_over_ranks(params);
     double loss = 0.0;

@@ -9,6 +9,7 @@
 #include "allgrad/expr.hpp"
 #include "allgrad/gradient_descent.hpp"
 #include "allgrad/hdf5.hpp"
+#include "allgrad/key.hpp"
 #include "allgrad/lbfgsb.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/one_point_model.hpp"

@@ -30,8 +30,9 @@ class CompiledGraph final : public Objective {
  public:
   std::size_t num_params() const override;
   const Communicator& communicator() const override;
-  double value(std::span<const double> params) override;
-  double value_and_gradient(std::span<const double> params, std::span<double> gradient) override;
+  double value(std::span<const double> params, const EvaluationOptions& options = {}) override;
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const EvaluationOptions& options = {}) override;
 
   /// One line per node: operator, operands, shape, placement, and the user's line.
   std::string text(Stage stage = Stage::compiled) const;

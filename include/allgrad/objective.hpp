@@ -1,14 +1,24 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/key.hpp"
 
 namespace allgrad {
 
+/// What an evaluation takes beside the parameters; the same on every rank.
+struct EvaluationOptions {
+  std::optional<Key> randkey = {};  ///< for objectives that draw random numbers
+  std::vector<bool> frozen = {};    ///< [num_params] or empty: where the gradient is not asked for, and may be 0
+};
+
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. All its functions are
-/// collective over communicator(), take the same parameters on every rank, and return the same numbers on every rank.
+/// collective over communicator(), take the same arguments on every rank, and return the same on every rank.
 class Objective {
  public:
   virtual ~Objective() = default;
@@ -19,10 +29,18 @@ class Objective {
   virtual const Communicator& communicator() const = 0;
 
   /// The loss at `params` [num_params].
-  virtual double value(std::span<const double> params) = 0;
+  virtual double value(std::span<const double> params, const EvaluationOptions& options = {}) = 0;
 
   /// The loss at `params` [num_params]; writes its gradient to `gradient` [num_params].
-  virtual double value_and_gradient(std::span<const double> params, std::span<double> gradient) = 0;
+  virtual double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                                    const EvaluationOptions& options = {}) = 0;
+
+  /// Where loss or gradient at `params` are not finite: what else is not, of all that the loss was computed from, as
+  /// text for the user ("statistics 3, 4 of 10 are nan"). Empty where nothing is known.
+  virtual std::string what_is_not_finite([[maybe_unused]] std::span<const double> params,
+                                         [[maybe_unused]] const EvaluationOptions& options = {}) {
+    return {};
+  }
 };
 
 }  // namespace allgrad

@@ -51,12 +51,13 @@ std::size_t CompiledGraph::num_params() const { return state_->params.shape()[0]
 
 const Communicator& CompiledGraph::communicator() const { return state_->comm; }
 
-double CompiledGraph::value(std::span<const double> params) {
-  state_->value.run(params);
+double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
+  state_->value.run(params, options.randkey);
   return state_->value.output(0)[0];
 }
 
-double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient) {
+double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                                         const EvaluationOptions& options) {
   Program& program = state_->value_and_gradient;
   if (gradient.size() != num_params()) {
     state_->comm.fail(std::make_exception_ptr(ArgumentError(
@@ -65,7 +66,7 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
                     num_params(), gradient.size()),
         state_->params.node()->where)));
   }
-  program.run(params);
+  program.run(params, options.randkey);
   std::ranges::copy(program.output(1), gradient.begin());
   return program.output(0)[0];
 }

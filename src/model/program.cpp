@@ -36,7 +36,7 @@ Program::Program(const std::vector<Expr>& built, const Expr& params, const Commu
   identity_ = identity_of(graph_);
 }
 
-void Program::run(std::span<const double> params) {
+void Program::run(std::span<const double> params, [[maybe_unused]] const std::optional<Key>& randkey) {
   if (params.size() == params_.size()) {
     std::ranges::copy(params, params_.begin());
   } else {

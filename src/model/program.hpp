@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "allgrad/compile.hpp"
@@ -18,7 +19,7 @@ class Program {
 
   /// Computes all outputs; collective. Throws ArgumentError for a wrong number of parameters, DivergenceError where
   /// ranks differ in them. Allocates nothing unless it throws.
-  void run(std::span<const double> params);
+  void run(std::span<const double> params, const std::optional<Key>& randkey = {});
 
   /// Output `i` of the last run, in row-major order.
   std::span<const double> output(std::size_t i) const { return executor_->output(i); }

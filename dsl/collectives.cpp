@@ -91,17 +91,18 @@ Expr as_placement(const Expr& expr, Placement placement) {
   return make_node(std::make_shared<const AsPlacement>(placement), {expr}, expr.node()->where);
 }
 
-Expr reduce_sum(const Operand& per_rank) {
-  if (per_rank.expr().placement() != Placement::per_rank) {
+Expr reduce_sum(const Expr& per_rank, SourceLocation where) {
+  const Operand checked(per_rank, where);  // refuses an empty Expr
+  if (per_rank.placement() != Placement::per_rank) {
     throw ExpressionError(
         fmt::format("reduce_sum: expected a value that each rank has of its own (from rank_constant), got a {} value of "
                     "shape {}; {}",
-                    to_string(per_rank.expr().placement()), to_string(per_rank.expr().shape()),
-                    per_rank.expr().placement() == Placement::per_row ? "sum over its rows with sum(x, axis)"
+                    to_string(per_rank.placement()), to_string(per_rank.shape()),
+                    per_rank.placement() == Placement::per_row ? "sum over its rows with sum(x, axis)"
                                                                       : "it needs no sum over ranks"),
-        per_rank.where());
+        where);
   }
-  return make_node(std::make_shared<const AsPlacement>(Placement::partial), {per_rank.expr()}, per_rank.where());
+  return make_node(std::make_shared<const AsPlacement>(Placement::partial), {per_rank}, where);
 }
 
 }  // namespace allgrad

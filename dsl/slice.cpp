@@ -76,6 +76,12 @@ std::string AxisSlice::str() const {
   return fmt::format("{}:{}{}, axis={}", start, stop, stride, axis);
 }
 
+std::vector<std::size_t> AxisSlice::positions() const {
+  std::vector<std::size_t> result;
+  for (std::size_t i = 0; i < count; ++i) result.push_back(start + i * static_cast<std::size_t>(step));
+  return result;
+}
+
 Shape SliceAxis::infer_shape(std::span<const Expr> operands) const { return sliced_shape(operands[0].shape(), slice_); }
 
 Expr SliceAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {

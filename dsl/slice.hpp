@@ -14,6 +14,7 @@ struct AxisSlice {
   bool drop = false;  ///< a single element, whose axis the slice lacks
 
   std::string str() const;
+  std::vector<std::size_t> positions() const;
 };
 
 /// Calls body(in_full, in_part, length) for each run of elements that a slice takes from a row-major array of the given

@@ -47,8 +47,9 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
 namespace {
 
 std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
-                                     const Communicator& comm, ExecutorKind executor, Differentiate differentiate) {
-  Program program(outputs, params, comm, {executor}, differentiate);
+                                     const Communicator& comm, ExecutorKind executor,
+                                     const std::optional<GradientOf>& gradient = {}) {
+  Program program(outputs, params, comm, {executor}, gradient);
   program.run(at);
   std::vector<std::vector<double>> results;
   for (std::size_t i = 0; i < program.graph().size(); ++i) {
@@ -61,18 +62,18 @@ std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Exp
 
 std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
                              ExecutorKind executor) {
-  return run({value}, params, at, comm, executor, Differentiate::no)[0];
+  return run({value}, params, at, comm, executor)[0];
 }
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor) {
-  const auto results = run({loss}, params, at, comm, executor, Differentiate::yes);
+  const auto results = run({loss}, params, at, comm, executor, GradientOf{loss});
   return {results[0][0], results[1]};
 }
 
 ValueAndGradient evaluate_beside_loss(const Expr& value, const Expr& loss, const Expr& params, const ParamValues& at,
                                       const Communicator& comm, ExecutorKind executor) {
-  const auto results = run({loss, value}, params, at, comm, executor, Differentiate::yes);
+  const auto results = run({loss, value}, params, at, comm, executor, GradientOf{loss});
   return {results[1], results[2]};
 }
 

@@ -33,7 +33,7 @@ Expr sum(const Operand& x, const Axes& axes = {});
 Expr mean(const Operand& x, const Axes& axes = {});
 
 /// Sum over all ranks of a value that each rank has of its own.
-Expr reduce_sum(const Operand& per_rank);
+Expr reduce_sum(const Expr& per_rank, SourceLocation where = SourceLocation::current());
 
 /// A new axis of length 1 before `axis`.
 Expr expand_dims(const Operand& x, std::ptrdiff_t axis);

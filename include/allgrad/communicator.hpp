@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -95,12 +96,15 @@ class Communicator {
   /// One number from each rank, in the order of the ranks.
   std::vector<std::uint64_t> allgather(std::uint64_t value) const;
 
+  /// The text that rank `root` has.
+  std::string broadcast(const std::string& text, int root) const;
+
   /// The smallest index at which the values are not the same on all ranks; values.size() where they all are. The span
   /// has the same length on every rank: where that is in doubt, compare the lengths first.
   std::size_t first_difference(std::span<const std::uint64_t> values) const;
 
   /// How many collectives have been done over this duplicate so far: one for each call of allreduce, synchronize,
-  /// guarded, allgather and first_difference, and one for the exchange of causes after a failure.
+  /// guarded, allgather, broadcast and first_difference, and one for the exchange of causes after a failure.
   std::size_t collectives() const;
 
  private:

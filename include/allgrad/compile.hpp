@@ -5,9 +5,12 @@
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/expr.hpp"
+#include "allgrad/loss.hpp"
 #include "allgrad/objective.hpp"
 
 namespace allgrad {
+
+struct ModelGraph;
 
 /// What runs a compiled graph.
 enum class ExecutorKind {
@@ -33,6 +36,7 @@ class CompiledGraph final : public Objective {
   double value(std::span<const double> params, const EvaluationOptions& options = {}) override;
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options = {}) override;
+  std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
   /// One line per node: operator, operands, shape, placement, and the user's line.
   std::string text(Stage stage = Stage::compiled) const;
@@ -46,8 +50,10 @@ class CompiledGraph final : public Objective {
   ~CompiledGraph() override;
 
  private:
-  friend CompiledGraph compile(const Expr&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
+  friend class OnePointModel;
+  friend CompiledGraph compile_model(ModelGraph, const Communicator&, const CompileOptions&, SourceLocation);
   struct State;
+
   explicit CompiledGraph(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
@@ -57,7 +63,7 @@ class CompiledGraph final : public Objective {
 ///
 /// Throws ExpressionError where the loss is not one number for all ranks, where it uses other parameters, or tables on
 /// another communicator; DivergenceError where ranks have built different graphs or constants.
-CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm = Communicator::world(),
+CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm = Communicator::world(),
                       const CompileOptions& options = {}, SourceLocation where = SourceLocation::current());
 
 }  // namespace allgrad

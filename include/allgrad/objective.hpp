@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "allgrad/aux.hpp"
 #include "allgrad/communicator.hpp"
 #include "allgrad/key.hpp"
 
@@ -15,6 +16,7 @@ namespace allgrad {
 struct EvaluationOptions {
   std::optional<Key> randkey = {};  ///< for objectives that draw random numbers
   std::vector<bool> frozen = {};    ///< [num_params] or empty: where the gradient is not asked for, and may be 0
+  AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, if they are asked for
 };
 
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. All its functions are

@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <algorithm>
 
 #include "allgrad/error.hpp"
 #include "allgrad/elementwise.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/reshape.hpp"
+#include "dsl/slice.hpp"
 #include "dsl/sum.hpp"
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
@@ -63,11 +64,18 @@ Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
   return result;
 }
 
+/// True for a part of the input that has frozen elements only.
+bool is_frozen_part(const Expr& expr, const Expr& input, const std::vector<bool>& frozen) {
+  const auto* part = as<SliceAxis>(expr);
+  if (frozen.empty() || part == nullptr || expr.node()->operands[0].node() != input.node()) return false;
+  return std::ranges::all_of(part->slice().positions(), [&](std::size_t i) { return frozen[i]; });
+}
+
 }  // namespace
 
-Expr gradient(const Expr& output, const Expr& input) {
+Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen) {
   const std::vector<Expr> order = topological_order({&output, 1});
-  const auto active = dependents(order, input.node());
+  const auto active = dependents(order, input.node(), [&](const Expr& e) { return is_frozen_part(e, input, frozen); });
   std::unordered_map<const Node*, Expr> cotangents;
   {
     const NodeOrigin origin(output.node()->where, true);

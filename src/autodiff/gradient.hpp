@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "allgrad/expr.hpp"
 
 namespace allgrad {
@@ -7,6 +9,9 @@ namespace allgrad {
 /// The gradient of a replicated scalar with respect to a replicated input, as further nodes of the graph (reverse
 /// mode). It is partial: the cotangent of a replicated value is the sum of what each rank contributes, and the seed is
 /// an equal share of 1. Allreduces stand in the graph already; the adjoint of each is an allreduce.
-Expr gradient(const Expr& output, const Expr& input);
+///
+/// `frozen` has an entry for each element of the input, or none: where it is true, the gradient is not asked for, may be
+/// 0, and what leads to it alone is not built.
+Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen = {});
 
 }  // namespace allgrad

@@ -151,6 +151,13 @@ std::vector<std::uint64_t> Communicator::allgather(std::uint64_t value) const {
   return values;
 }
 
+std::string Communicator::broadcast(const std::string& text, int root) const {
+  std::string result = text;
+  result.resize(allgather(text.size())[static_cast<std::size_t>(root)]);
+  check_mpi(MPI_Bcast(result.data(), mpi_count(result.size()), MPI_CHAR, root, handle()), "Communicator::broadcast");
+  return result;
+}
+
 std::size_t Communicator::first_difference(std::span<const std::uint64_t> values) const {
   // The maximum of ~v is the complement of the minimum of v, so that one maximum gives both.
   std::vector<std::uint64_t> extremes;

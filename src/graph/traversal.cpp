@@ -24,9 +24,11 @@ std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   return order;
 }
 
-std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input) {
+std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input,
+                                           const std::function<bool(const Expr&)>& ignored) {
   std::unordered_set<const Node*> result;
   for (const Expr& expr : order) {
+    if (ignored && ignored(expr)) continue;
     const auto& operands = expr.node()->operands;
     const bool depends = std::ranges::any_of(operands, [&](const Expr& e) { return result.contains(e.node()); });
     if (expr.node() == input || depends) result.insert(expr.node());

@@ -47,6 +47,18 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
                         loss.node()->where);
 }
 
+void check_tables(const Expr& result, const Communicator& comm) {
+  for (const Expr& expr : topological_order({&result, 1})) {
+    const auto* column = as<ColumnOperator>(expr);
+    if (column == nullptr || column->communicator() == comm) continue;
+    throw ExpressionError(
+        fmt::format("column {} is of a table on another communicator than the graph; build table and "
+                    "model with the same Communicator",
+                    column->attributes()),
+        expr.node()->where);
+  }
+}
+
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where) {
   if (params.empty() || as<Parameters>(params) == nullptr) {
     throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
@@ -60,15 +72,8 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
                       params.node()->where.str()),
           expr.node()->where);
     }
-    const auto* column = as<ColumnOperator>(expr);
-    if (column != nullptr && !(column->communicator() == comm)) {
-      throw ExpressionError(
-          fmt::format("column {} is of a table on another communicator than the graph; build table and "
-                      "model with the same Communicator",
-                      column->attributes()),
-          expr.node()->where);
-    }
   }
+  check_tables(result, comm);
 }
 
 namespace {
@@ -126,9 +131,10 @@ void check_same_structure(const std::vector<Expr>& order, std::size_t num_params
 
 }  // namespace
 
-void check_same_on_all_ranks(const Expr& result, const Expr& params, const Communicator& comm) {
-  const std::vector<Expr> order = topological_order({&result, 1});
-  check_same_structure(order, params.shape()[0].length, comm, params.node()->where);
+void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
+                             SourceLocation where) {
+  const std::vector<Expr> order = topological_order(results);
+  check_same_structure(order, num_params, comm, where);
 
   std::vector<Expr> constants;
   std::vector<std::uint64_t> values;
@@ -158,9 +164,7 @@ void warn_of_unused_params(const Expr& result, const Expr& params, const Communi
     if (std::ranges::none_of(operands, [&](const Expr& e) { return e.node() == params.node(); })) continue;
     const auto* slice = as<SliceAxis>(expr);
     if (slice == nullptr) return;
-    for (std::size_t i = 0; i < slice->slice().count; ++i) {
-      used[slice->slice().start + i * static_cast<std::size_t>(slice->slice().step)] = true;
-    }
+    for (std::size_t position : slice->slice().positions()) used[position] = true;
   }
   std::vector<std::size_t> unused;
   for (std::size_t i = 0; i < size; ++i) {

@@ -16,11 +16,15 @@ void check_is_total(const Expr& result, std::string_view what, SourceLocation wh
 /// Refuses a loss that is not one number. Throws ExpressionError.
 void check_is_scalar_loss(const Expr& loss, SourceLocation where);
 
+/// Refuses tables on another communicator than `comm`. Throws ExpressionError.
+void check_tables(const Expr& result, const Communicator& comm);
+
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
-/// Compares the graphs that the ranks have built, and their constants. Collective; throws DivergenceError on every rank.
-void check_same_on_all_ranks(const Expr& result, const Expr& params, const Communicator& comm);
+/// Compares the graphs that the ranks have built, their constants, and for how many parameters. Collective; throws DivergenceError on every rank.
+void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
+                             SourceLocation where);
 
 /// Warns of parameters that a result does not use, on the communicator's root.
 void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm);

@@ -9,75 +9,112 @@
 #include "graph/dot.hpp"
 #include "graph/text.hpp"
 #include "model/check_graph.hpp"
-#include "model/program.hpp"
+#include "model/compiled_graph_state.hpp"
+#include "model/not_finite.hpp"
 
 namespace allgrad {
 
-struct CompiledGraph::State {
-  State(const Expr& loss, const Expr& parameters, const Communicator& communicator, const CompileOptions& options)
-      : comm(communicator),
-        built(loss),
-        params(parameters),
-        value({loss}, parameters, comm, options, Differentiate::no),
-        value_and_gradient({loss}, parameters, comm, options, Differentiate::yes) {}
+namespace {
 
-  NamedOutputs outputs(Stage stage) const {
-    if (stage == Stage::built) return {{"loss", built}};
-    return {{"loss", value_and_gradient.graph()[0]}, {"gradient", value_and_gradient.graph()[1]}};
+void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
+  const auto kind = static_cast<std::uint64_t>(executor);
+  if (comm.first_difference({&kind, 1}) == 1) return;
+  throw DivergenceError("expected the same CompileOptions::executor on every rank, got different ones; compile with the "
+                        "same options on every rank",
+                        where);
+}
+
+constexpr Wanted loss_and_gradient{.loss = true, .gradient = true};
+
+NamedOutputs outputs_of(ModelPrograms& programs, Stage stage) {
+  if (stage == Stage::built) return programs.graph().outputs();
+  const std::vector<Expr>& graph = programs.get(loss_and_gradient).graph();
+  return {{"loss", graph[0]}, {"gradient", graph[1]}};
+}
+
+}  // namespace
+
+ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> params,
+                                        const EvaluationOptions& options) {
+  const ModelGraph& graph = programs.graph();
+  wanted.aux = options.aux != nullptr && !graph.aux.empty();
+  const bool frozen_fits = options.frozen.empty() || options.frozen.size() == graph.params.shape()[0].length;
+  if (!frozen_fits) {
+    programs.communicator().fail(std::make_exception_ptr(ArgumentError(
+        fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",
+                    graph.params.shape()[0].length, options.frozen.size()),
+        graph.params.node()->where)));
   }
-
-  Communicator comm;
-  Expr built, params;
-  Program value, value_and_gradient;
-};
+  const bool any_frozen = wanted.gradient && frozen_fits && std::ranges::find(options.frozen, true) != options.frozen.end();
+  static const std::vector<bool> none;
+  ModelProgram& program = programs.get(wanted, any_frozen ? options.frozen : none);
+  program.run(params, options.randkey);
+  if (options.aux != nullptr && wanted.aux) program.copy_aux(*options.aux);
+  return program;
+}
 
 CompiledGraph::CompiledGraph(std::unique_ptr<State> state) : state_(std::move(state)) {}
 CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
 CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
 CompiledGraph::~CompiledGraph() = default;
 
-CompiledGraph compile(const Expr& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
-                      SourceLocation where) {
+CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
+                            SourceLocation where) {
   comm.guarded([&] {
-    check_is_scalar_loss(loss, where);
-    check_inputs(loss, params, comm, where);
+    check_is_scalar_loss(graph.loss, where);
+    for (const auto& [name, expr] : graph.aux) check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
+    if (!graph.sumstats.empty()) check_is_total(graph.sumstats, "the result of calc_partial_sumstats_from_params", where);
+    for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
   });
-  check_same_on_all_ranks(loss, params, comm);
-  warn_of_unused_params(loss, params, comm);
-  return CompiledGraph(std::make_unique<CompiledGraph::State>(loss, params, comm, options));
+  const Node& params = *graph.params.node();
+  check_same_on_all_ranks(exprs_of(graph.outputs()), params.shape[0].length, comm, params.where);
+  check_same_executor(options.executor, comm, where);
+  warn_of_unused_params(graph.loss, graph.params, comm);
+  ModelPrograms programs(std::move(graph), comm, options);
+  programs.get(loss_and_gradient);
+  return CompiledGraph(std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs)}));
 }
 
-std::size_t CompiledGraph::num_params() const { return state_->params.shape()[0].length; }
+CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
+                      SourceLocation where) {
+  return compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
+}
 
-const Communicator& CompiledGraph::communicator() const { return state_->comm; }
+std::size_t CompiledGraph::num_params() const { return state_->programs.graph().params.shape()[0].length; }
+
+const Communicator& CompiledGraph::communicator() const { return state_->programs.communicator(); }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
-  state_->value.run(params, options.randkey);
-  return state_->value.output(0)[0];
+  return state_->run({.loss = true}, params, options).loss();
 }
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  Program& program = state_->value_and_gradient;
   if (gradient.size() != num_params()) {
-    state_->comm.fail(std::make_exception_ptr(ArgumentError(
+    communicator().fail(std::make_exception_ptr(ArgumentError(
         fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span "
                     "of as many",
                     num_params(), gradient.size()),
-        state_->params.node()->where)));
+        state_->programs.graph().params.node()->where)));
   }
-  program.run(params, options.randkey);
-  std::ranges::copy(program.output(1), gradient.begin());
-  return program.output(0)[0];
+  const ModelProgram& program = state_->run(loss_and_gradient, params, options);
+  std::ranges::copy(program.gradient(), gradient.begin());
+  return program.loss();
 }
 
-std::string CompiledGraph::text(Stage stage) const { return to_text(state_->outputs(stage)); }
+std::string CompiledGraph::what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) {
+  if (state_->programs.graph().sumstats.empty()) return {};
+  const EvaluationOptions without_aux{.randkey = options.randkey};
+  return list_not_finite("statistic", state_->run({.sumstats = true}, params, without_aux).sumstats());
+}
+
+std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state_->programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
-  state_->comm.guarded([&] {
-    if (!state_->comm.is_root()) return;
+  communicator().guarded([&] {
+    if (!communicator().is_root()) return;
     std::ofstream file(path);
-    file << to_dot(state_->outputs(stage));
+    file << to_dot(outputs_of(state_->programs, stage));
     file.close();
     if (file) return;
     throw Error(

@@ -3,20 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "allgrad/error.hpp"
-#include "graph/operator.hpp"
+#include "allgrad/random.hpp"
 #include "model/check_graph.hpp"
-#include "model/program.hpp"
+#include "model/compiled_graph_state.hpp"
 
 namespace allgrad {
-
-struct OnePointModel::State {
-  Expr params, sumstats;
-  CompiledGraph graph;
-  std::optional<Program> sumstats_program;  // compiled when first asked for
-};
 
 OnePointModel::OnePointModel(Communicator comm, CompileOptions options) : comm_(std::move(comm)), options_(options) {}
 
@@ -24,86 +17,62 @@ OnePointModel::~OnePointModel() = default;
 
 const Communicator& OnePointModel::communicator() const { return comm_; }
 
-OnePointModel::State& OnePointModel::state(std::size_t num_params, SourceLocation where) {
-  if (state_) {
-    const std::size_t expected = state_->graph.num_params();
-    if (num_params == expected) return *state_;
+Expr OnePointModel::randkey(SourceLocation where) const { return random::key(where); }
+
+CompiledGraph& OnePointModel::graph(std::size_t num_params, SourceLocation where) {
+  if (graph_) {
+    if (num_params == graph_->num_params()) return *graph_;
     // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
             "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
             "make another one to change it",
-            expected, num_params),
+            graph_->num_params(), num_params),
         where)));
-    return *state_;
+    return *graph_;
   }
-
-  const auto [params, sumstats, loss] = comm_.guarded([&] {
-    const Expr vector = parameters(num_params, where);
-    Sumstats statistics = calc_partial_sumstats_from_params(vector);
-    statistics.params = vector;
-    check_is_total(statistics.value, "calc_partial_sumstats_from_params: the result", where);
-    check_inputs(statistics.value, vector, comm_, where);
-    return std::tuple(vector, statistics.value, calc_loss_from_sumstats(statistics).value);
+  ModelGraph built = comm_.guarded([&] {
+    const Expr params = parameters(num_params, where);
+    Sumstats sumstats = calc_partial_sumstats_from_params(params);
+    sumstats.params = params;
+    check_is_total(sumstats.value, "calc_partial_sumstats_from_params: the result", where);
+    const Loss loss = calc_loss_from_sumstats(sumstats);
+    return ModelGraph{.params = params, .loss = loss.value, .aux = loss.aux, .sumstats = sumstats.value};
   });
-  check_same_on_all_ranks(sumstats, params, comm_);  // the loss may not use all of them
-  state_ = std::make_unique<State>(State{params, sumstats, compile(loss, params, comm_, options_, where), {}});
-  return *state_;
+  return graph_.emplace(compile_model(std::move(built), comm_, options_, where));
 }
+
+Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) { return compiled(num_params, where); }
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
-  CompiledGraph& graph = state(num_params, where).graph;
+  CompiledGraph& result = graph(num_params, where);
   comm_.synchronize();  // raises a wrong number of parameters
-  return graph;
-}
-
-Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, SourceLocation where) {
-  State& model = state(params.size(), where);
-  if (!model.sumstats_program) {
-    model.sumstats_program.emplace(std::vector{model.sumstats}, model.params, comm_, options_, Differentiate::no);
-  }
-  model.sumstats_program->run(params);
-  Array result = Array::from_shape(local_shape(model.sumstats.shape()));
-  std::ranges::copy(model.sumstats_program->output(0), result.storage().begin());
   return result;
 }
 
-double OnePointModel::calc_loss_from_params(const ParamValues& params, SourceLocation where) {
-  return state(params.size(), where).graph.value(params);
+Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total,
+                                               const std::optional<Key>& randkey, SourceLocation where) {
+  CompiledGraph::State& state = *graph(params.size(), where).state_;
+  return state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey}).sumstats();
 }
 
-std::pair<double, xt::xtensor<double, 1>> OnePointModel::calc_loss_and_grad_from_params(const ParamValues& params,
-                                                                                        SourceLocation where) {
-  auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-  CompiledGraph& graph = state(params.size(), where).graph;
-  const double loss = graph.value_and_gradient(params, {gradient.data(), gradient.size()});
-  return {loss, std::move(gradient)};
+xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
+                                                         SourceLocation where) {
+  CompiledGraph::State& state = *graph(params.size(), where).state_;
+  const std::span<const double> gradient = state.run({.gradient = true}, params, {.randkey = randkey}).gradient();
+  auto result = xt::xtensor<double, 1>::from_shape({gradient.size()});
+  std::ranges::copy(gradient, result.begin());
+  return result;
 }
 
-xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, SourceLocation where) {
-  return calc_loss_and_grad_from_params(params, where).second;
-}
-
-Trajectory OnePointModel::run_simple_grad_descent(const ParamValues& guess, std::size_t nsteps, double learning_rate,
-                                                  SourceLocation where) {
-  GradientDescent optimizer;
-  optimizer.nsteps = nsteps;
-  optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size(), where), guess, where);
-}
-
-Trajectory OnePointModel::run_adam(const ParamValues& guess, std::size_t nsteps, double learning_rate,
-                                   SourceLocation where) {
-  Adam optimizer;
-  optimizer.nsteps = nsteps;
-  optimizer.learning_rate = learning_rate;
-  return optimizer.minimize(compiled(guess.size(), where), guess, where);
-}
-
-OptimizeResult OnePointModel::run_bfgs(const ParamValues& guess, std::size_t maxsteps, SourceLocation where) {
-  Lbfgsb optimizer;
-  optimizer.maxsteps = maxsteps;
-  return optimizer.minimize(compiled(guess.size(), where), guess, where);
+ScanPoint OnePointModel::evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,
+                                           SourceLocation where) {
+  ScanPoint point;
+  const EvaluationOptions options{.randkey = randkey, .aux = &point.loss.aux};
+  const ModelProgram& program = graph(params.size(), where).state_->run({.loss = true, .sumstats = true}, params, options);
+  point.loss.value = program.loss();
+  point.sumstats = program.sumstats();
+  return point;
 }
 
 }  // namespace allgrad

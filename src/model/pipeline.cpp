@@ -16,8 +16,8 @@ namespace allgrad {
 
 namespace {
 
-std::vector<Expr> append_gradient(std::vector<Expr> outputs, const Expr& params) {
-  outputs.push_back(gradient(outputs[0], params));
+std::vector<Expr> differentiate_last(std::vector<Expr> outputs, const Expr& params, const std::vector<bool>& frozen) {
+  outputs.back() = gradient(outputs.back(), params, frozen);
   return outputs;
 }
 
@@ -36,8 +36,9 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
 }  // namespace
 
 std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
-                               const CompileOptions& options, Differentiate differentiate) {
+                               const CompileOptions& options, const std::optional<GradientOf>& gradient) {
   std::vector<Expr> graph = built;
+  if (gradient) graph.push_back(gradient->loss);
   const auto apply = [&graph]([[maybe_unused]] const char* name, auto&& pass) {
     graph = pass(graph);
 #ifndef NDEBUG
@@ -47,8 +48,8 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
 
   comm.guarded([&] {
     apply("insert allreduce", insert_allreduce);
-    if (differentiate == Differentiate::yes) {
-      apply("differentiate", [&](const auto& g) { return append_gradient(g, params); });
+    if (gradient) {
+      apply("differentiate", [&](const auto& g) { return differentiate_last(g, params, gradient->frozen); });
       apply("total the gradient", insert_allreduce);
       apply("cancel shares", cancel_shares);
     }

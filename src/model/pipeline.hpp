@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -8,11 +9,14 @@
 
 namespace allgrad {
 
-/// Whether the outputs of a graph are its results, or the first of them, the loss, gets its gradient as one more.
-enum class Differentiate { no, yes };
+/// A gradient with respect to the parameters, as a further output of a graph.
+struct GradientOf {
+  Expr loss;
+  std::vector<bool> frozen = {};  ///< [num_params] or empty: where it is not asked for
+};
 
-/// The graph that is run, from the graph that was built. Collective.
+/// The graph that is run, from the graph that was built; with `gradient` that is its last output. Collective.
 std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
-                               const CompileOptions& options, Differentiate differentiate);
+                               const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
 
 }  // namespace allgrad

@@ -25,8 +25,8 @@ std::uint64_t identity_of(const std::vector<Expr>& graph) {
 }  // namespace
 
 Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
-                 const CompileOptions& options, Differentiate differentiate)
-    : graph_(run_pipeline(built, params, comm, options, differentiate)),
+                 const CompileOptions& options, const std::optional<GradientOf>& gradient)
+    : graph_(run_pipeline(built, params, comm, options, gradient)),
       comm_(comm),
       where_(params.node()->where),
       params_(params.shape()[0].length) {

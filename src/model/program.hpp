@@ -13,9 +13,9 @@ namespace allgrad {
 /// A function of the parameters that is ready to run: a graph that went through the pipeline, and its executor.
 class Program {
  public:
-  /// Collective. `built` has outputs that are not per row; with Differentiate::yes the gradient of the first follows.
+  /// Collective. `built` has outputs that are not per row; the gradient follows, if one is asked for.
   Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm, const CompileOptions& options,
-          Differentiate differentiate);
+          const std::optional<GradientOf>& gradient = {});
 
   /// Computes all outputs; collective. Throws ArgumentError for a wrong number of parameters, DivergenceError where
   /// ranks differ in them. Allocates nothing unless it throws.

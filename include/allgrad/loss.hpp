@@ -1,0 +1,33 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "allgrad/aux.hpp"
+
+namespace allgrad {
+
+/// A loss: one number, shape []. Its aux values, none of them per row, come back as numbers with it.
+struct Loss {
+  Loss(const Expr& loss, Aux aux_values = {}) : value(loss), aux(std::move(aux_values)) {}
+  Expr value;
+  Aux aux;
+};
+
+/// A loss at some parameters, with its aux values there. It stands for the number where one is expected.
+struct LossValue {
+  double value = 0.0;
+  AuxValues aux = {};
+  operator double() const { return value; }
+};
+
+}  // namespace allgrad
+
+template <>
+struct fmt::formatter<allgrad::LossValue> : fmt::formatter<double> {
+  template <class Context>
+  auto format(const allgrad::LossValue& loss, Context& context) const {
+    return fmt::formatter<double>::format(loss.value, context);
+  }
+};

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <xtensor/xtensor.hpp>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/key.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "allgrad/loss.hpp"
+#include "allgrad/objective.hpp"
+#include "allgrad/param_scan.hpp"
+#include "allgrad/param_values.hpp"
+
+namespace allgrad {
+
+/// What a model and a group of models have in common: a loss with its gradient, and ways to minimize it.
+///
+/// All functions are collective over communicator(), take the same arguments on every rank and return the same on every
+/// rank, unless they say otherwise. They throw what `compile` throws, and ArgumentError for a wrong number of
+/// parameters, for a model that draws random numbers and gets no `randkey`, and for a key where nothing is drawn.
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  virtual const Communicator& communicator() const = 0;
+
+  /// The loss as a function of `num_params` parameters: what the optimizers take.
+  virtual Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) = 0;
+
+  /// The loss at `params` [ndim], with its aux values.
+  LossValue calc_loss_from_params(const ParamValues& params, const std::optional<Key>& randkey = {},
+                                  SourceLocation where = SourceLocation::current());
+
+  /// The gradient of the loss [ndim].
+  virtual xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
+                                                    SourceLocation where = SourceLocation::current());
+
+  /// The loss with its aux values and its gradient [ndim], at the cost of the gradient alone.
+  std::pair<LossValue, xt::xtensor<double, 1>> calc_loss_and_grad_from_params(
+      const ParamValues& params, const std::optional<Key>& randkey = {},
+      SourceLocation where = SourceLocation::current());
+
+  // Each minimizes the loss from `guess` [ndim]; the options are those of the optimizer object:
+  // run_adam({-1.6, -0.5}, {.nsteps = 200, .randkey = 1}).
+  Trajectory run_simple_grad_descent(const ParamValues& guess, const GradientDescent& options = {},
+                                     SourceLocation where = SourceLocation::current());
+  Trajectory run_adam(const ParamValues& guess, const Adam& options = {},
+                      SourceLocation where = SourceLocation::current());
+  OptimizeResult run_bfgs(const ParamValues& guess, const Lbfgsb& options = {},
+                          SourceLocation where = SourceLocation::current());
+
+  /// Evaluates at `num_evaluations` points of a Latin hypercube between `xmins` and `xmaxs`, each a number for all
+  /// parameters or one for each of the `n_dim`. Throws ArgumentError where a lower bound is not below the upper one.
+  ParamScan run_lhs_param_scan(const ParamLimits& xmins, const ParamLimits& xmaxs, std::size_t n_dim,
+                               std::size_t num_evaluations, const std::optional<std::uint64_t>& seed = {},
+                               const std::optional<Key>& randkey = {},
+                               SourceLocation where = SourceLocation::current());
+
+ protected:
+  Model() = default;
+
+ private:
+  virtual ScanPoint evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,
+                                      SourceLocation where) = 0;
+};
+
+}  // namespace allgrad

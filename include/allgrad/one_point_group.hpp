@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "allgrad/one_point_model.hpp"
+
+namespace allgrad {
+
+/// A joint fit: the loss is the sum of the losses of several models, which live on parts of one communicator and are
+/// evaluated at the same time. All take the same parameters; each may use others of them.
+///
+/// Each rank names the models that it takes part in, at least one. Models that share ranks are evaluated in the order of
+/// the list, which has to be the same on all ranks that share them. The loss of a model counts once, however many ranks
+/// it has. What goes wrong in one model is raised on every rank of the main communicator.
+class OnePointGroup final : public Model {
+ public:
+  /// Collective over `main_comm`; the models must outlive the group. Throws ArgumentError on every rank where a rank has
+  /// no model, where the ranks of a model do not all name it or are not all in `main_comm`, and where lists contradict
+  /// each other in their order.
+  explicit OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models,
+                         Communicator main_comm = Communicator::world(),
+                         SourceLocation where = SourceLocation::current());
+  explicit OnePointGroup(OnePointModel& model, Communicator main_comm = Communicator::world(),
+                         SourceLocation where = SourceLocation::current());
+  ~OnePointGroup() override;
+
+  const Communicator& communicator() const override;
+
+  /// The sum of the losses. Compiles all models at the first use, which fixes the number of parameters.
+  Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) override;
+
+ private:
+  class Sum;
+  ScanPoint evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,
+                              SourceLocation where) override;
+
+  std::vector<std::reference_wrapper<OnePointModel>> models_;
+  Communicator comm_;
+  std::unique_ptr<Sum> sum_;
+};
+
+}  // namespace allgrad

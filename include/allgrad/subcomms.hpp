@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+#include <xtensor/xexpression.hpp>
+
+#include "allgrad/communicator.hpp"
+#include "allgrad/expr.hpp"
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+/// How to split a communicator: into `num_groups` groups of about equal size, of which the first have one rank more
+/// where they cannot be equal, or into groups of given sizes. Exactly one of the two is set.
+struct SplitOptions {
+  std::optional<int> num_groups = {};
+  std::vector<int> ranks_per_group = {};
+};
+
+/// A part of a communicator.
+struct Subcomm {
+  Communicator subcomm;  ///< of this rank's group; ranks keep their order
+  int num_groups;
+  int group_rank;  ///< which of the groups, from 0
+};
+
+/// Splits `comm` into contiguous groups of ranks. Collective. Throws ArgumentError on every rank where there would be
+/// more groups than ranks, or where `ranks_per_group` does not add up to the number of ranks.
+Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm = Communicator::world(),
+                       SourceLocation where = SourceLocation::current());
+
+/// One group for each node, that is for ranks that share memory (MPI_COMM_TYPE_SHARED). Collective.
+Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world());
+
+namespace detail {
+
+/// Sums numbers over ranks, in place; collective. Throws DivergenceError where ranks have arrays of different shapes.
+void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape, const Communicator& comm,
+                    SourceLocation where);
+
+/// Throws ArgumentError on every rank where `root` is not a rank, DivergenceError where ranks name different ones.
+void check_root(int root, const Communicator& comm, SourceLocation where);
+
+}  // namespace detail
+
+/// The sum of each rank's number, on every rank. Whole numbers are exact up to 2^53. Collective.
+template <class T>
+  requires std::is_arithmetic_v<T>
+T reduce_sum(T value, const Communicator& comm = Communicator::world(),
+             SourceLocation where = SourceLocation::current()) {
+  auto number = static_cast<double>(value);
+  detail::sum_over_ranks({&number, 1}, {}, comm, where);
+  return static_cast<T>(number);
+}
+
+/// The elementwise sum of each rank's array, on every rank. Collective.
+template <class E>
+Array reduce_sum(const xt::xexpression<E>& value, const Communicator& comm = Communicator::world(),
+                 SourceLocation where = SourceLocation::current()) {
+  Array array = value.derived_cast();
+  const std::vector<std::size_t> shape(array.shape().begin(), array.shape().end());
+  detail::sum_over_ranks({array.data(), array.size()}, shape, comm, where);
+  return array;
+}
+
+/// The sum on rank `root`; nothing on the other ranks. Collective.
+template <class T>
+auto reduce_sum(const T& value, int root, const Communicator& comm = Communicator::world(),
+                SourceLocation where = SourceLocation::current())
+    -> std::optional<decltype(reduce_sum(value, comm, where))> {
+  detail::check_root(root, comm, where);
+  auto sum = reduce_sum(value, comm, where);
+  return comm.rank() == root ? std::optional(std::move(sum)) : std::nullopt;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "allgrad/compile.hpp"
+#include "model/model_program.hpp"
+
+namespace allgrad {
+
+struct CompiledGraph::State {
+  /// Computes what is wanted, and the aux values of the loss where the options ask for them. Collective.
+  ModelProgram& run(Wanted wanted, std::span<const double> params, const EvaluationOptions& options);
+
+  ModelPrograms programs;
+};
+
+/// As `compile`, for all that a model consists of.
+CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
+                            SourceLocation where);
+
+}  // namespace allgrad

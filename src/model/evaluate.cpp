@@ -1,0 +1,50 @@
+#include "allgrad/evaluate.hpp"
+
+#include "allgrad/error.hpp"
+#include "dsl/collectives.hpp"
+#include "dsl/parameters.hpp"
+#include "execute/executor.hpp"
+#include "graph/fingerprint.hpp"
+#include "graph/operator.hpp"
+#include "graph/traversal.hpp"
+#include "model/check_graph.hpp"
+#include "passes/insert_allreduce.hpp"
+
+namespace allgrad {
+
+namespace {
+
+void check_known(const Expr& expr, const Communicator& comm, SourceLocation where) {
+  if (expr.empty()) {
+    throw ExpressionError("evaluate: the expression is an empty Expr; give one that computes something", where);
+  }
+  for (const Expr& input : topological_order({&expr, 1})) {
+    if (as<Parameters>(input) == nullptr) continue;
+    throw ExpressionError(
+        "evaluate: the expression depends on parameters, which have no value here; build it from numbers, for example "
+        "constant({-2.0, 0.3}) in place of the parameters, or compile it",
+        input.node()->where);
+  }
+  check_tables(expr, comm);
+}
+
+}  // namespace
+
+Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std::optional<Key>& randkey,
+               SourceLocation where) {
+  const Expr graph = comm.guarded([&] {
+    check_known(expr, comm, where);
+    const bool keeps_share = !total && expr.placement() == Placement::partial;
+    return insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
+  });
+  check_same_on_all_ranks({expr}, 0, comm, where);
+  const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
+  executor->run({}, randkey, 0);
+  return comm.guarded([&] {
+    Array result = Array::from_shape(local_shape(graph.shape()));
+    std::ranges::copy(executor->output(0), result.storage().begin());
+    return result;
+  });
+}
+
+}  // namespace allgrad

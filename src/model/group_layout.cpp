@@ -1,0 +1,135 @@
+#include "model/group_layout.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "allgrad/error.hpp"
+#include "comm/mpi_check.hpp"
+#include "graph/fingerprint.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// A model as all ranks know it: by a hash of its ranks, and of how many models of the same ranks come before it.
+struct Entry {
+  std::uint64_t model;
+  std::uint64_t size;
+};
+
+using Lists = std::vector<std::vector<Entry>>;  // for each rank
+
+[[noreturn]] void refuse(const std::string& text, SourceLocation where) {
+  throw ArgumentError("OnePointGroup: " + text, where);
+}
+
+/// The ranks of `part` in `main`.
+std::vector<int> ranks_in(const Communicator& main, const Communicator& part, SourceLocation where) {
+  std::vector<int> own(static_cast<std::size_t>(part.size())), result(own.size());
+  std::iota(own.begin(), own.end(), 0);
+  MPI_Group main_group = MPI_GROUP_NULL, part_group = MPI_GROUP_NULL;
+  check_mpi(MPI_Comm_group(main.handle(), &main_group), "MPI_Comm_group");
+  check_mpi(MPI_Comm_group(part.handle(), &part_group), "MPI_Comm_group");
+  check_mpi(MPI_Group_translate_ranks(part_group, part.size(), own.data(), main_group, result.data()),
+            "MPI_Group_translate_ranks");
+  MPI_Group_free(&main_group);
+  MPI_Group_free(&part_group);
+  if (std::ranges::find(result, MPI_UNDEFINED) != result.end()) {
+    refuse("expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
+           "communicator that has the ranks of all models",
+           where);
+  }
+  std::ranges::sort(result);
+  return result;
+}
+
+std::vector<Entry> own_list(const std::vector<Communicator>& models, const Communicator& main, SourceLocation where) {
+  if (models.empty()) {
+    refuse(fmt::format("expected at least one model on every rank, got none on rank {}; give it a model, or make "
+                       "main_comm a communicator of the ranks that have one (MPI_Comm_split)",
+                       main.rank()),
+           where);
+  }
+  std::map<std::vector<int>, std::uint64_t> seen;
+  std::vector<Entry> list;
+  for (const Communicator& model : models) {
+    const std::vector<int> ranks = ranks_in(main, model, where);
+    Fingerprint hash;
+    hash.add(seen[ranks]++);
+    for (int rank : ranks) hash.add(rank);
+    list.push_back({hash.value(), ranks.size()});
+  }
+  return list;
+}
+
+Lists gather(const std::vector<Entry>& own, const Communicator& main) {
+  const std::vector<std::uint64_t> lengths = main.allgather(own.size());
+  Lists lists(lengths.size());
+  for (std::size_t i = 0; i < *std::ranges::max_element(lengths); ++i) {
+    const Entry entry = i < own.size() ? own[i] : Entry{};
+    const std::vector<std::uint64_t> models = main.allgather(entry.model);
+    const std::vector<std::uint64_t> sizes = main.allgather(entry.size);
+    for (std::size_t rank = 0; rank < lists.size(); ++rank) {
+      if (i < lengths[rank]) lists[rank].push_back({models[rank], sizes[rank]});
+    }
+  }
+  return lists;
+}
+
+void check_complete(const Lists& lists, SourceLocation where) {
+  std::map<std::uint64_t, std::vector<std::size_t>> named_by;
+  for (std::size_t rank = 0; rank < lists.size(); ++rank) {
+    for (const Entry& entry : lists[rank]) named_by[entry.model].push_back(rank);
+  }
+  for (const auto& list : lists) {
+    for (const Entry& entry : list) {
+      const auto& ranks = named_by[entry.model];
+      if (ranks.size() == entry.size) continue;
+      refuse(fmt::format("expected a model to be named by all {} ranks of its communicator, got one that the ranks {} "
+                         "alone name; pass it on the others as well",
+                         entry.size, ranks),
+             where);
+    }
+  }
+}
+
+/// Takes off the models that come first on all ranks that have them, again and again; what is left goes round in circles.
+void check_order(Lists lists, SourceLocation where) {
+  for (auto& list : lists) std::ranges::reverse(list);  // what comes next is at the back
+  for (bool taken = true; taken;) {
+    taken = false;
+    std::map<std::uint64_t, std::size_t> waiting;  // ranks at which a model comes next
+    for (const auto& list : lists) {
+      if (!list.empty()) ++waiting[list.back().model];
+    }
+    for (auto& list : lists) {
+      if (list.empty() || waiting[list.back().model] < list.back().size) continue;
+      list.pop_back();
+      taken = true;
+    }
+  }
+  std::vector<std::size_t> stuck;
+  for (std::size_t rank = 0; rank < lists.size(); ++rank) {
+    if (!lists[rank].empty()) stuck.push_back(rank);
+  }
+  if (stuck.empty()) return;
+  refuse(fmt::format("expected models that share ranks in one order on all of these, got orders on the ranks {} by which "
+                     "they would wait for each other; list the models in the same order everywhere",
+                     stuck),
+         where);
+}
+
+}  // namespace
+
+void check_group_layout(const std::vector<Communicator>& models, const Communicator& main, SourceLocation where) {
+  const Lists lists = gather(main.guarded([&] { return own_list(models, main, where); }), main);
+  check_complete(lists, where);
+  check_order(lists, where);
+}
+
+}  // namespace allgrad

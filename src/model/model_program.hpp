@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "allgrad/aux.hpp"
+#include "graph/text.hpp"
+#include "model/program.hpp"
+
+namespace allgrad {
+
+/// The expressions that a model consists of, as functions of `params`.
+struct ModelGraph {
+  Expr params;
+  Expr loss;
+  Aux aux = {};        ///< of the loss
+  Expr sumstats = {};  ///< empty where nothing is known of any
+
+  /// All but the parameters, with names.
+  NamedOutputs outputs() const;
+};
+
+/// Which results are computed together.
+struct Wanted {
+  bool loss = false;
+  bool sumstats = false;
+  bool share = false;  ///< this rank's share of the statistics, where they are partial
+  bool aux = false;
+  bool gradient = false;
+
+  bool operator==(const Wanted&) const = default;
+};
+
+/// Some of the results of a model, ready to run.
+class ModelProgram {
+ public:
+  /// Collective. `frozen` [num_params] or empty: parameters by which the loss is not differentiated.
+  ModelProgram(const ModelGraph& graph, const Wanted& wanted, const std::vector<bool>& frozen, const Communicator& comm,
+               const CompileOptions& options);
+
+  /// As Program::run.
+  void run(std::span<const double> params, const std::optional<Key>& randkey) { program_.run(params, randkey); }
+
+  // Of the last run, where they are wanted.
+  double loss() const { return program_.output(0)[0]; }
+  Array sumstats() const;
+  void copy_aux(AuxValues& aux) const;
+  std::span<const double> gradient() const { return program_.output(expressions_.size()); }
+
+  const std::vector<Expr>& graph() const { return program_.graph(); }
+
+ private:
+  Array array(std::size_t output) const;
+
+  NamedOutputs expressions_;  // all outputs but the gradient, which is the last one
+  Wanted wanted_;
+  Program program_;
+};
+
+/// The programs of one model, each compiled when it is first asked for.
+class ModelPrograms {
+ public:
+  ModelPrograms(ModelGraph graph, Communicator comm, CompileOptions options)
+      : graph_(std::move(graph)), comm_(std::move(comm)), options_(options) {}
+
+  const ModelGraph& graph() const { return graph_; }
+  const Communicator& communicator() const { return comm_; }
+
+  /// Collective. Allocates nothing where the program is there already.
+  ModelProgram& get(const Wanted& wanted, const std::vector<bool>& frozen = {});
+
+ private:
+  struct Entry {
+    Wanted wanted;
+    std::vector<bool> frozen;
+    std::unique_ptr<ModelProgram> program;
+  };
+
+  ModelGraph graph_;
+  Communicator comm_;
+  CompileOptions options_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace allgrad

@@ -1,0 +1,161 @@
+#include "allgrad/one_point_group.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "allgrad/error.hpp"
+#include "graph/fingerprint.hpp"
+#include "model/group_layout.hpp"
+
+namespace allgrad {
+
+namespace {
+
+std::vector<Communicator> communicators_of(const std::vector<std::reference_wrapper<OnePointModel>>& models) {
+  std::vector<Communicator> result;
+  for (const OnePointModel& model : models) result.push_back(model.communicator());
+  return result;
+}
+
+}  // namespace
+
+/// The sum of the models' losses, each evaluated on its own ranks, in one collective of the main communicator.
+class OnePointGroup::Sum final : public Objective {
+ public:
+  Sum(const std::vector<std::reference_wrapper<OnePointModel>>& models, std::size_t num_params,
+      const Communicator& comm, SourceLocation where)
+      : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params) {
+    for (OnePointModel& model : models) {
+      attempt([&] { graphs_.push_back(&model.compiled(num_params, where)); });
+    }
+    comm_.synchronize(num_params);
+    const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
+    draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0), [](std::uint64_t draws) { return draws != 0; });
+  }
+
+  std::size_t num_params() const override { return gradient_.size(); }
+  const Communicator& communicator() const override { return comm_; }
+
+  double value(std::span<const double> params, const EvaluationOptions& options) override {
+    return evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
+      return graph.value(params, own);
+    });
+  }
+
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const EvaluationOptions& options) override {
+    const double loss = evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
+      const double value = graph.value_and_gradient(params, gradient_, own);
+      if (graph.communicator().is_root()) {
+        std::ranges::transform(gradient_, gradients(), gradients().begin(), std::plus<>());
+      }
+      return value;
+    });
+    std::ranges::copy(gradients(), gradient.begin());
+    return loss;
+  }
+
+  /// Of the models that have such values, the one with the lowest rank.
+  std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) override {
+    std::string text;
+    for (CompiledGraph* graph : graphs_) {
+      attempt([&] {
+        const std::string own = graph->what_is_not_finite(params, options_for(*graph, options));
+        if (text.empty()) text = own;
+      });
+    }
+    const std::vector<std::uint64_t> lengths = comm_.allgather(text.size());
+    const auto first = std::ranges::find_if(lengths, [](std::uint64_t length) { return length > 0; });
+    if (first == lengths.end()) return {};
+    const auto rank = static_cast<int>(first - lengths.begin());
+    return comm_.broadcast(fmt::format("in the model of rank {}: {}", rank, text), rank);
+  }
+
+ private:
+  /// What goes wrong in one model must not keep this rank from the others: it is raised where the group meets.
+  template <class Body>
+  void attempt(Body body) {
+    try {
+      body();
+    } catch (...) {
+      comm_.fail(std::current_exception());
+    }
+  }
+
+  std::span<double> gradients() { return message_.payload().subspan(1); }
+
+  /// A model that draws nothing gets no key.
+  const EvaluationOptions& options_for(const CompiledGraph& graph, const EvaluationOptions& options) {
+    model_options_.randkey = graph.draws() ? options.randkey : std::nullopt;
+    model_options_.frozen = options.frozen;
+    return model_options_;
+  }
+
+  template <class Evaluate>
+  double evaluate(std::span<const double> params, const EvaluationOptions& options, Evaluate evaluate_model) {
+    if (options.randkey && !draws_) {
+      comm_.fail(std::make_exception_ptr(
+          ArgumentError("expected no random key, since no model of the group draws random numbers, got one; leave "
+                        "randkey away",
+                        where_)));
+    }
+    std::ranges::fill(message_.payload(), 0.0);
+    for (CompiledGraph* graph : graphs_) {
+      attempt([&] {
+        const double loss = evaluate_model(*graph, options_for(*graph, options));
+        if (graph->communicator().is_root()) message_.payload()[0] += loss;
+      });
+    }
+    Fingerprint fingerprint;
+    fingerprint.add(evaluations_++);
+    for (double param : params) fingerprint.add(param);
+    if (options.randkey) {
+      for (std::uint32_t word : options.randkey->words()) fingerprint.add(word);
+    }
+    comm_.allreduce(message_, fingerprint.value());
+    return message_.payload()[0];
+  }
+
+  SourceLocation where_;
+  Communicator comm_;
+  std::vector<CompiledGraph*> graphs_;
+  std::vector<double> gradient_;  // of one model
+  Message message_;               // loss and gradient
+  EvaluationOptions model_options_;
+  bool draws_ = false;
+  std::uint64_t evaluations_ = 0;
+};
+
+OnePointGroup::OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models, Communicator main_comm,
+                             SourceLocation where)
+    : models_(std::move(models)), comm_(std::move(main_comm)) {
+  check_group_layout(communicators_of(models_), comm_, where);
+}
+
+OnePointGroup::OnePointGroup(OnePointModel& model, Communicator main_comm, SourceLocation where)
+    : OnePointGroup(std::vector{std::ref(model)}, std::move(main_comm), where) {}
+
+OnePointGroup::~OnePointGroup() = default;
+
+const Communicator& OnePointGroup::communicator() const { return comm_; }
+
+Objective& OnePointGroup::objective(std::size_t num_params, SourceLocation where) {
+  if (!sum_) sum_ = std::make_unique<Sum>(models_, num_params, comm_, where);
+  if (num_params != sum_->num_params()) {
+    comm_.fail(std::make_exception_ptr(ArgumentError(
+        fmt::format("expected {} parameters, as at the group's first use, got {}; a group keeps its number of "
+                    "parameters, make another one to change it",
+                    sum_->num_params(), num_params),
+        where)));
+  }
+  return *sum_;
+}
+
+ScanPoint OnePointGroup::evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,
+                                           SourceLocation where) {
+  const double loss = objective(params.size(), where).value(params, {.randkey = randkey});
+  return {.sumstats = Array::from_shape({0}), .loss = {loss}};
+}
+
+}  // namespace allgrad

@@ -1,0 +1,197 @@
+// What a OnePointModel offers beside its fit: aux values, shares, calls with numbers, and each result at its own cost.
+#include <cmath>
+
+#include "allgrad/evaluate.hpp"
+#include "allgrad/subcomms.hpp"
+#include "check_error.hpp"
+#include "reference_models.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+
+namespace {
+
+constexpr std::size_t num_rows = 60;
+
+double x_of(std::size_t row) { return 0.1 + 0.05 * static_cast<double>(row); }
+
+const ag::Table& rows() {
+  static const ag::Table table("rows", [] {
+    const auto world = ag::Communicator::world();
+    const auto [first, last] = uneven(num_rows, world.rank(), world.size());
+    std::vector<double> x;
+    for (std::size_t row = first; row < last; ++row) x.push_back(x_of(row));
+    return ag::Table::Columns{{"x", std::move(x)}};
+  });
+  return table;
+}
+
+template <class F>
+double sum_over_rows(F f) {
+  double total = 0.0;
+  for (std::size_t row = 0; row < num_rows; ++row) total += f(x_of(row));
+  return total;
+}
+
+/// Statistic: sum of p0 x^2. Aux of the statistics: p1 x per row, the partial sum of p0 x, the number p1.
+class WithAux final : public ag::OnePointModel {
+ public:
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    ++graphs_built;
+    const ag::Expr x = rows()["x"];
+    return {params[0] * sum(square(x)),
+            {{"per_row", params[1] * x}, {"partial", sum(params[0] * x)}, {"number", params[1]}}};
+  }
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& stats) const override {
+    const ag::Expr penalty = sum(square(stats.aux["per_row"])) * stats.aux["number"];
+    const ag::Expr partial = stats.aux["partial"];
+    return {square(stats.value) + penalty + log(partial),
+            {{"penalty", penalty}, {"partial", partial}, {"both", stack({penalty, partial})}}};
+  }
+
+  mutable int graphs_built = 0;
+};
+
+struct Expected {
+  explicit Expected(double p0, double p1) {
+    const double x = sum_over_rows([](double v) { return v; });
+    const double xx = sum_over_rows([](double v) { return v * v; });
+    sumstats = p0 * xx;
+    penalty = p1 * p1 * p1 * xx;
+    partial = p0 * x;
+    loss = sumstats * sumstats + penalty + std::log(partial);
+    gradient = {2.0 * p0 * xx * xx + 1.0 / p0, 3.0 * p1 * p1 * xx};
+  }
+  double sumstats, penalty, partial, loss;
+  std::vector<double> gradient;
+};
+
+}  // namespace
+
+TEST_CASE("aux of the statistics reaches the loss as it is, and keeps its gradient") {
+  WithAux model;
+  const Expected expected(0.7, 1.3);
+  const auto [loss, gradient] = model.calc_loss_and_grad_from_params({0.7, 1.3});
+  CHECK(loss == Approx(expected.loss).epsilon(1e-12));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(gradient(i) == Approx(expected.gradient[i]).epsilon(1e-12));
+  const auto alone = model.calc_dloss_dparams({0.7, 1.3});
+  for (std::size_t i = 0; i < 2; ++i) CHECK(alone(i) == Approx(expected.gradient[i]).epsilon(1e-12));
+}
+
+TEST_CASE("aux of the loss comes back as numbers with the loss") {
+  WithAux model;
+  const Expected expected(0.7, 1.3);
+  const auto check = [&](const ag::LossValue& loss) {
+    CHECK(loss == Approx(expected.loss).epsilon(1e-12));
+    CHECK(loss.aux.names() == std::vector<std::string>{"penalty", "partial", "both"});
+    CHECK(loss.aux["penalty"]() == Approx(expected.penalty).epsilon(1e-12));
+    CHECK(loss.aux["partial"]() == Approx(expected.partial).epsilon(1e-12));
+    REQUIRE(loss.aux["both"].shape() == ag::Array::shape_type{2});
+    CHECK(loss.aux["both"](1) == Approx(expected.partial).epsilon(1e-12));
+    CHECK(fmt::format("{:.3f}", loss) == fmt::format("{:.3f}", loss.value));
+  };
+  check(model.calc_loss_from_params({0.7, 1.3}));
+  check(model.calc_loss_and_grad_from_params({0.7, 1.3}).first);
+  check_error<ag::ArgumentError>({"no value \"penalti\"", "[penalty, partial, both]"}, [&](unsigned&) {
+    model.calc_loss_from_params({0.7, 1.3}).aux["penalti"];
+  });
+}
+
+TEST_CASE("aux values of a graph composed by hand") {
+  const auto params = ag::parameters(1);
+  const ag::Expr total = sum(params[0] * rows()["x"]);
+  ag::CompiledGraph graph = ag::compile({square(total), {{"total", total}}}, params);
+  ag::AuxValues aux;
+  const double point[] = {2.0};
+  CHECK(graph.value(point, {.aux = &aux}) == Approx(aux["total"]() * aux["total"]()));
+  CHECK(aux["total"]() == Approx(2.0 * sum_over_rows([](double x) { return x; })));
+}
+
+TEST_CASE("statistics in total, and each rank's share of them") {
+  WithAux model;
+  const double total = model.calc_sumstats_from_params({0.7, 1.3})();
+  CHECK(total == Approx(Expected(0.7, 1.3).sumstats).epsilon(1e-12));
+  const double share = model.calc_sumstats_from_params({0.7, 1.3}, false)();
+  double own = 0.0;
+  const auto [first, last] = uneven(num_rows, model.communicator().rank(), model.communicator().size());
+  for (std::size_t row = first; row < last; ++row) own += 0.7 * x_of(row) * x_of(row);
+  CHECK(share == Approx(own).epsilon(1e-12));
+  CHECK(ag::reduce_sum(share) == Approx(total).epsilon(1e-12));
+}
+
+TEST_CASE("the user's functions can be called with numbers") {
+  WithAux model;
+  const Expected expected(0.7, 1.3);
+  const ag::Sumstats stats = model.calc_partial_sumstats_from_params(ag::constant({0.7, 1.3}));
+  CHECK(ag::evaluate(stats.value)() == Approx(expected.sumstats).epsilon(1e-12));
+  CHECK(ag::reduce_sum(ag::evaluate(stats.value, model.communicator(), false)()) ==
+        Approx(expected.sumstats).epsilon(1e-12));
+  CHECK(ag::evaluate(model.calc_loss_from_sumstats(stats).value)() == Approx(expected.loss).epsilon(1e-12));
+
+  const ag::Array per_row = ag::evaluate(stats.aux["per_row"]);
+  REQUIRE(per_row.size() == rows().local_rows());
+  for (std::size_t i = 0; i < per_row.size(); ++i) CHECK(per_row(i) == 1.3 * x_of(rows().first_row() + i));
+
+  const xt::xarray<double> numbers = {3.0};
+  const ag::Sumstats from_numbers(numbers);
+  CHECK(ag::evaluate(from_numbers.value)(0) == 3.0);
+}
+
+TEST_CASE("evaluate refuses what has no value") {
+  check_error<ag::ExpressionError>({"depends on parameters", "constant({-2.0, 0.3})"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    const ag::Expr params = ag::parameters(1);
+    ag::evaluate(params[0] * 2.0);
+  });
+  check_error<ag::ExpressionError>({"empty Expr"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::evaluate(ag::Expr());
+  });
+}
+
+TEST_CASE("graphs are built once, and each result costs its own messages") {
+  WithAux model;
+  const auto messages = [&](auto action) {
+    action();  // the first compiles
+    const std::size_t before = model.communicator().collectives();
+    action();
+    return model.communicator().collectives() - before;
+  };
+  CHECK(messages([&] { model.calc_sumstats_from_params({1.0, 2.0}); }) == 1);
+  CHECK(messages([&] { model.calc_sumstats_from_params({1.0, 2.0}, false); }) == 1);
+  const std::size_t loss = messages([&] { model.calc_loss_from_params({1.0, 2.0}); });
+  const std::size_t both = messages([&] { model.calc_loss_and_grad_from_params({1.0, 2.0}); });
+  CHECK(loss == 1);
+  CHECK(both == 2);
+  CHECK(messages([&] { model.calc_dloss_dparams({1.0, 2.0}); }) == 2);
+  CHECK(model.graphs_built == 1);
+}
+
+TEST_CASE("a frozen parameter is not differentiated by") {
+  const auto params = ag::parameters(2);
+  const ag::Expr x = rows()["x"];
+  ag::CompiledGraph graph = ag::compile(sum(square(params[0] * x) + exp(params[1] * x)), params);
+  const double point[] = {0.7, 0.3};
+  std::vector<double> all(2), part(2);
+  const double loss = graph.value_and_gradient(point, all);
+  CHECK(graph.value_and_gradient(point, part, {.frozen = {false, true}}) == Approx(loss).epsilon(1e-14));
+  CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
+  CHECK(part[1] == 0.0);
+  check_error<ag::ArgumentError>({"`frozen`", "2 entries", "got 1"}, [&](unsigned& line) {
+    line = params.node() == nullptr ? 0 : __LINE__ - 9;
+    graph.value_and_gradient(point, part, {.frozen = {true}});
+  });
+}
+
+TEST_CASE("aux values that cannot be returned are refused") {
+  const auto params = ag::parameters(1);
+  const ag::Expr x = rows()["x"];
+  check_error<ag::ExpressionError>({"the aux value \"rows\" of the loss", "a value per row"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    const ag::Expr per_row = params[0] * x;
+    ag::compile({sum(per_row), {{"rows", per_row}}}, params);
+  });
+  check_error<ag::ArgumentError>({"two values are named \"a\""}, [&](unsigned&) {
+    const ag::Aux aux{{"a", x}, {"a", x}};
+  });
+}

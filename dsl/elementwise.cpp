@@ -1,9 +1,10 @@
 #include "dsl/elementwise.hpp"
 
-#include "allgrad/elementwise.hpp"
-
 #include <array>
+#include <xtensor/xmath.hpp>
 
+#include "allgrad/elementwise.hpp"
+#include "dsl/inverse_erf.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {

@@ -47,9 +47,10 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
 namespace {
 
 std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
-                                     const Communicator& comm, ExecutorKind executor, Differentiate differentiate) {
+                                     const Communicator& comm, ExecutorKind executor, Differentiate differentiate,
+                                     const std::optional<Key>& randkey = {}) {
   Program program(outputs, params, comm, {executor}, differentiate);
-  program.run(at);
+  program.run(at, randkey);
   std::vector<std::vector<double>> results;
   for (std::size_t i = 0; i < program.graph().size(); ++i) {
     results.emplace_back(program.output(i).begin(), program.output(i).end());
@@ -60,13 +61,14 @@ std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Exp
 }  // namespace
 
 std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
-                             ExecutorKind executor) {
-  return run({value}, params, at, comm, executor, Differentiate::no)[0];
+                             ExecutorKind executor, const std::optional<Key>& randkey) {
+  return run({value}, params, at, comm, executor, Differentiate::no, randkey)[0];
 }
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
-                                       const Communicator& comm, ExecutorKind executor) {
-  const auto results = run({loss}, params, at, comm, executor, Differentiate::yes);
+                                       const Communicator& comm, ExecutorKind executor,
+                                       const std::optional<Key>& randkey) {
+  const auto results = run({loss}, params, at, comm, executor, Differentiate::yes, randkey);
   return {results[0][0], results[1]};
 }
 

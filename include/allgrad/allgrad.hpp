@@ -13,6 +13,7 @@
 #include "allgrad/lbfgsb.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/one_point_model.hpp"
+#include "allgrad/random.hpp"
 #include "allgrad/run.hpp"
 #include "allgrad/sink.hpp"
 #include "allgrad/table.hpp"

@@ -91,6 +91,9 @@ class Table {
   /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
   Expr operator[](const ColumnName& name) const;
 
+  /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
+  Extent rows() const;
+
   const std::string& name() const;
   std::size_t local_rows() const;  ///< rows of this rank
   std::size_t first_row() const;   ///< global number of this rank's first row

@@ -67,7 +67,7 @@ Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
 
 Expr gradient(const Expr& output, const Expr& input) {
   const std::vector<Expr> order = topological_order({&output, 1});
-  const auto active = dependents(order, input.node());
+  const auto active = dependents(order, [&](const Expr& expr) { return expr.node() == input.node(); });
   std::unordered_map<const Node*, Expr> cotangents;
   {
     const NodeOrigin origin(output.node()->where, true);

@@ -12,6 +12,8 @@ namespace allgrad::kernels {
 template <class A>
 struct Mask {
   xsimd::batch_bool<double, A> m;
+
+  friend bool any(const Mask& mask) { return xsimd::any(mask.m); }
 };
 
 /// A batch of doubles; A is an xsimd architecture, which is thus part of every symbol's name.

@@ -24,12 +24,13 @@ std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   return order;
 }
 
-std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input) {
+std::unordered_set<const Node*> dependents(std::span<const Expr> order,
+                                           const std::function<bool(const Expr&)>& is_input) {
   std::unordered_set<const Node*> result;
   for (const Expr& expr : order) {
     const auto& operands = expr.node()->operands;
     const bool depends = std::ranges::any_of(operands, [&](const Expr& e) { return result.contains(e.node()); });
-    if (expr.node() == input || depends) result.insert(expr.node());
+    if (depends || is_input(expr)) result.insert(expr.node());
   }
   return result;
 }

@@ -7,11 +7,12 @@
 
 #include "allgrad/error.hpp"
 #include "comm/emit.hpp"
-#include "dsl/column.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/parameters.hpp"
 #include "dsl/slice.hpp"
 #include "graph/fingerprint.hpp"
+#include "graph/shape.hpp"
+#include "graph/text.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -60,12 +61,12 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
                       params.node()->where.str()),
           expr.node()->where);
     }
-    const auto* column = as<ColumnOperator>(expr);
-    if (column != nullptr && !(column->communicator() == comm)) {
+    const auto rows = rows_of(expr.shape());
+    if (rows && !(rows->comm == comm)) {
       throw ExpressionError(
-          fmt::format("column {} is of a table on another communicator than the graph; build table and "
-                      "model with the same Communicator",
-                      column->attributes()),
+          fmt::format("{} is of a table on another communicator than the graph; build table and model "
+                      "with the same Communicator",
+                      describe(*expr.node())),
           expr.node()->where);
     }
   }

@@ -26,6 +26,17 @@ struct CompiledGraph::State {
     return {{"loss", value_and_gradient.graph()[0]}, {"gradient", value_and_gradient.graph()[1]}};
   }
 
+  /// Runs a program of the loss. All ranks refuse a key that nothing is drawn with: it is likely a mistake.
+  void run(Program& program, std::span<const double> at, const std::optional<Key>& randkey) {
+    if (randkey && !program.draws()) {
+      comm.fail(std::make_exception_ptr(ArgumentError(
+          "expected no random key, since this loss draws no random numbers, but got one; leave it out, or "
+          "draw with it, as in random::normal(random::key(), shape)",
+          built.node()->where)));
+    }
+    program.run(at, randkey);
+  }
+
   Communicator comm;
   Expr built, params;
   Program value, value_and_gradient;
@@ -52,7 +63,7 @@ std::size_t CompiledGraph::num_params() const { return state_->params.shape()[0]
 const Communicator& CompiledGraph::communicator() const { return state_->comm; }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
-  state_->value.run(params, options.randkey);
+  state_->run(state_->value, params, options.randkey);
   return state_->value.output(0)[0];
 }
 
@@ -66,7 +77,7 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
                     num_params(), gradient.size()),
         state_->params.node()->where)));
   }
-  program.run(params, options.randkey);
+  state_->run(program, params, options.randkey);
   std::ranges::copy(program.output(1), gradient.begin());
   return program.output(0)[0];
 }

@@ -122,6 +122,13 @@ class Builder final : public Lowering {
     return add_buffer({Buffer::Kind::parameters, num_lanes(shape), false}, shape);
   }
 
+  View randkey() override { return add_buffer({Buffer::Kind::randkey, 2, false}, {2}); }
+
+  View row_numbers(const Shape& shape) override {
+    loop_->numbers_rows = true;
+    return add_buffer({Buffer::Kind::row_numbers, 1, true}, shape);
+  }
+
   void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) override {
     if (num_lanes(domain) == 0) return;
     std::vector<Instruction>& instructions = row_axis(domain) ? loop_->instructions : dense_.instructions;

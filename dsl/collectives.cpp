@@ -53,9 +53,7 @@ Array Share::evaluate(const Node&, std::span<const Array* const>, Evaluation&) c
   throw InternalError("a share is left in a graph that is executed");
 }
 
-View Share::lower(const Node&, Lowering&) const {
-  throw InternalError("a share is left in a graph that is executed");
-}
+View Share::lower(const Node&, Lowering&) const { throw InternalError("a share is left in a graph that is executed"); }
 
 Shape AsPlacement::infer_shape(std::span<const Expr> operands) const {
   const Placement from = operands[0].placement();
@@ -95,11 +93,12 @@ Expr reduce_sum(const Expr& per_rank, SourceLocation where) {
   const Operand checked(per_rank, where);  // refuses an empty Expr
   if (per_rank.placement() != Placement::per_rank) {
     throw ExpressionError(
-        fmt::format("reduce_sum: expected a value that each rank has of its own (from rank_constant), got a {} value of "
-                    "shape {}; {}",
-                    to_string(per_rank.placement()), to_string(per_rank.shape()),
-                    per_rank.placement() == Placement::per_row ? "sum over its rows with sum(x, axis)"
-                                                                      : "it needs no sum over ranks"),
+        fmt::format(
+            "reduce_sum: expected a value that each rank has of its own (from rank_constant), got a {} value of "
+            "shape {}; {}",
+            to_string(per_rank.placement()), to_string(per_rank.shape()),
+            per_rank.placement() == Placement::per_row ? "sum over its rows with sum(x, axis)"
+                                                       : "it needs no sum over ranks"),
         where);
   }
   return make_node(std::make_shared<const AsPlacement>(Placement::partial), {per_rank}, where);

@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 
-#include "allgrad/communicator.hpp"
 #include "graph/operator.hpp"
 
 namespace allgrad {
@@ -12,10 +11,8 @@ namespace allgrad {
 class ColumnOperator final : public Operator {
  public:
   ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<const void> owner,
-                 const double* data, Communicator comm)
-      : name_(std::move(name)), rows_(std::move(rows)), owner_(std::move(owner)), data_(data), comm_(std::move(comm)) {}
-
-  const Communicator& communicator() const { return comm_; }
+                 const double* data)
+      : name_(std::move(name)), rows_(std::move(rows)), owner_(std::move(owner)), data_(data) {}
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
@@ -31,7 +28,6 @@ class ColumnOperator final : public Operator {
   std::shared_ptr<const RowAxis> rows_;
   std::shared_ptr<const void> owner_;
   const double* data_;
-  Communicator comm_;
 };
 
 }  // namespace allgrad

@@ -1,9 +1,10 @@
 #include "dsl/elementwise.hpp"
 
-#include "allgrad/elementwise.hpp"
-
 #include <array>
+#include <xtensor/xmath.hpp>
 
+#include "allgrad/elementwise.hpp"
+#include "dsl/inverse_erf.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -12,35 +13,35 @@ namespace {
 
 // The columns of the table, as functions. `value_` and `adjoint_` have the formulas; unused operands are common.
 #define ALLGRAD_ZERO Expr()
-#define ALLGRAD_UNARY(name, linearity, value, dx, ...)                                                         \
-  Array value_##name([[maybe_unused]] std::span<const Array* const> operands) {                                \
-    const Array& x = *operands[0];                                                                             \
-    return value;                                                                                              \
-  }                                                                                                            \
-  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v,                       \
-                      [[maybe_unused]] const Expr& g, std::size_t) {                                           \
-    [[maybe_unused]] const Expr& x = operands[0];                                                              \
-    return dx;                                                                                                 \
+#define ALLGRAD_UNARY(name, linearity, value, dx, ...)                                   \
+  Array value_##name([[maybe_unused]] std::span<const Array* const> operands) {          \
+    const Array& x = *operands[0];                                                       \
+    return value;                                                                        \
+  }                                                                                      \
+  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
+                      [[maybe_unused]] const Expr& g, std::size_t) {                     \
+    [[maybe_unused]] const Expr& x = operands[0];                                        \
+    return dx;                                                                           \
   }
-#define ALLGRAD_BINARY(name, linearity, value, dx, dy, ...)                                                    \
-  Array value_##name(std::span<const Array* const> operands) {                                                 \
-    const Array &x = *operands[0], &y = *operands[1];                                                          \
-    return value;                                                                                              \
-  }                                                                                                            \
-  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v,                       \
-                      [[maybe_unused]] const Expr& g, std::size_t k) {                                         \
-    [[maybe_unused]] const Expr &x = operands[0], &y = operands[1];                                            \
-    return k == 0 ? Expr(dx) : Expr(dy);                                                                       \
+#define ALLGRAD_BINARY(name, linearity, value, dx, dy, ...)                              \
+  Array value_##name(std::span<const Array* const> operands) {                           \
+    const Array &x = *operands[0], &y = *operands[1];                                    \
+    return value;                                                                        \
+  }                                                                                      \
+  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
+                      [[maybe_unused]] const Expr& g, std::size_t k) {                   \
+    [[maybe_unused]] const Expr &x = operands[0], &y = operands[1];                      \
+    return k == 0 ? Expr(dx) : Expr(dy);                                                 \
   }
-#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, ...)                                               \
-  Array value_##name(std::span<const Array* const> operands) {                                                 \
-    const Array &x = *operands[0], &y = *operands[1], &z = *operands[2];                                       \
-    return value;                                                                                              \
-  }                                                                                                            \
-  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v,                       \
-                      [[maybe_unused]] const Expr& g, std::size_t k) {                                         \
-    [[maybe_unused]] const Expr &x = operands[0], &y = operands[1], &z = operands[2];                          \
-    return k == 0 ? Expr(dx) : k == 1 ? Expr(dy) : Expr(dz);                                                   \
+#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, ...)                         \
+  Array value_##name(std::span<const Array* const> operands) {                           \
+    const Array &x = *operands[0], &y = *operands[1], &z = *operands[2];                 \
+    return value;                                                                        \
+  }                                                                                      \
+  Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
+                      [[maybe_unused]] const Expr& g, std::size_t k) {                   \
+    [[maybe_unused]] const Expr &x = operands[0], &y = operands[1], &z = operands[2];    \
+    return k == 0 ? Expr(dx) : k == 1 ? Expr(dy) : Expr(dz);                             \
   }
 #include "allgrad/operators.def"
 
@@ -50,7 +51,12 @@ constexpr ElementwiseRow rows[] = {
 #define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, ...) \
   {#name, Kernel::name, 2, Linearity::linearity, value_##name, adjoint_##name, {{lo_x, hi_x}, {lo_y, hi_y}}},
 #define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, ...) \
-  {#name, Kernel::name, 3, Linearity::linearity, value_##name, adjoint_##name,                       \
+  {#name,                                                                                            \
+   Kernel::name,                                                                                     \
+   3,                                                                                                \
+   Linearity::linearity,                                                                             \
+   value_##name,                                                                                     \
+   adjoint_##name,                                                                                   \
    {{lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}}},
 #include "allgrad/operators.def"
 };
@@ -68,8 +74,8 @@ Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where
   Expr name(const Operand& x) { return elementwise(Kernel::name, {x.expr()}, x.where()); }
 #define ALLGRAD_BINARY(name, ...) \
   Expr name(const Operand& x, const Operand& y) { return elementwise(Kernel::name, {x.expr(), y.expr()}, x.where()); }
-#define ALLGRAD_TERNARY(name, ...)                                           \
-  Expr name(const Operand& x, const Operand& y, const Operand& z) {          \
+#define ALLGRAD_TERNARY(name, ...)                                               \
+  Expr name(const Operand& x, const Operand& y, const Operand& z) {              \
     return elementwise(Kernel::name, {x.expr(), y.expr(), z.expr()}, x.where()); \
   }
 #include "allgrad/operators.def"

@@ -4,7 +4,8 @@
 
 namespace allgrad {
 
-/// One kernel for each elementwise operator of the table, and the two that move and sum values.
+/// One kernel for each elementwise operator of the table, the two that move and sum values, and one for each kind of
+/// random draw.
 enum class Kernel : int {
 #define ALLGRAD_UNARY(name, ...) name,
 #define ALLGRAD_BINARY(name, ...) name,
@@ -12,6 +13,8 @@ enum class Kernel : int {
 #include "allgrad/operators.def"
   copy,        ///< out = x
   accumulate,  ///< out += x, summed over what `out` does not have
+#define ALLGRAD_DRAW(name, ...) name,
+#include "dsl/draws.def"
 };
 
 }  // namespace allgrad

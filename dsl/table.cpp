@@ -43,7 +43,6 @@ Column may_be_nan(Column column) {
 struct Table::State {
   std::shared_ptr<const RowAxis> rows;
   Columns columns;
-  Communicator comm;
 };
 
 namespace {
@@ -137,9 +136,10 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
       if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
     }
   });
-  auto rows = std::make_shared<const RowAxis>(
-      RowAxis{std::move(name), local_rows, first_row, std::accumulate(counts.begin(), counts.end(), std::uint64_t{0})});
-  state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(comm)});
+  auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row,
+                                                      std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}),
+                                                      std::move(comm)});
+  state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
 }
 
 Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options, SourceLocation where) {
@@ -166,19 +166,19 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
 Expr Table::operator[](const ColumnName& name) const {
   for (const auto& [column_name, column] : state_->columns) {
     if (column_name != name.name) continue;
-    return make_node(
-        std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_, state_->comm),
-        {}, name.where);
+    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
+                     name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.name,
                                     names_of(state_->columns)),
                         name.where);
 }
 
+Extent Table::rows() const { return state_->rows; }
 const std::string& Table::name() const { return state_->rows->table; }
 std::size_t Table::local_rows() const { return state_->rows->local_rows; }
 std::size_t Table::first_row() const { return state_->rows->first_row; }
 std::size_t Table::total_rows() const { return state_->rows->total_rows; }
-const Communicator& Table::communicator() const { return state_->comm; }
+const Communicator& Table::communicator() const { return state_->rows->comm; }
 
 }  // namespace allgrad

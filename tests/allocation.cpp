@@ -29,6 +29,27 @@ void check_allocates_nothing(const std::string& name) {
   }
 }
 
+/// Draws per row and others, at a new key each time.
+void check_draws_allocate_nothing(Split split) {
+  const ag::Table halos = deal("halos", {{"x", noise_column(3000, 1)}}, split, ag::Communicator::world());
+  const ag::Expr params = ag::parameters(2), key = ag::random::key();
+  const ag::Expr noise = ag::random::normal(ag::random::fold_in(key, 1), {halos.rows(), 3});
+  const ag::Expr loss = mean(tanh(expand_dims(halos["x"], 1) + params[1] * noise)) * params[0] +
+                        sum(ag::random::uniform(key, {2}) * params);
+  ag::CompiledGraph graph = compile(loss, params);
+  const std::vector<double> at = {0.3, 0.7};
+  std::vector<double> gradient(2);
+  for (int evaluation = 0; evaluation < 3; ++evaluation) {
+    const ag::EvaluationOptions options = {.randkey = evaluation};
+    const std::size_t before = allocations();
+    graph.value(at, options);
+    graph.value_and_gradient(at, gradient, options);
+    const std::size_t after = allocations();
+    INFO("draws, evaluation " << evaluation);
+    CHECK(after - before == 0);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("allocations are counted in the library too") {
@@ -41,4 +62,5 @@ TEST_CASE("an evaluation allocates nothing") {
   check_allocates_nothing<Smf>("smf");
   check_allocates_nothing<Hod>("hod");
   check_allocates_nothing<TwoStage>("twostage");
+  for (const Split split : {all_on_first, uneven}) check_draws_allocate_nothing(split);
 }

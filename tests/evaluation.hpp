@@ -4,6 +4,7 @@
 // gradients by either executor, and numbers to compare them with.
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -36,7 +37,7 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
 
 /// A value that is not per row, at the parameters: in row-major order, totalled over all ranks.
 std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
-                             ExecutorKind executor);
+                             ExecutorKind executor, const std::optional<Key>& randkey = {});
 
 struct LossAndGradient {
   double loss = 0.0;
@@ -44,7 +45,8 @@ struct LossAndGradient {
 };
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
-                                       const Communicator& comm, ExecutorKind executor);
+                                       const Communicator& comm, ExecutorKind executor,
+                                       const std::optional<Key>& randkey = {});
 
 struct ValueAndGradient {
   std::vector<double> value;

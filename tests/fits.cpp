@@ -1,5 +1,5 @@
-// The SMF fit of data/optimizers.json, by a OnePointModel and by a graph composed by hand: every optimizer takes the path
-// that optax and SciPy take.
+// The SMF fit of data/optimizers.json, by a OnePointModel and by a graph composed by hand: every optimizer takes the
+// path that optax and SciPy take.
 #include <cmath>
 
 #include "catch.hpp"
@@ -87,8 +87,8 @@ TEST_CASE("a OnePointModel takes the reference paths") {
   for (std::size_t i = 0; i < 2; ++i) {
     CHECK(gradient(i) == Approx(reference.json.at("dloss_dparams")[i].get<double>()).epsilon(1e-10));
   }
-  check_path(reference.json.at("adam"), model.run_adam(reference.start, 100, 0.02));
-  check_path(reference.json.at("gradient_descent"), model.run_simple_grad_descent(reference.start, 50, 0.01));
+  check_path(reference.json.at("adam"), model.run_adam(reference.start, {.learning_rate = 0.02}));
+  check_path(reference.json.at("gradient_descent"), model.run_simple_grad_descent(reference.start, {.nsteps = 50}));
   check_minimum(reference.json.at("lbfgsb"), model.run_bfgs(reference.start));
 }
 

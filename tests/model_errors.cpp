@@ -262,6 +262,12 @@ TEST_CASE("a table on another communicator") {
     };
     LambdaModel(calc_sumstats, good_loss).calc_loss_from_params({1.0});
   });
+  check_error<ExpressionError>({"row_number halos is of a table on another communicator"}, [&](unsigned& line) {
+    const Expr params = ag::parameters(1);
+    line = __LINE__ + 1;
+    const Expr noise = ag::random::normal(ag::Key(1), {elsewhere.rows()});
+    ag::compile(sum(params[0] * noise), params);
+  });
   LambdaModel there([&](const Expr& params) { return sum(params[0] * elsewhere["x"]); }, good_loss, duplicate);
   CHECK(there.calc_sumstats_from_params({1.0})() == Approx(total_of_x()));
 }

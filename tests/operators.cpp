@@ -316,4 +316,26 @@ TEST_CASE("values and derivatives at the ends and kinks of a domain") {
   check_point("erf", {40.0}, 1.0, 0.0);
   check_point("erf", {-infinity}, -1.0, 0.0);
   check_point("cosh", {1000.0}, infinity, infinity);
+  check_point("erfinv", {1.0}, infinity, infinity);
+  check_point("erfinv", {-1.0}, -infinity, infinity);
+}
+
+TEST_CASE("erfinv in each range of its polynomials") {
+  // 40-digit arithmetic. The derivative, exp(erfinv(x)^2) but for a factor, has more error the larger erfinv is.
+  const double known[][3] = {
+      {0.25, 0.2253120550121781, 0.9323782346059726},        {-0.75, -0.8134198475976185, 1.7174997693674523},
+      {0.998, 2.1851242191330043, 105.00265288464225},       {0.9995, 2.461266457171732, 378.81590018017334},
+      {-0.99999, -3.123413274341571, 15289.601636085938},    {1.0 - 0x1p-30, 4.328028275800946, 120969199.12817393},
+      {1.0 - 0x1p-53, 5.8635847487551676, 757347920544974.0}};
+  for (const auto& [x, value, derivative] : known) {
+    for (const Form form : forms) {
+      for (const ag::ExecutorKind executor : executors) {
+        INFO(context(row_of("erfinv"), form, executor) << ' ' << x);
+        const double growth = 1.0 + 2.0 * value * value;
+        CHECK(ulps(value, values_of(row_of("erfinv"), {{x}}, form, executor)[0]) <= bounds(executor).value);
+        CHECK(ulps(derivative, derivatives_of(row_of("erfinv"), {{x}}, form, executor)[0]) <=
+              growth * bounds(executor).derivative);
+      }
+    }
+  }
 }

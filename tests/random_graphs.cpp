@@ -1,5 +1,5 @@
-// Random graphs of nested reductions, broadcasts and changes of shape: both executors, and any number of ranks, give
-// the loss and the gradient of one process that holds all rows. RC_PARAMS="seed=7 max_success=10000" runs others.
+// Random graphs of nested reductions, broadcasts, changes of shape and draws: both executors, and any number of ranks,
+// give the loss and the gradient of one process that holds all rows. RC_PARAMS="seed=7 max_success=10000" runs others.
 #include <fmt/format.h>
 #include <rapidcheck.h>
 
@@ -60,7 +60,7 @@ class GraphBuilder {
 
   /// Depends on every value that was built.
   Expr loss() const {
-    Expr loss = sum(square(params - 0.1));
+    Expr loss = sum(square(params - 0.1)) + sum(ag::random::uniform(key_, {num_params}) * params);
     for (std::size_t i = num_given_; i < values_.size(); ++i) loss += sin(mean(values_[i].expr));
     return loss;
   }
@@ -73,7 +73,7 @@ class GraphBuilder {
     const auto axis = [&](std::size_t count) {
       return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
     };
-    switch (step[0] % 20) {
+    switch (step[0] % 22) {
       case 0:
         return {x + y, x_bound + y_bound};
       case 1:
@@ -113,16 +113,22 @@ class GraphBuilder {
         return {x[-1], x_bound};
       case 18:
         return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
+      case 19:
+        return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
+      case 20:
+        return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
       default:
         return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
     }
   }
 
+  const Expr key_ = ag::random::key();
   ag::Table halos_, galaxies_;
   std::vector<Value> values_;
   std::size_t num_given_;
 };
 
+const ag::EvaluationOptions options = {.randkey = 7};
 const std::vector<double> params_at = {0.31, -0.63, 1.13, 0.83, -0.41};
 
 /// The graph of the steps, compiled.
@@ -134,7 +140,7 @@ ag::CompiledGraph build(const Steps& steps, const ag::Communicator& comm, Split 
 
 LossAndGradient run(ag::CompiledGraph& graph) {
   LossAndGradient result{0.0, std::vector<double>(num_params)};
-  result.loss = graph.value_and_gradient(params_at, result.gradient);
+  result.loss = graph.value_and_gradient(params_at, result.gradient, options);
   return result;
 }
 
@@ -159,7 +165,7 @@ std::string differences(const Steps& steps) {
   const Split split = splits[steps.size() % 4];
   ag::CompiledGraph whole = build(steps, self(), split, ag::ExecutorKind::reference);
   const LossAndGradient expected = run(whole);
-  const auto loss = [&](std::span<const double> params) { return whole.value(params); };
+  const auto loss = [&](std::span<const double> params) { return whole.value(params, options); };
   std::string text = difference("finite differences", numeric_gradient(loss, params_at, 1e-4), expected.gradient, 1e-7);
   for (const ag::ExecutorKind executor : executors) {
     ag::CompiledGraph on_one = build(steps, self(), split, executor);

@@ -72,6 +72,24 @@ TEST_CASE("functions") {
   CHECK(line_of(reduce_sum(ag::rank_constant(a))) == __LINE__);
 }
 
+TEST_CASE("random functions, and all that they are made of") {
+  const ag::Table table = make_table();
+  const ag::Expr key = ag::random::key();
+  const ag::Key fixed = 1;
+  CHECK(line_of(ag::random::uniform(key, {2})) == __LINE__);
+  CHECK(line_of(ag::random::uniform(key, {2}, 1.0, 2.0)) == __LINE__);
+  CHECK(line_of(ag::random::normal(key, {table.rows(), 2})) == __LINE__);
+  CHECK(line_of(ag::random::normal(fixed, {table.rows()})) == __LINE__);
+  CHECK(line_of(ag::random::bits(key, {table.rows()})) == __LINE__);
+  CHECK(line_of(ag::random::split(key, 3)) == __LINE__);
+  CHECK(line_of(ag::random::fold_in(key, 3)) == __LINE__);
+  const unsigned line = __LINE__ + 1;
+  const ag::Expr normal = ag::random::normal(key, {table.rows(), 2});
+  for (const ag::Expr& expr : ag::topological_order({&normal, 1})) {
+    if (expr.node() != key.node()) CHECK(line_of(expr) == line);
+  }
+}
+
 TEST_CASE("what stands at the leaves, and elements of it") {
   const ag::Table table = make_table();
   const xt::xarray<double> a = {1.0, 2.0};
@@ -82,6 +100,7 @@ TEST_CASE("what stands at the leaves, and elements of it") {
   CHECK(line_of(table[std::string("x")]) == __LINE__);
   CHECK(line_of(ag::parameters(2)[0]) == __LINE__);
   CHECK(line_of(ag::parameters(2)[std::size_t{1}]) == __LINE__);
+  CHECK(line_of(ag::random::key()) == __LINE__);
 }
 
 TEST_CASE("each operation of an expression over several lines has a line of that expression") {

@@ -109,8 +109,10 @@ TEST_CASE("reduce_sum of numbers and arrays, to all or to one") {
 
   const xt::xarray<double> own = {{1.0 * (rank + 1), 2.0}, {3.0, -1.0 * (rank + 1)}};
   const xt::xarray<double> sum = ag::reduce_sum(own);
-  CHECK(sum == xt::xarray<double>{{1.0 * total, 2.0 * size}, {3.0 * size, -1.0 * total}});
-  CHECK(ag::reduce_sum(own + 1.0) == sum + 1.0 * size);
+  const xt::xarray<double> expected = {{1.0 * total, 2.0 * size}, {3.0 * size, -1.0 * total}};
+  CHECK((sum == expected));
+  const xt::xarray<double> sum_of_more = ag::reduce_sum(own + 1.0);
+  CHECK((sum_of_more == sum + 1.0 * size));
 
   const int root = size - 1;
   const std::optional<int> on_root = ag::reduce_sum(rank + 1, root);
@@ -118,7 +120,7 @@ TEST_CASE("reduce_sum of numbers and arrays, to all or to one") {
   if (on_root) CHECK(*on_root == total);
   const std::optional<ag::Array> array = ag::reduce_sum(own, root);
   CHECK(array.has_value() == (rank == root));
-  if (array) CHECK(*array == sum);
+  if (array) CHECK((*array == sum));
 
   const auto subcomm = ag::split_subcomms({.num_groups = size}).subcomm;
   CHECK(ag::reduce_sum(rank + 1, subcomm) == rank + 1);

@@ -19,6 +19,7 @@
 #include "allgrad/one_point_group.hpp"
 #include "allgrad/one_point_model.hpp"
 #include "allgrad/param_scan.hpp"
+#include "allgrad/random.hpp"
 #include "allgrad/run.hpp"
 #include "allgrad/sink.hpp"
 #include "allgrad/subcomms.hpp"

@@ -62,8 +62,8 @@ inline Range all() { return {}; }
 class Slice {
  public:
   template <class T>
-    requires std::is_integral_v<T>
-  Slice(T index) : range_{static_cast<std::ptrdiff_t>(index), Range::end, 1}, is_index_(true) {}
+  requires std::is_integral_v<T> Slice(T index)
+      : range_{static_cast<std::ptrdiff_t>(index), Range::end, 1}, is_index_(true) {}
   Slice(const Range& range) : range_(range) {}
 
   bool is_index() const { return is_index_; }
@@ -79,8 +79,7 @@ class Slice {
 Expr view(const Operand& x, const std::vector<Slice>& slices);
 
 template <class... S>
-  requires(sizeof...(S) > 0 && (std::is_convertible_v<S, Slice> && ...))
-Expr view(const Operand& x, const S&... slices) {
+requires(sizeof...(S) > 0 && (std::is_convertible_v<S, Slice> && ...)) Expr view(const Operand& x, const S&... slices) {
   return view(x, std::vector<Slice>{Slice(slices)...});
 }
 

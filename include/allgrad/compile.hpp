@@ -38,6 +38,9 @@ class CompiledGraph final : public Objective {
                             const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
+  /// Whether the loss draws random numbers, so that an evaluation needs a key.
+  bool draws() const;
+
   /// One line per node: operator, operands, shape, placement, and the user's line.
   std::string text(Stage stage = Stage::compiled) const;
 

@@ -11,14 +11,14 @@ namespace allgrad {
 /// A joint fit: the loss is the sum of the losses of several models, which live on parts of one communicator and are
 /// evaluated at the same time. All take the same parameters; each may use others of them.
 ///
-/// Each rank names the models that it takes part in, at least one. Models that share ranks are evaluated in the order of
-/// the list, which has to be the same on all ranks that share them. The loss of a model counts once, however many ranks
-/// it has. What goes wrong in one model is raised on every rank of the main communicator.
+/// Each rank names the models that it takes part in, at least one. Models that share ranks are evaluated in the order
+/// of the list, which has to be the same on all ranks that share them. The loss of a model counts once, however many
+/// ranks it has. What goes wrong in one model is raised on every rank of the main communicator.
 class OnePointGroup final : public Model {
  public:
-  /// Collective over `main_comm`; the models must outlive the group. Throws ArgumentError on every rank where a rank has
-  /// no model, where the ranks of a model do not all name it or are not all in `main_comm`, and where lists contradict
-  /// each other in their order.
+  /// Collective over `main_comm`; the models must outlive the group. Throws ArgumentError on every rank where a rank
+  /// has no model, where the ranks of a model do not all name it or are not all in `main_comm`, and where lists
+  /// contradict each other in their order.
   explicit OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models,
                          Communicator main_comm = Communicator::world(),
                          SourceLocation where = SourceLocation::current());

@@ -17,14 +17,13 @@ namespace allgrad {
 class ParamLimits {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T>
-  ParamLimits(T for_all) : values_{static_cast<double>(for_all)}, for_all_(true) {}
+  requires std::is_arithmetic_v<T> ParamLimits(T for_all) : values_{static_cast<double>(for_all)}, for_all_(true) {}
 
   template <class C>
-    requires requires(const C& c) {
-      { c.data() } -> std::convertible_to<const double*>;
-      { c.size() } -> std::convertible_to<std::size_t>;
-    }
+  requires requires(const C& c) {
+    { c.data() } -> std::convertible_to<const double*>;
+    { c.size() } -> std::convertible_to<std::size_t>;
+  }
   ParamLimits(const C& values) : values_(values.data(), values.data() + values.size()) {}
 
   ParamLimits(std::initializer_list<double> values) : values_(values) {}

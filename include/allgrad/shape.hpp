@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "allgrad/communicator.hpp"
+
 namespace allgrad {
 
 /// The rows of one table, as an axis. The number of rows is not part of a graph: two row axes are the same when they
@@ -14,6 +16,7 @@ struct RowAxis {
   std::size_t local_rows = 0;  ///< rows of this rank
   std::size_t first_row = 0;   ///< global number of this rank's first row
   std::size_t total_rows = 0;  ///< rows of all ranks
+  Communicator comm;           ///< over whose ranks the rows are spread
 };
 
 /// The length of an axis: a number, or the rows of a table.

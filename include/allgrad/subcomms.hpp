@@ -50,9 +50,8 @@ void check_root(int root, const Communicator& comm, SourceLocation where);
 
 /// The sum of each rank's number, on every rank. Whole numbers are exact up to 2^53. Collective.
 template <class T>
-  requires std::is_arithmetic_v<T>
-T reduce_sum(T value, const Communicator& comm = Communicator::world(),
-             SourceLocation where = SourceLocation::current()) {
+requires std::is_arithmetic_v<T> T reduce_sum(T value, const Communicator& comm = Communicator::world(),
+                                              SourceLocation where = SourceLocation::current()) {
   auto number = static_cast<double>(value);
   detail::sum_over_ranks({&number, 1}, {}, comm, where);
   return static_cast<T>(number);

@@ -30,8 +30,8 @@ class Column {
 
   /// Copies a vector of any number type.
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Column(const std::vector<T>& values) : Column(std::vector<double>(values.begin(), values.end())) {}
+  requires std::is_arithmetic_v<T> Column(const std::vector<T>& values)
+      : Column(std::vector<double>(values.begin(), values.end())) {}
 
  private:
   friend class Table;
@@ -82,14 +82,18 @@ class Table {
   /// A column's name with the line that it was written on.
   struct ColumnName {
     template <class T>
-      requires std::convertible_to<T, std::string>
-    ColumnName(const T& text, SourceLocation location = SourceLocation::current()) : name(text), where(location) {}
+    requires std::convertible_to<T, std::string> ColumnName(const T& text,
+                                                            SourceLocation location = SourceLocation::current())
+        : name(text), where(location) {}
     std::string name;
     SourceLocation where;
   };
 
   /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
   Expr operator[](const ColumnName& name) const;
+
+  /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
+  Extent rows() const;
 
   const std::string& name() const;
   std::size_t local_rows() const;  ///< rows of this rank

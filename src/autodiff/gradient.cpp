@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "allgrad/error.hpp"
 #include "allgrad/elementwise.hpp"
+#include "allgrad/error.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
@@ -41,10 +41,14 @@ Expr place_cotangent(const Expr& cotangent, Placement operand, Placement node) {
 
 bool is_dual(Placement value, Placement cotangent) {
   switch (value) {
-    case Placement::replicated: return cotangent == Placement::partial;
-    case Placement::partial: return cotangent == Placement::replicated;
-    case Placement::per_row: return cotangent == Placement::per_row;
-    case Placement::per_rank: return cotangent == Placement::per_rank || cotangent == Placement::replicated;
+    case Placement::replicated:
+      return cotangent == Placement::partial;
+    case Placement::partial:
+      return cotangent == Placement::replicated;
+    case Placement::per_row:
+      return cotangent == Placement::per_row;
+    case Placement::per_rank:
+      return cotangent == Placement::per_rank || cotangent == Placement::replicated;
   }
   return false;
 }
@@ -75,7 +79,9 @@ bool is_frozen_part(const Expr& expr, const Expr& input, const std::vector<bool>
 
 Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen) {
   const std::vector<Expr> order = topological_order({&output, 1});
-  const auto active = dependents(order, input.node(), [&](const Expr& e) { return is_frozen_part(e, input, frozen); });
+  const auto active = dependents(
+      order, [&](const Expr& e) { return e.node() == input.node(); },
+      [&](const Expr& e) { return is_frozen_part(e, input, frozen); });
   std::unordered_map<const Node*, Expr> cotangents;
   {
     const NodeOrigin origin(output.node()->where, true);

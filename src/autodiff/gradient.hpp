@@ -10,8 +10,8 @@ namespace allgrad {
 /// mode). It is partial: the cotangent of a replicated value is the sum of what each rank contributes, and the seed is
 /// an equal share of 1. Allreduces stand in the graph already; the adjoint of each is an allreduce.
 ///
-/// `frozen` has an entry for each element of the input, or none: where it is true, the gradient is not asked for, may be
-/// 0, and what leads to it alone is not built.
+/// `frozen` has an entry for each element of the input, or none: where it is true, the gradient is not asked for, may
+/// be 0, and what leads to it alone is not built.
 Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen = {});
 
 }  // namespace allgrad

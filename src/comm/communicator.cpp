@@ -9,9 +9,9 @@
 #include <string_view>
 
 #include "allgrad/error.hpp"
+#include "comm/condense.hpp"
 #include "comm/exception_text.hpp"
 #include "comm/failure_record.hpp"
-#include "comm/condense.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/owned_comm.hpp"
 

@@ -38,9 +38,10 @@ std::vector<int> sizes_of(const SplitOptions& split, int num_ranks, SourceLocati
   if (split.num_groups) {
     const int groups = *split.num_groups;
     if (groups < 1 || groups > num_ranks) {
-      refuse(fmt::format("expected from 1 to {} groups for {} ranks, since each needs a rank, got num_groups = {}; start "
-                         "more ranks or make fewer groups",
-                         num_ranks, num_ranks, groups));
+      refuse(
+          fmt::format("expected from 1 to {} groups for {} ranks, since each needs a rank, got num_groups = {}; start "
+                      "more ranks or make fewer groups",
+                      num_ranks, num_ranks, groups));
     }
     std::vector<int> sizes(static_cast<std::size_t>(groups), num_ranks / groups);
     for (int i = 0; i < num_ranks % groups; ++i) ++sizes[static_cast<std::size_t>(i)];
@@ -49,9 +50,10 @@ std::vector<int> sizes_of(const SplitOptions& split, int num_ranks, SourceLocati
   const std::vector<int>& sizes = split.ranks_per_group;
   const auto total = std::accumulate(sizes.begin(), sizes.end(), 0LL);
   if (total != num_ranks || std::ranges::any_of(sizes, [](int size) { return size < 1; })) {
-    refuse(fmt::format("expected ranks_per_group of at least 1 each that add up to the {} ranks of the communicator, got "
-                       "[{}], together {}",
-                       num_ranks, fmt::join(sizes, ", "), total));
+    refuse(
+        fmt::format("expected ranks_per_group of at least 1 each that add up to the {} ranks of the communicator, got "
+                    "[{}], together {}",
+                    num_ranks, fmt::join(sizes, ", "), total));
   }
   return sizes;
 }
@@ -61,9 +63,10 @@ void check_same_sizes(const std::vector<int>& sizes, const Communicator& comm, S
   std::ranges::copy(sizes, own.begin());
   if (comm.first_difference(own) == own.size()) return;
   throw DivergenceError(
-      fmt::format("split_subcomms: expected the same groups on every rank, got [{}] on rank {} and others elsewhere; give "
-                  "every rank the same arguments",
-                  fmt::join(sizes, ", "), comm.rank()),
+      fmt::format(
+          "split_subcomms: expected the same groups on every rank, got [{}] on rank {} and others elsewhere; give "
+          "every rank the same arguments",
+          fmt::join(sizes, ", "), comm.rank()),
       where);
 }
 

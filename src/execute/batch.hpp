@@ -4,7 +4,6 @@
 // instruction set. The only place that chooses between the two. Included by kernels.cpp alone.
 
 #include <cstddef>
-
 #include <xsimd/xsimd.hpp>
 
 namespace allgrad::kernels {
@@ -12,6 +11,8 @@ namespace allgrad::kernels {
 template <class A>
 struct Mask {
   xsimd::batch_bool<double, A> m;
+
+  friend bool any(const Mask& mask) { return xsimd::any(mask.m); }
 };
 
 /// A batch of doubles; A is an xsimd architecture, which is thus part of every symbol's name.
@@ -71,11 +72,11 @@ using MvecRegister = __m128d;
 #endif
 
 #ifdef ALLGRAD_LIBMVEC
-#define ALLGRAD_MATH(name)                                                    \
-  extern "C" MvecRegister ALLGRAD_MVEC(v, name)(MvecRegister);                \
-  template <class A>                                                          \
-  Batch<A> name(const Batch<A>& x) {                                          \
-    return xsimd::batch<double, A>(ALLGRAD_MVEC(v, name)(x.v));               \
+#define ALLGRAD_MATH(name)                                      \
+  extern "C" MvecRegister ALLGRAD_MVEC(v, name)(MvecRegister);  \
+  template <class A>                                            \
+  Batch<A> name(const Batch<A>& x) {                            \
+    return xsimd::batch<double, A>(ALLGRAD_MVEC(v, name)(x.v)); \
   }
 #define ALLGRAD_MATH_2(name)                                                  \
   extern "C" MvecRegister ALLGRAD_MVEC(vv, name)(MvecRegister, MvecRegister); \

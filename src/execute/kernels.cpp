@@ -1,6 +1,8 @@
 // All kernels for one instruction set. Compiled once for each, with its flags and with ALLGRAD_KERNEL_SET (name of the
 // set) and ALLGRAD_KERNEL_ARCH (xsimd architecture).
 
+#include "dsl/inverse_erf.hpp"
+#include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
 #include "execute/kernel_call.hpp"
 
@@ -85,7 +87,8 @@ void binary_inner(double* out, const double* x, const double* y, std::size_t n) 
 
 template <class F>
 void binary(const KernelCall& call) {
-  const auto inner = call.in_step[0] == 0   ? (call.in_step[1] == 0 ? binary_inner<F, true, true> : binary_inner<F, true, false>)
+  const auto inner = call.in_step[0] == 0
+                         ? (call.in_step[1] == 0 ? binary_inner<F, true, true> : binary_inner<F, true, false>)
                      : call.in_step[1] == 0 ? binary_inner<F, false, true>
                                             : binary_inner<F, false, false>;
   for_each_outer(call, [&](double* out, const double* const* in) { inner(out, in[0], in[1], call.inner_length); });
@@ -95,7 +98,9 @@ template <class F>
 void ternary(const KernelCall& call) {
   const std::size_t n = call.inner_length;
   for_each_outer(call, [&](double* out, const double* const* in) {
-    const auto full = [&](std::size_t k, std::size_t i) { return call.in_step[k] == 0 ? B(*in[k]) : B::load(in[k] + i); };
+    const auto full = [&](std::size_t k, std::size_t i) {
+      return call.in_step[k] == 0 ? B(*in[k]) : B::load(in[k] + i);
+    };
     const auto part = [&](std::size_t k, std::size_t i) {
       return call.in_step[k] == 0 ? B(*in[k]) : load_part(in[k] + i, n - i);
     };
@@ -142,18 +147,45 @@ struct Copy {
   static B apply(const B& x) { return x; }
 };
 
+/// Draws a run of numbers with one key, given as two words. A plain loop: the compiler makes vectors of it.
+template <class F>
+void draw_run(double* out, double word0, double word1, const double* numbers, std::size_t n) {
+  const auto key0 = static_cast<std::uint32_t>(integer_of(word0)), key1 = static_cast<std::uint32_t>(integer_of(word1));
+  for (std::size_t i = 0; i < n; ++i) out[i] = F::apply(threefry(key0, key1, integer_of(numbers[i])));
+}
+
+/// Operands: the two words of the key, and the number of the element.
+template <class F>
+void draw(const KernelCall& call) {
+  const std::ptrdiff_t* step = call.in_step;
+  const bool one_key = step[0] == 0 && step[1] == 0 && step[2] == 1;
+  const std::size_t n = call.inner_length, run = one_key ? n : 1;
+  for_each_outer(call, [&](double* out, const double* const* in) {
+    for (std::size_t i = 0; i < n; i += run) {
+      const auto at = static_cast<std::ptrdiff_t>(i);
+      draw_run<F>(out + i, in[0][at * step[0]], in[1][at * step[1]], in[2] + at * step[2], run);
+    }
+  });
+}
+
+#define ALLGRAD_DRAW(name, value)                                   \
+  struct Draw_##name {                                              \
+    static double apply(const RandomWords& words) { return value; } \
+  };
+#include "dsl/draws.def"
+
 // The value column of the table of operators.
 #define ALLGRAD_UNARY(name, linearity, value, ...) \
   struct Apply_##name {                            \
     static B apply(const B& x) { return value; }   \
   };
-#define ALLGRAD_BINARY(name, linearity, value, ...)            \
-  struct Apply_##name {                                        \
-    static B apply(const B& x, const B& y) { return value; }   \
+#define ALLGRAD_BINARY(name, linearity, value, ...)          \
+  struct Apply_##name {                                      \
+    static B apply(const B& x, const B& y) { return value; } \
   };
-#define ALLGRAD_TERNARY(name, linearity, value, ...)                       \
-  struct Apply_##name {                                                    \
-    static B apply(const B& x, const B& y, const B& z) { return value; }   \
+#define ALLGRAD_TERNARY(name, linearity, value, ...)                     \
+  struct Apply_##name {                                                  \
+    static B apply(const B& x, const B& y, const B& z) { return value; } \
   };
 #include "allgrad/operators.def"
 
@@ -165,6 +197,8 @@ constexpr KernelFunction functions[] = {
 #include "allgrad/operators.def"
     unary<Copy>,
     accumulate,
+#define ALLGRAD_DRAW(name, ...) draw<Draw_##name>,
+#include "dsl/draws.def"
 };
 
 }  // namespace

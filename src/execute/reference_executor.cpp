@@ -18,8 +18,9 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     outputs_ = std::move(outputs);
   }
 
-  void run(std::span<const double> params, std::uint64_t fingerprint) override {
+  void run(std::span<const double> params, const Key& randkey, std::uint64_t fingerprint) override {
     params_ = params;
+    randkey_ = randkey;
     fingerprint_ = fingerprint;
     std::unordered_map<const Node*, Array> values;
     bool failed = false;  // until the next collective, which raises the failure on every rank
@@ -47,6 +48,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   }
 
   std::span<const double> params() const override { return params_; }
+  const Key& randkey() const override { return randkey_; }
 
   Array allreduce(const Array& partial) override {
     Message message(partial.size());
@@ -61,6 +63,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   Communicator comm_;
   std::vector<Array> results_;
   std::span<const double> params_;
+  Key randkey_ = 0;
   std::uint64_t fingerprint_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <map>
+#include <numeric>
 
 #include "dsl/kernel_id.hpp"
 #include "execute/bind_instruction.hpp"
@@ -11,17 +13,21 @@ namespace allgrad {
 
 namespace {
 
+constexpr std::size_t largest_tile = 1024;
+
 /// Rows per tile: as many as let the registers of a loop stay in cache, in whole vectors.
 std::size_t rows_per_tile(std::size_t register_lanes) {
   constexpr std::size_t cache_doubles = 96 * 1024 / sizeof(double);
-  constexpr std::size_t smallest = 16, largest = 1024;
+  constexpr std::size_t smallest = 16;
   const std::size_t fitting = cache_doubles / std::max<std::size_t>(register_lanes, 1);
-  return std::clamp(fitting / smallest * smallest, smallest, largest);
+  return std::clamp(fitting / smallest * smallest, smallest, largest_tile);
 }
 
 struct BoundStep {
   std::vector<BoundInstruction> instructions;
   std::size_t num_rows = 0, tile_rows = 0;  ///< of a row loop, else 0
+  std::size_t first_row = 0;                ///< of this rank, among the rows of all ranks
+  std::span<double> row_numbers = {};       ///< of a row loop that reads them, else empty
   Message* message = nullptr;               ///< of a collective
 };
 
@@ -39,6 +45,8 @@ class TiledExecutor final : public Executor {
         steps_.push_back(bind(loop->instructions, true));
         steps_.back().num_rows = loop->rows->local_rows;
         steps_.back().tile_rows = rows_per_tile(loop->register_lanes);
+        steps_.back().first_row = loop->rows->first_row;
+        if (loop->numbers_rows) steps_.back().row_numbers = row_numbers_;
       } else {
         steps_.emplace_back().message = &messages_.at(std::get<CollectiveStep>(step).buffer);
       }
@@ -46,8 +54,9 @@ class TiledExecutor final : public Executor {
     bind_results();
   }
 
-  void run(std::span<const double> params, std::uint64_t fingerprint) override {
+  void run(std::span<const double> params, const Key& randkey, std::uint64_t fingerprint) override {
     std::copy_n(params.begin(), params_.size(), params_.begin());  // none where the graph uses none
+    std::ranges::copy(randkey.words(), randkey_.begin());          // words are exact in a double
     for (BoundStep& step : steps_) {
       if (step.message != nullptr) {
         comm_.allreduce(*step.message, fingerprint);
@@ -67,9 +76,14 @@ class TiledExecutor final : public Executor {
     for (const BoundInstruction& instruction : instructions) instruction.function(instruction.call);
   }
 
+  static void number_rows(std::span<double> numbers, std::size_t first) {
+    std::iota(numbers.begin(), numbers.end(), static_cast<double>(first));
+  }
+
   static void run_row_loop(BoundStep& step) {
     for (std::size_t first = 0; first < step.num_rows; first += step.tile_rows) {
       const std::size_t count = std::min(step.tile_rows, step.num_rows - first);
+      if (!step.row_numbers.empty()) number_rows(step.row_numbers.first(count), step.first_row + first);
       for (BoundInstruction& instruction : step.instructions) {
         instruction.call.inner_length = count;
         for (std::size_t k = 0; k < max_operands; ++k) {
@@ -94,8 +108,18 @@ class TiledExecutor final : public Executor {
     double* next = dense_.data();
     for (std::size_t i = 0; i < buffers.size(); ++i) {
       switch (buffers[i].kind) {
-        case Buffer::Kind::external: memory_.address[i] = const_cast<double*>(buffers[i].data); break;  // only read
-        case Buffer::Kind::parameters: memory_.address[i] = params_.data(); break;
+        case Buffer::Kind::external:
+          memory_.address[i] = const_cast<double*>(buffers[i].data);
+          break;  // only read
+        case Buffer::Kind::parameters:
+          memory_.address[i] = params_.data();
+          break;
+        case Buffer::Kind::randkey:
+          memory_.address[i] = randkey_.data();
+          break;
+        case Buffer::Kind::row_numbers:
+          memory_.address[i] = row_numbers_.data();
+          break;
         case Buffer::Kind::message:
           memory_.address[i] = messages_.try_emplace(i, buffers[i].lanes).first->second.payload().data();
           break;
@@ -103,7 +127,8 @@ class TiledExecutor final : public Executor {
           memory_.address[i] = next;
           next += buffers[i].lanes;
           break;
-        case Buffer::Kind::tile: break;
+        case Buffer::Kind::tile:
+          break;
       }
     }
     std::size_t largest = 0;
@@ -156,6 +181,8 @@ class TiledExecutor final : public Executor {
   KernelSet kernels_;
   Memory memory_;
   std::vector<double> params_, dense_, registers_;
+  std::array<double, 2> randkey_ = {};
+  std::array<double, largest_tile> row_numbers_ = {};
   std::map<std::size_t, Message> messages_;
   std::vector<BoundStep> steps_;
   BoundStep copy_results_;
@@ -168,9 +195,8 @@ std::unique_ptr<Executor> make_tiled_executor(const std::vector<Expr>& outputs, 
   const std::vector<KernelSet> sets = available_kernel_sets();
   const auto counts = comm.allgather(sets.size());
   const KernelSet& kernels = sets[*std::ranges::min_element(counts) - 1];
-  return comm.guarded([&]() -> std::unique_ptr<Executor> {
-    return std::make_unique<TiledExecutor>(outputs, comm, kernels);
-  });
+  return comm.guarded(
+      [&]() -> std::unique_ptr<Executor> { return std::make_unique<TiledExecutor>(outputs, comm, kernels); });
 }
 
 }  // namespace allgrad

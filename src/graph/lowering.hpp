@@ -41,6 +41,12 @@ class Lowering {
   /// The parameter vector.
   virtual View parameters(const Shape& shape) = 0;
 
+  /// The two words of the random key.
+  virtual View randkey() = 0;
+
+  /// The number of each row of a table among the rows of all ranks, for shape [rows].
+  virtual View row_numbers(const Shape& shape) = 0;
+
   /// out = kernel(inputs) for every element of `domain`, over this rank's rows where it has a row axis. Each view has
   /// a stride per axis of `domain` but the row axis.
   virtual void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "allgrad/expr.hpp"
+#include "allgrad/key.hpp"
 #include "graph/lowering.hpp"
 #include "graph/node.hpp"
 
@@ -84,6 +85,7 @@ class Evaluation {
  public:
   virtual ~Evaluation() = default;
   virtual std::span<const double> params() const = 0;
+  virtual const Key& randkey() const = 0;
   virtual Array allreduce(const Array& partial) = 0;
 };
 

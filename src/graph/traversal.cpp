@@ -7,7 +7,8 @@ namespace allgrad {
 std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   std::vector<Expr> order;
   std::unordered_set<const Node*> entered;
-  std::vector<std::pair<Expr, std::size_t>> path;  // a node and its next operand to visit; no recursion, graphs are deep
+  std::vector<std::pair<Expr, std::size_t>>
+      path;  // a node and its next operand to visit; no recursion, graphs are deep
   for (const Expr& output : outputs) {
     if (entered.insert(output.node()).second) path.emplace_back(output, 0);
     while (!path.empty()) {
@@ -24,14 +25,15 @@ std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   return order;
 }
 
-std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input,
+std::unordered_set<const Node*> dependents(std::span<const Expr> order,
+                                           const std::function<bool(const Expr&)>& is_input,
                                            const std::function<bool(const Expr&)>& ignored) {
   std::unordered_set<const Node*> result;
   for (const Expr& expr : order) {
     if (ignored && ignored(expr)) continue;
     const auto& operands = expr.node()->operands;
     const bool depends = std::ranges::any_of(operands, [&](const Expr& e) { return result.contains(e.node()); });
-    if (expr.node() == input || depends) result.insert(expr.node());
+    if (depends || is_input(expr)) result.insert(expr.node());
   }
   return result;
 }

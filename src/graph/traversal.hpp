@@ -13,9 +13,10 @@ namespace allgrad {
 /// All nodes that the outputs need, operands before their users; the same order for the same graph on every rank.
 std::vector<Expr> topological_order(std::span<const Expr> outputs);
 
-/// The nodes of `order` (topological) that depend on `input`, itself included, by a path without nodes that are
+/// The nodes of `order` (topological) that depend on an input, the inputs included, by a path without nodes that are
 /// `ignored`.
-std::unordered_set<const Node*> dependents(std::span<const Expr> order, const Node* input,
+std::unordered_set<const Node*> dependents(std::span<const Expr> order,
+                                           const std::function<bool(const Expr&)>& is_input,
                                            const std::function<bool(const Expr&)>& ignored = {});
 
 /// Builds a graph anew, operands before users: `step` gets a node with its new operands in place and returns what

@@ -7,11 +7,12 @@
 
 #include "allgrad/error.hpp"
 #include "comm/emit.hpp"
-#include "dsl/column.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/parameters.hpp"
 #include "dsl/slice.hpp"
 #include "graph/fingerprint.hpp"
+#include "graph/shape.hpp"
+#include "graph/text.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -49,13 +50,12 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
 
 void check_tables(const Expr& result, const Communicator& comm) {
   for (const Expr& expr : topological_order({&result, 1})) {
-    const auto* column = as<ColumnOperator>(expr);
-    if (column == nullptr || column->communicator() == comm) continue;
-    throw ExpressionError(
-        fmt::format("column {} is of a table on another communicator than the graph; build table and "
-                    "model with the same Communicator",
-                    column->attributes()),
-        expr.node()->where);
+    const auto rows = rows_of(expr.shape());
+    if (!rows || rows->comm == comm) continue;
+    throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
+                                      "with the same Communicator",
+                                      describe(*expr.node())),
+                          expr.node()->where);
   }
 }
 

@@ -22,7 +22,8 @@ void check_tables(const Expr& result, const Communicator& comm);
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
-/// Compares the graphs that the ranks have built, their constants, and for how many parameters. Collective; throws DivergenceError on every rank.
+/// Compares the graphs that the ranks have built, their constants, and for how many parameters. Collective; throws
+/// DivergenceError on every rank.
 void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
                              SourceLocation where);
 

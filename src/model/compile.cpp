@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "allgrad/error.hpp"
+#include "dsl/random_key.hpp"
 #include "graph/dot.hpp"
 #include "graph/text.hpp"
 #include "model/check_graph.hpp"
@@ -19,9 +20,10 @@ namespace {
 void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
   const auto kind = static_cast<std::uint64_t>(executor);
   if (comm.first_difference({&kind, 1}) == 1) return;
-  throw DivergenceError("expected the same CompileOptions::executor on every rank, got different ones; compile with the "
-                        "same options on every rank",
-                        where);
+  throw DivergenceError(
+      "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
+      "same options on every rank",
+      where);
 }
 
 constexpr Wanted loss_and_gradient{.loss = true, .gradient = true};
@@ -40,12 +42,19 @@ ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> p
   wanted.aux = options.aux != nullptr && !graph.aux.empty();
   const bool frozen_fits = options.frozen.empty() || options.frozen.size() == graph.params.shape()[0].length;
   if (!frozen_fits) {
-    programs.communicator().fail(std::make_exception_ptr(ArgumentError(
-        fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",
-                    graph.params.shape()[0].length, options.frozen.size()),
-        graph.params.node()->where)));
+    programs.communicator().fail(std::make_exception_ptr(
+        ArgumentError(fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",
+                                  graph.params.shape()[0].length, options.frozen.size()),
+                      graph.params.node()->where)));
   }
-  const bool any_frozen = wanted.gradient && frozen_fits && std::ranges::find(options.frozen, true) != options.frozen.end();
+  if (options.randkey && !draws) {
+    programs.communicator().fail(std::make_exception_ptr(ArgumentError(
+        "expected no random key, since this loss draws no random numbers, but got one; leave it out, or draw with it, "
+        "as in random::normal(random::key(), shape)",
+        graph.loss.node()->where)));
+  }
+  const bool any_frozen =
+      wanted.gradient && frozen_fits && std::ranges::find(options.frozen, true) != options.frozen.end();
   static const std::vector<bool> none;
   ModelProgram& program = programs.get(wanted, any_frozen ? options.frozen : none);
   program.run(params, options.randkey);
@@ -62,23 +71,28 @@ CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const Co
                             SourceLocation where) {
   comm.guarded([&] {
     check_is_scalar_loss(graph.loss, where);
-    for (const auto& [name, expr] : graph.aux) check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
-    if (!graph.sumstats.empty()) check_is_total(graph.sumstats, "the result of calc_partial_sumstats_from_params", where);
+    for (const auto& [name, expr] : graph.aux)
+      check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
+    if (!graph.sumstats.empty())
+      check_is_total(graph.sumstats, "the result of calc_partial_sumstats_from_params", where);
     for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
   });
   const Node& params = *graph.params.node();
   check_same_on_all_ranks(exprs_of(graph.outputs()), params.shape[0].length, comm, params.where);
   check_same_executor(options.executor, comm, where);
   warn_of_unused_params(graph.loss, graph.params, comm);
+  const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
   ModelPrograms programs(std::move(graph), comm, options);
   programs.get(loss_and_gradient);
-  return CompiledGraph(std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs)}));
+  return CompiledGraph(std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws}));
 }
 
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
                       SourceLocation where) {
   return compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
 }
+
+bool CompiledGraph::draws() const { return state_->draws; }
 
 std::size_t CompiledGraph::num_params() const { return state_->programs.graph().params.shape()[0].length; }
 

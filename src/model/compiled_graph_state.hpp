@@ -10,6 +10,7 @@ struct CompiledGraph::State {
   ModelProgram& run(Wanted wanted, std::span<const double> params, const EvaluationOptions& options);
 
   ModelPrograms programs;
+  bool draws;  ///< whether any of the results needs a random key
 };
 
 /// As `compile`, for all that a model consists of.

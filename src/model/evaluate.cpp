@@ -3,6 +3,7 @@
 #include "allgrad/error.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/parameters.hpp"
+#include "dsl/random_key.hpp"
 #include "execute/executor.hpp"
 #include "graph/fingerprint.hpp"
 #include "graph/operator.hpp"
@@ -28,18 +29,32 @@ void check_known(const Expr& expr, const Communicator& comm, SourceLocation wher
   check_tables(expr, comm);
 }
 
+void check_key(const Expr& expr, const std::optional<Key>& randkey, SourceLocation where) {
+  const Node* draw = find_draw({&expr, 1});
+  if (draw != nullptr && !randkey) {
+    throw ArgumentError(
+        "evaluate: the expression draws random numbers and got no key; pass one, as in "
+        "evaluate(expr, comm, true, 42)",
+        draw->where);
+  }
+  if (draw == nullptr && randkey) {
+    throw ArgumentError("evaluate: the expression draws no random numbers, but got a key; leave it out", where);
+  }
+}
+
 }  // namespace
 
 Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std::optional<Key>& randkey,
                SourceLocation where) {
   const Expr graph = comm.guarded([&] {
     check_known(expr, comm, where);
+    check_key(expr, randkey, where);
     const bool keeps_share = !total && expr.placement() == Placement::partial;
     return insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
   });
   check_same_on_all_ranks({expr}, 0, comm, where);
   const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
-  executor->run({}, randkey, 0);
+  executor->run({}, randkey.value_or(0), 0);
   return comm.guarded([&] {
     Array result = Array::from_shape(local_shape(graph.shape()));
     std::ranges::copy(executor->output(0), result.storage().begin());

@@ -40,9 +40,10 @@ std::vector<int> ranks_in(const Communicator& main, const Communicator& part, So
   MPI_Group_free(&main_group);
   MPI_Group_free(&part_group);
   if (std::ranges::find(result, MPI_UNDEFINED) != result.end()) {
-    refuse("expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
-           "communicator that has the ranks of all models",
-           where);
+    refuse(
+        "expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
+        "communicator that has the ranks of all models",
+        where);
   }
   std::ranges::sort(result);
   return result;
@@ -98,7 +99,8 @@ void check_complete(const Lists& lists, SourceLocation where) {
   }
 }
 
-/// Takes off the models that come first on all ranks that have them, again and again; what is left goes round in circles.
+/// Takes off the models that come first on all ranks that have them, again and again; what is left goes round in
+/// circles.
 void check_order(Lists lists, SourceLocation where) {
   for (auto& list : lists) std::ranges::reverse(list);  // what comes next is at the back
   for (bool taken = true; taken;) {
@@ -118,10 +120,11 @@ void check_order(Lists lists, SourceLocation where) {
     if (!lists[rank].empty()) stuck.push_back(rank);
   }
   if (stuck.empty()) return;
-  refuse(fmt::format("expected models that share ranks in one order on all of these, got orders on the ranks {} by which "
-                     "they would wait for each other; list the models in the same order everywhere",
-                     stuck),
-         where);
+  refuse(
+      fmt::format("expected models that share ranks in one order on all of these, got orders on the ranks {} by which "
+                  "they would wait for each other; list the models in the same order everywhere",
+                  stuck),
+      where);
 }
 
 }  // namespace

@@ -16,9 +16,9 @@ std::pair<LossValue, xt::xtensor<double, 1>> Model::calc_loss_and_grad_from_para
                                                                                    SourceLocation where) {
   LossValue loss;
   auto gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-  loss.value = objective(params.size(), where)
-                   .value_and_gradient(params, {gradient.data(), gradient.size()},
-                                       {.randkey = randkey, .aux = &loss.aux});
+  loss.value =
+      objective(params.size(), where)
+          .value_and_gradient(params, {gradient.data(), gradient.size()}, {.randkey = randkey, .aux = &loss.aux});
   return {std::move(loss), std::move(gradient)};
 }
 

@@ -17,8 +17,9 @@ std::string list_not_finite(std::string_view what, const Array& values) {
     found.push_back(values.storage()[i]);
   }
   if (positions.empty()) return {};
-  return fmt::format("{}{} {} of {} {} not finite: {}", what, positions.size() == 1 ? "" : "s", fmt::join(positions, ", "),
-                     values.size(), positions.size() == 1 ? "is" : "are", fmt::join(found, ", "));
+  return fmt::format("{}{} {} of {} {} not finite: {}", what, positions.size() == 1 ? "" : "s",
+                     fmt::join(positions, ", "), values.size(), positions.size() == 1 ? "is" : "are",
+                     fmt::join(found, ", "));
 }
 
 }  // namespace allgrad

@@ -38,9 +38,8 @@ class OnePointGroup::Sum final : public Objective {
   const Communicator& communicator() const override { return comm_; }
 
   double value(std::span<const double> params, const EvaluationOptions& options) override {
-    return evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
-      return graph.value(params, own);
-    });
+    return evaluate(params, options,
+                    [&](CompiledGraph& graph, const EvaluationOptions& own) { return graph.value(params, own); });
   }
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,

@@ -42,7 +42,7 @@ CompiledGraph& OnePointModel::graph(std::size_t num_params, SourceLocation where
   return graph_.emplace(compile_model(std::move(built), comm_, options_, where));
 }
 
-Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) { return compiled(num_params, where); }
+Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) { return graph(num_params, where); }
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
   CompiledGraph& result = graph(num_params, where);
@@ -50,8 +50,8 @@ CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation wh
   return result;
 }
 
-Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total,
-                                               const std::optional<Key>& randkey, SourceLocation where) {
+Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total, const std::optional<Key>& randkey,
+                                               SourceLocation where) {
   CompiledGraph::State& state = *graph(params.size(), where).state_;
   return state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey}).sumstats();
 }
@@ -69,7 +69,8 @@ ScanPoint OnePointModel::evaluate_for_scan(std::span<const double> params, const
                                            SourceLocation where) {
   ScanPoint point;
   const EvaluationOptions options{.randkey = randkey, .aux = &point.loss.aux};
-  const ModelProgram& program = graph(params.size(), where).state_->run({.loss = true, .sumstats = true}, params, options);
+  const ModelProgram& program =
+      graph(params.size(), where).state_->run({.loss = true, .sumstats = true}, params, options);
   point.loss.value = program.loss();
   point.sumstats = program.sumstats();
   return point;

@@ -24,7 +24,7 @@ std::vector<Expr> differentiate_last(std::vector<Expr> outputs, const Expr& para
 /// Values of constant expressions, by the executor that will run the rest.
 std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm, const CompileOptions& options) {
   const auto executor = make_executor(options.executor, outputs, comm);
-  executor->run({}, 0);
+  executor->run({}, 0, 0);
   std::vector<Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.push_back(Array::from_shape(local_shape(outputs[i].shape())));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "allgrad/error.hpp"
+#include "dsl/random_key.hpp"
 #include "graph/fingerprint.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -34,9 +35,10 @@ Program::Program(const std::vector<Expr>& built, const Expr& params, const Commu
   communicates_ =
       std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
   identity_ = identity_of(graph_);
+  if (const Node* draw = find_draw(graph_)) draw_ = draw->where;
 }
 
-void Program::run(std::span<const double> params, [[maybe_unused]] const std::optional<Key>& randkey) {
+void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
   if (params.size() == params_.size()) {
     std::ranges::copy(params, params_.begin());
   } else {
@@ -47,12 +49,21 @@ void Program::run(std::span<const double> params, [[maybe_unused]] const std::op
             params_.size(), params.size()),
         where_)));
   }
+  if (draws() && !randkey) {
+    comm_.fail(std::make_exception_ptr(ArgumentError(
+        "random numbers are drawn here: expected a random key for the evaluation, got none; pass one, the "
+        "same on every rank, for example {.randkey = 42}",
+        *draw_)));
+  }
   Fingerprint fingerprint;
   fingerprint.add(identity_);
   fingerprint.add(evaluations_++);
   for (double param : params_) fingerprint.add(param);
+  fingerprint.add(randkey.has_value());
+  const Key key = randkey.value_or(0);
+  for (std::uint32_t word : key.words()) fingerprint.add(word);
   try {
-    executor_->run(params_, fingerprint.value());
+    executor_->run(params_, key, fingerprint.value());
     if (!communicates_) comm_.synchronize(fingerprint.value());
   } catch (const DivergenceError& error) {
     throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}",

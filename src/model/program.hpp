@@ -17,8 +17,9 @@ class Program {
   Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm, const CompileOptions& options,
           const std::optional<GradientOf>& gradient = {});
 
-  /// Computes all outputs; collective. Throws ArgumentError for a wrong number of parameters, DivergenceError where
-  /// ranks differ in them. Allocates nothing unless it throws.
+  /// Computes all outputs; collective. A key is needed where the program draws, and unused elsewhere. Throws
+  /// ArgumentError for a wrong number of parameters and a missing key, DivergenceError where ranks differ in either.
+  /// Allocates nothing unless it throws.
   void run(std::span<const double> params, const std::optional<Key>& randkey = {});
 
   /// Output `i` of the last run, in row-major order.
@@ -26,10 +27,14 @@ class Program {
 
   const std::vector<Expr>& graph() const { return graph_; }
 
+  /// True where the outputs depend on the random key.
+  bool draws() const { return draw_.has_value(); }
+
  private:
   std::vector<Expr> graph_;
   Communicator comm_;
-  SourceLocation where_;  // of the parameters
+  SourceLocation where_;                // of the parameters
+  std::optional<SourceLocation> draw_;  // of the first draw
   std::vector<double> params_;
   std::unique_ptr<Executor> executor_;
   bool communicates_;

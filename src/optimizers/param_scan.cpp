@@ -17,9 +17,7 @@ namespace allgrad {
 namespace {
 
 void check_limits(const ScanPoints& points, SourceLocation where) {
-  const auto refuse = [&](const std::string& text) {
-    throw ArgumentError("run_lhs_param_scan: " + text, where);
-  };
+  const auto refuse = [&](const std::string& text) { throw ArgumentError("run_lhs_param_scan: " + text, where); };
   if (points.n_dim == 0) refuse("expected at least one parameter, got n_dim = 0; give the number of parameters");
   if (points.num_evaluations == 0) refuse("expected num_evaluations of at least 1, got 0; give the number of points");
   for (const auto& [name, limits] : {std::pair("xmins", &points.xmins), std::pair("xmaxs", &points.xmaxs)}) {
@@ -40,10 +38,11 @@ void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm,
   const auto check = [&] {
     const std::size_t different = comm.first_difference(all);
     if (different == all.size()) return;
-    throw DivergenceError(fmt::format("run_lhs_param_scan: expected the same {} on every rank, got different ones; give "
-                                      "every rank the same arguments",
-                                      names[different]),
-                          where);
+    throw DivergenceError(
+        fmt::format("run_lhs_param_scan: expected the same {} on every rank, got different ones; give "
+                    "every rank the same arguments",
+                    names[different]),
+        where);
   };
   check();  // the number of limits has to be the same before they are compared
   all.push_back(points.seed.value_or(0));

@@ -19,8 +19,8 @@ struct ScanPoints {
   const std::optional<std::uint64_t>& seed;
 };
 
-/// Evaluates at every point. Collective; without a seed, that of rank 0 serves all. Throws ArgumentError where the limits
-/// cannot be used, DivergenceError where ranks differ in them.
+/// Evaluates at every point. Collective; without a seed, that of rank 0 serves all. Throws ArgumentError where the
+/// limits cannot be used, DivergenceError where ranks differ in them.
 ParamScan scan_latin_hypercube(const ScanPoints& points,
                                const std::function<ScanPoint(std::span<const double>)>& evaluate,
                                const Communicator& comm, SourceLocation where);

@@ -59,8 +59,8 @@ std::vector<Level> cut_into_levels(const std::vector<Expr>& order) {
   return levels;
 }
 
-/// The values per row that reductions over rows need, in order of computation: not those, of this table or another, that
-/// lie behind a value which is not per row and is known before the sweep.
+/// The values per row that reductions over rows need, in order of computation: not those, of this table or another,
+/// that lie behind a value which is not per row and is known before the sweep.
 std::vector<Expr> row_values_of(const std::vector<Expr>& reductions) {
   const std::vector<Expr> order = topological_order(reductions);
   std::unordered_set<const Node*> needed;
@@ -120,6 +120,13 @@ class Builder final : public Lowering {
 
   View parameters(const Shape& shape) override {
     return add_buffer({Buffer::Kind::parameters, num_lanes(shape), false}, shape);
+  }
+
+  View randkey() override { return add_buffer({Buffer::Kind::randkey, 2, false}, {2}); }
+
+  View row_numbers(const Shape& shape) override {
+    loop_->numbers_rows = true;
+    return add_buffer({Buffer::Kind::row_numbers, 1, true}, shape);
   }
 
   void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) override {

@@ -12,11 +12,13 @@ namespace allgrad {
 /// Memory that instructions read and write.
 struct Buffer {
   enum class Kind {
-    external,    ///< numbers that lie in memory already: constants and columns
-    parameters,  ///< the parameter vector
-    dense,       ///< a value that is not per row
-    message,     ///< the payload of a collective
-    tile,        ///< a register of a row loop: a value of the rows of one tile
+    external,     ///< numbers that lie in memory already: constants and columns
+    parameters,   ///< the parameter vector
+    randkey,      ///< the words of the random key
+    row_numbers,  ///< global numbers of the rows of one tile
+    dense,        ///< a value that is not per row
+    message,      ///< the payload of a collective
+    tile,         ///< a register of a row loop: a value of the rows of one tile
   };
   Kind kind = Kind::dense;
   std::size_t lanes = 0;
@@ -44,6 +46,7 @@ struct RowLoop {
   std::shared_ptr<const RowAxis> rows;
   std::vector<Instruction> instructions;
   std::size_t register_lanes = 0;  ///< size of the register file
+  bool numbers_rows = false;       ///< instructions read row numbers
 };
 
 /// Sums a message over all ranks, in place.

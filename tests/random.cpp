@@ -319,8 +319,8 @@ TEST_CASE("whether a graph draws") {
   CHECK(ag::find_key(drawing) == key.node());
   CHECK(ag::find_key({&drawing[0], 1}) == nullptr);
   const ag::Communicator world = ag::Communicator::world();
-  CHECK(ag::Program({drawing[1]}, params, world, {}, ag::Differentiate::no).draws());
-  CHECK_FALSE(ag::Program({drawing[0]}, params, world, {}, ag::Differentiate::no).draws());
+  CHECK(ag::Program({drawing[1]}, params, world, {}).draws());
+  CHECK_FALSE(ag::Program({drawing[0]}, params, world, {}).draws());
 }
 
 TEST_CASE("a missing key") {

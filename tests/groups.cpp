@@ -1,0 +1,248 @@
+// Joint fits: models on parts of a communicator, whose losses and gradients meet in one collective.
+#include <fmt/format.h>
+
+#include "allgrad/one_point_group.hpp"
+#include "allgrad/random.hpp"
+#include "allgrad/subcomms.hpp"
+#include "check_error.hpp"
+#include "lambda_model.hpp"
+#include "reference_models.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+
+namespace {
+
+const ag::Communicator& world() {
+  static const auto comm = ag::Communicator::world();
+  return comm;
+}
+
+/// A reference model that takes its parameters from a part of the group's, `first` and those that follow.
+template <class Model>
+class Part final : public ag::OnePointModel {
+ public:
+  Part(const std::string& name, std::ptrdiff_t first, const ag::Communicator& comm)
+      : OnePointModel(comm), model_(make_table(read_json("models.json").at(name), uneven, comm), {}), first_(first) {}
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    return model_.calc_partial_sumstats_from_params(view(params, {ag::range(first_, first_ + 2)}));
+  }
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& sumstats) const override {
+    return model_.calc_loss_from_sumstats(sumstats);
+  }
+
+ private:
+  Model model_;
+  std::ptrdiff_t first_;
+};
+
+using SmfPart = Part<Smf>;
+using TwoStagePart = Part<TwoStage>;
+
+/// Loss and gradient of both, from models.json: smf has the first two parameters, twostage the others.
+struct Reference {
+  Reference() {
+    const Json models = read_json("models.json");
+    for (const char* name : {"smf", "twostage"}) {
+      loss += models.at(name).at("loss").get<double>();
+      for (const double p : models.at(name).at("params")) params.push_back(p);
+      for (const double g : models.at(name).at("dloss_dparams")) gradient.push_back(g);
+    }
+  }
+  double loss = 0.0;
+  std::vector<double> params, gradient;
+};
+
+void check_reference(ag::Model& group) {
+  const Reference expected;
+  const auto [loss, gradient] = group.calc_loss_and_grad_from_params(expected.params);
+  CHECK(loss == Approx(expected.loss).epsilon(1e-10));
+  REQUIRE(gradient.size() == expected.gradient.size());
+  for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(gradient(i) == Approx(expected.gradient[i]).epsilon(1e-10));
+  CHECK(group.calc_loss_from_params(expected.params) == Approx(expected.loss).epsilon(1e-10));
+  const auto alone = group.calc_dloss_dparams(expected.params);
+  for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(alone(i) == gradient(i));
+}
+
+template <class Action>
+void check_throws(const std::vector<std::string>& parts, Action action) {
+  try {
+    action();
+    FAIL_CHECK("nothing was thrown");
+  } catch (const std::exception& error) {
+    check_parts(error.what(), parts);
+  }
+}
+
+int num_groups() { return std::min(2, world().size()); }
+
+/// The sum of x over this communicator's ranks, x = 1, 2, ... by rank of the world, times params[which], squared,
+/// minus 1.
+LambdaModel tiny_model(std::ptrdiff_t which, const ag::Communicator& comm) {
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, comm);
+  return LambdaModel([=](const ag::Expr& params) { return sum(params[which] * table["x"]); },
+                     [](const ag::Sumstats& sumstats) { return square(sumstats.value - 1.0); }, comm);
+}
+
+double tiny_total(const ag::Communicator& comm) { return ag::reduce_sum(1.0 + world().rank(), comm); }
+
+}  // namespace
+
+TEST_CASE("models on parts of the ranks, at the same time") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  if (world().size() == 1) {
+    SmfPart smf("smf", 0, world());
+    TwoStagePart twostage("twostage", 2, world());
+    ag::OnePointGroup group({smf, twostage});
+    check_reference(group);
+  } else if (split.group_rank == 0) {
+    SmfPart smf("smf", 0, split.subcomm);
+    ag::OnePointGroup group(smf);
+    check_reference(group);
+  } else {
+    TwoStagePart twostage("twostage", 2, split.subcomm);
+    ag::OnePointGroup group(twostage);
+    check_reference(group);
+  }
+}
+
+TEST_CASE("models that share ranks") {
+  SmfPart smf("smf", 0, world());
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  if (split.group_rank == 0) {  // twostage has its ranks alone, smf all of them
+    TwoStagePart twostage("twostage", 2, split.subcomm);
+    ag::OnePointGroup group({smf, twostage});
+    check_reference(group);
+  } else {
+    ag::OnePointGroup group(smf);
+    check_reference(group);
+  }
+}
+
+TEST_CASE("a group needs one collective of the main communicator") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(split.group_rank, split.subcomm);
+  ag::OnePointGroup group(model);
+  group.calc_loss_and_grad_from_params({1.0, 2.0});
+  const std::size_t before = world().collectives();
+  group.calc_loss_and_grad_from_params({1.0, 2.0});
+  CHECK(world().collectives() - before == 1);
+}
+
+TEST_CASE("a group is fitted in every way that a model is") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(split.group_rank, split.subcomm);
+  ag::OnePointGroup group(model);
+  const auto ndim = static_cast<std::size_t>(num_groups());
+  const std::vector<double> guess(ndim, 0.5);
+  std::vector<double> minimum(ndim);  // 1 / the sum of x over the ranks of each group
+  for (std::size_t i = 0; i < ndim; ++i) {
+    const bool own = static_cast<std::size_t>(split.group_rank) == i;
+    minimum[i] = 1.0 / ag::reduce_sum(own ? 1.0 + world().rank() : 0.0);
+  }
+
+  const auto fit = group.run_bfgs(guess, {.gtol = 1e-9, .progress = false});
+  CHECK(fit.success);
+  for (std::size_t i = 0; i < ndim; ++i) CHECK(fit.x(i) == Approx(minimum[i]).epsilon(1e-6));
+
+  const auto adam = group.run_adam(guess, {.nsteps = 400, .learning_rate = 0.02, .progress = false});
+  const auto descent = group.run_simple_grad_descent(guess, {.nsteps = 400, .learning_rate = 0.005, .progress = false});
+  for (std::size_t i = 0; i < ndim; ++i) {
+    CHECK(adam.best.params(i) == Approx(minimum[i]).epsilon(1e-2));
+    CHECK(descent.best.params(i) == Approx(minimum[i]).epsilon(1e-3));
+  }
+
+  const auto scan = group.run_lhs_param_scan(0.0, 1.0, ndim, 5, 3);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const std::vector<double> at(scan.params.data() + i * ndim, scan.params.data() + (i + 1) * ndim);
+    CHECK(scan.losses(i) == Approx(group.calc_loss_from_params(at).value));
+  }
+}
+
+TEST_CASE("a group passes the key to the models that draw") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const bool draws = split.group_rank == 0;
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, split.subcomm);
+  LambdaModel model(
+      [&](const ag::Expr& params) {
+        const ag::Expr x = params[0] * table["x"];
+        return sum(draws ? x * ag::random::normal(ag::random::key(), {table.rows()}) : x);
+      },
+      [](const ag::Sumstats& sumstats) { return square(sumstats.value); }, split.subcomm);
+  ag::OnePointGroup group(model);
+
+  double own = 0.0;
+  if (draws) {
+    const auto normal = ag::random::normal(ag::Key(7), {static_cast<std::size_t>(split.subcomm.size())});
+    for (int r = 0; r < split.subcomm.size(); ++r) own += (1.0 + r) * normal(static_cast<std::size_t>(r));
+  } else {
+    own = tiny_total(split.subcomm);
+  }
+  const double expected = ag::reduce_sum(split.subcomm.is_root() ? 4.0 * own * own : 0.0);
+  CHECK(group.calc_loss_from_params({2.0}, 7) == Approx(expected).epsilon(1e-12));
+  check_throws({"random key"}, [&] { group.calc_loss_from_params({2.0}); });
+  CHECK(group.calc_loss_from_params({2.0}, 7) == Approx(expected).epsilon(1e-12));
+
+  auto without = tiny_model(0, split.subcomm);
+  ag::OnePointGroup plain(without);
+  check_throws({"no model of the group draws"}, [&] { plain.calc_loss_from_params({2.0}, 7); });
+}
+
+TEST_CASE("a failure in one model reaches all ranks, and the group works on") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const bool fails = split.group_rank == num_groups() - 1;
+  auto good = tiny_model(0, split.subcomm);
+  LambdaModel bad([](const ag::Expr&) -> ag::Expr { throw std::runtime_error("no light cone here"); },
+                  [](const ag::Sumstats& sumstats) { return sumstats.value; }, split.subcomm);
+  ag::OnePointGroup group(fails ? static_cast<ag::OnePointModel&>(bad) : good);
+  check_throws({"no light cone here"}, [&] { group.calc_loss_from_params({1.0}); });
+  check_throws({"no light cone here"}, [&] { group.run_bfgs({1.0}); });
+  const double total = tiny_total(split.subcomm);
+  CHECK(good.calc_loss_from_params({1.0}) == Approx(std::pow(total - 1.0, 2)));
+}
+
+TEST_CASE("what is not finite in a group is named on every rank") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const bool bad = split.group_rank == 0;
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, split.subcomm);
+  LambdaModel model(
+      [&](const ag::Expr& params) { return sum(bad ? log(-params[0] * table["x"]) : params[0] * table["x"]); },
+      [](const ag::Sumstats& sumstats) { return square(sumstats.value); }, split.subcomm);
+  ag::OnePointGroup group(model);
+  const double at[] = {1.0};
+  const std::string text = group.objective(1).what_is_not_finite(at);
+  check_parts(text, {"in the model of rank 0", "statistic", "nan"});
+}
+
+TEST_CASE("groups that cannot work are refused on every rank") {
+  auto everywhere = tiny_model(0, world());
+  check_throws({"at least one model on every rank"},
+               [&] { ag::OnePointGroup group(std::vector<std::reference_wrapper<ag::OnePointModel>>()); });
+  ag::OnePointGroup wrong_number(everywhere);
+  wrong_number.calc_loss_from_params({1.0});
+  check_throws({"expected 1 parameters"}, [&] { wrong_number.calc_loss_from_params({1.0, 2.0}); });
+  if (world().size() == 1) return;
+
+  std::vector<std::reference_wrapper<ag::OnePointModel>> not_on_last;
+  if (world().rank() < world().size() - 1) not_on_last.emplace_back(everywhere);
+  check_throws({"at least one model on every rank", fmt::format("none on rank {}", world().size() - 1)},
+               [&] { ag::OnePointGroup group(not_on_last); });
+
+  auto own = tiny_model(0, ag::split_subcomms({.num_groups = world().size()}).subcomm);
+  check_throws({fmt::format("named by all {} ranks", world().size())}, [&] {
+    ag::OnePointGroup group(world().rank() == 0 ? static_cast<ag::OnePointModel&>(everywhere) : own);
+  });
+
+  const auto pair =
+      ag::split_subcomms({.ranks_per_group = world().size() == 2 ? std::vector{2} : std::vector{2, world().size() - 2}})
+          .subcomm;
+  auto in_part = tiny_model(0, world());
+  auto other = tiny_model(0, pair);
+  std::vector<std::reference_wrapper<ag::OnePointModel>> order{in_part, other};
+  if (world().rank() == 0) std::swap(order[0], order[1]);
+  if (world().size() > 2) {
+    check_throws({"in one order"}, [&] { ag::OnePointGroup group(order); });
+  }
+  if (world().size() > 2)
+    check_throws({"ranks that are not in it"}, [&] { ag::OnePointGroup group(everywhere, pair); });
+}

@@ -120,8 +120,7 @@ View Draw::lower(const Node& node, Lowering& lowering) const {
 namespace random {
 
 KeyOperand::KeyOperand(const Key& key, SourceLocation where)
-    : Operand(xt::xtensor<double, 1>{static_cast<double>(key.words()[0]), static_cast<double>(key.words()[1])}, where) {
-}
+    : Operand(Array{static_cast<double>(key.words()[0]), static_cast<double>(key.words()[1])}, where) {}
 
 // What a function builds belongs to the line of its key.
 

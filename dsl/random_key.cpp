@@ -15,7 +15,7 @@ bool is_key(const Expr& expr) { return as<RandomKey>(expr) != nullptr; }
 
 Array RandomKey::evaluate(const Node&, std::span<const Array* const>, Evaluation& evaluation) const {
   const auto& words = evaluation.randkey().words();
-  return xt::xtensor<double, 1>{static_cast<double>(words[0]), static_cast<double>(words[1])};
+  return Array{static_cast<double>(words[0]), static_cast<double>(words[1])};
 }
 
 View RandomKey::lower(const Node&, Lowering& lowering) const { return lowering.randkey(); }

@@ -1,6 +1,9 @@
 // The random functions of numbers: what expressions draw, at once.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/random.hpp"

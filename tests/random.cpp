@@ -252,7 +252,7 @@ TEST_CASE("a model that draws has the same loss and gradient on any number of ra
   for (const Split spread : {all_on_first, first_is_empty, uneven, one_and_eleven}) {
     for (const ag::ExecutorKind executor : executors) {
       ag::CompiledGraph graph = compile_drawing(spread, executor);
-      for (const std::size_t k : {0, 1, 0}) {
+      for (const std::size_t k : std::array<std::size_t, 3>{0, 1, 0}) {
         INFO(to_string(executor) << ", key " << k);
         const ag::EvaluationOptions options = {.randkey = keys[k]};
         std::vector<double> gradient(at.size());
@@ -292,8 +292,8 @@ TEST_CASE("equal draws are one node, draws with other keys are not") {
   const auto draws = [&](const Expr& loss) {
     const std::string text = compile(loss * params[0], params).text();
     std::size_t count = 0;
-    for (std::size_t at = text.find("random_uniform"); at != std::string::npos;
-         at = text.find("random_uniform", at + 1)) {
+    for (std::size_t found = text.find("random_uniform"); found != std::string::npos;
+         found = text.find("random_uniform", found + 1)) {
       ++count;
     }
     return count;

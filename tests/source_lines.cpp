@@ -5,6 +5,7 @@
 #include "allgrad/allgrad.hpp"
 #include "catch.hpp"
 #include "graph/node.hpp"
+#include "graph/traversal.hpp"
 
 namespace ag = allgrad;
 

@@ -28,7 +28,8 @@ enum class Stage {
   compiled,  ///< the loss and its gradient, as they are run
 };
 
-/// A graph that is ready to run: a loss and its gradient, for the optimizers. Made by `compile`.
+/// A graph that is ready to run: a loss and its gradient, for the optimizers. Made by `compile`. Evaluations throw
+/// ArgumentError for a wrong number of parameters, and for a random key that is missing or that nothing is drawn with.
 class CompiledGraph final : public Objective {
  public:
   std::size_t num_params() const override;

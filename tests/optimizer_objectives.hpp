@@ -66,8 +66,9 @@ class Analytic final : public SummedObjective {
   Analytic(std::size_t num_params, FunctionOfOptions function)
       : SummedObjective(num_params, num_params + 1), function_(std::move(function)) {}
   Analytic(std::size_t num_params, Function function)
-      : Analytic(num_params, [function = std::move(function)](auto params, auto gradient,
-                                                              const auto&) { return function(params, gradient); }) {}
+      : Analytic(num_params, [function = std::move(function)](auto params, auto gradient, const auto&) {
+          return function(params, gradient);
+        }) {}
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const allgrad::EvaluationOptions& options = {}) override {

@@ -3,13 +3,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
 #include <vector>
 #include <xtensor/xarray.hpp>
 
 #include "allgrad/adam.hpp"
-#include "allgrad/error.hpp"
 #include "allgrad/gradient_descent.hpp"
 #include "allgrad/lbfgsb.hpp"
 #include "catch.hpp"
@@ -41,24 +39,6 @@ void check_trajectory(const ag::Trajectory& found, const nlohmann::json& expecte
   }
   for (std::size_t i = 0; i < loss.size(); ++i) worst = std::max(worst, std::abs(found.loss(i) - loss[i]));
   CHECK(worst < 1e-10);
-}
-
-// What an exception of type E says that `run` throws.
-template <class E, class Run>
-std::string thrown(Run run) {
-  try {
-    run();
-  } catch (const E& error) {
-    return error.what();
-  }
-  FAIL("nothing was thrown");
-  return {};
-}
-
-// What is thrown where only rank 0 fails with an exception of type E.
-template <class E, class Run>
-std::string thrown_by_rank_0(Run run) {
-  return ag::Communicator::world().size() == 1 ? thrown<E>(run) : thrown<ag::RankError>(run);
 }
 
 bool has(const std::string& text, const std::string& part) {
@@ -217,62 +197,6 @@ TEST_CASE("a callback sees every point whose loss is known") {
     CHECK(std::is_sorted(losses.rbegin(), losses.rend()));
   }
   CHECK(consistent);
-}
-
-TEST_CASE("arguments that cannot be used") {
-  Analytic objective(2, rosenbrock);
-  const std::vector<double> guess{-1.2, 1.0};
-  const double nan = std::nan("");
-  const auto check = [&](const std::string& part, auto minimize) {
-    const std::string text = thrown<ag::ArgumentError>(minimize);
-    CHECK(has(text, part));
-    CHECK(has(text, "optimizers.cpp:"));
-  };
-  check("GradientDescent: expected a finite number above 0 for learning_rate, got -0.5. Set learning_rate to",
-        [&] { ag::GradientDescent{.learning_rate = -0.5}.minimize(objective, guess); });
-  check("Adam: expected a finite number above 0 for learning_rate, got nan",
-        [&] { ag::Adam{.learning_rate = nan}.minimize(objective, guess); });
-  check("Adam: expected a whole number from 1 to 2147483647 for nsteps, got 0",
-        [&] { ag::Adam{.nsteps = 0}.minimize(objective, guess); });
-  check("GradientDescent: expected a whole number from 1 to 2147483647 for nsteps",
-        [&] { ag::GradientDescent{.nsteps = static_cast<std::size_t>(-1)}.minimize(objective, guess); });
-  check("Adam: expected a number from 0 to below 1 for beta2, got 1.",
-        [&] { ag::Adam{.beta2 = 1.0}.minimize(objective, guess); });
-  check("Lbfgsb: expected a finite number, at least 0 for gtol, got -1",
-        [&] { ag::Lbfgsb{.gtol = -1.0}.minimize(objective, guess); });
-  check("Lbfgsb: expected a guess of 2 numbers, one for each parameter of the objective, got 3", [&] {
-    ag::Lbfgsb{}.minimize(objective, {1.0, 2.0, 3.0});
-  });
-  check("Adam: expected a guess of finite numbers, got nan for params[1]", [&] {
-    ag::Adam{}.minimize(objective, {1.0, nan});
-  });
-  check("Lbfgsb: expected a workspace of at most 2147483647 numbers",
-        [&] { ag::Lbfgsb{.memory = 20000}.minimize(objective, guess); });
-  CHECK(objective.evaluations() == 0);
-}
-
-TEST_CASE("an argument that cannot be used on one rank fails on all") {
-  Analytic objective(2, rosenbrock);
-  const std::vector<double> guess(objective.communicator().is_root() ? 3 : 2, 0.5);
-  CHECK(has(thrown_by_rank_0<ag::ArgumentError>([&] { ag::Lbfgsb{}.minimize(objective, guess); }),
-            "expected a guess of 2 numbers"));
-  CHECK(objective.evaluations() == 0);
-}
-
-TEST_CASE("arguments that differ between ranks") {
-  const ag::Communicator world = ag::Communicator::world();
-  if (world.size() == 1) return;
-  Analytic objective(2, rosenbrock);
-  const auto rank = static_cast<std::size_t>(world.rank());
-  CHECK(has(thrown<ag::DivergenceError>([&] {
-              ag::Adam{.nsteps = 10 + rank}.minimize(objective, {-1.2, 1.0});
-            }),
-            "Adam: expected the same nsteps on every rank, got 10, 11"));
-  CHECK(has(thrown<ag::DivergenceError>([&] {
-              ag::Lbfgsb{}.minimize(objective, {1.0, 0.5 * world.rank()});
-            }),
-            "Lbfgsb: expected the same guess of params[1] on every rank, got 0, 0.5"));
-  CHECK(objective.evaluations() == 0);
 }
 
 TEST_CASE("results print as text") {

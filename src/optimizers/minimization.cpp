@@ -118,10 +118,10 @@ void Minimization::tell(const Callback& callback, bool progress, std::size_t nst
 
 std::string Minimization::what_is_not_finite(const Point& point) {
   std::vector<std::string> parts;
-  if (!std::isfinite(point.loss)) parts.push_back(fmt::format("the loss is {}", point.loss));
+  if (!std::isfinite(point.loss)) parts.push_back(fmt::format("the loss is {}", without_sign_of_nan(point.loss)));
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (std::isfinite(point.gradient[i])) continue;
-    parts.push_back(fmt::format("the gradient by {} is {}", names_[i], point.gradient[i]));
+    parts.push_back(fmt::format("the gradient by {} is {}", names_[i], without_sign_of_nan(point.gradient[i])));
   }
   const std::string more = objective_->what_is_not_finite(point.params, evaluation_);
   if (!more.empty()) parts.push_back(more);

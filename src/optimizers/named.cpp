@@ -8,7 +8,7 @@ namespace allgrad {
 std::string named(std::span<const std::string> names, std::span<const double> values) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    text += fmt::format("{}{} = {:.8g}", i == 0 ? "" : ", ", names[i], values[i]);
+    text += fmt::format("{}{} = {:.8g}", i == 0 ? "" : ", ", names[i], without_sign_of_nan(values[i]));
   }
   return text;
 }

@@ -1,11 +1,17 @@
 #pragma once
 
-#include <cstddef>
+#include <cmath>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace allgrad {
+
+/// `value` to be printed: a NaN has a sign, which says nothing.
+inline double without_sign_of_nan(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
 
 /// Parameters, or a gradient, [ndim] as text: "log_m1 = 11.6, beta = 1.2".
 std::string named(std::span<const std::string> names, std::span<const double> values);

@@ -53,7 +53,7 @@ void Progress::update(const Iterate& iterate, std::size_t nsteps) {
 std::string Progress::line(const Iterate& iterate, std::size_t nsteps, double now) const {
   const auto done = static_cast<double>(iterate.step + 1);
   const double left = (now - start_) / done * (static_cast<double>(nsteps) - done);
-  return fmt::format("{}: step {} of {}, loss {:.6g}, at most {} left; {}", optimizer_, iterate.step, nsteps,
+  return fmt::format("{}: step {} of {}, loss {:.6g}, up to {} left; {}", optimizer_, iterate.step, nsteps,
                      iterate.loss, duration(left), named(names_, iterate.params));
 }
 

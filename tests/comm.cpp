@@ -13,6 +13,7 @@
 #include "allocations.hpp"
 #include "catch.hpp"
 #include "comm/condense.hpp"
+#include "comm/stop_request.hpp"
 
 namespace ag = allgrad;
 
@@ -141,6 +142,41 @@ TEST_CASE("where all ranks fail, each rethrows its own exception") {
           world().fail(failure("a later cause, which is not kept"));
           world().synchronize();
         }) == own);
+  check_sum(world());
+}
+
+TEST_CASE("a request to stop on some ranks is thrown on all, the most urgent one of the lowest rank") {
+  const int last = world().size() - 1;
+  const auto ask = [](ag::StopReason reason) {
+    world().fail(std::make_exception_ptr(ag::StopRequest(reason, world().rank(), fmt::format("{}", world().rank()))));
+  };
+  const auto check = [&](ag::StopReason reason, int rank) {
+    bool thrown_here = false;
+    try {
+      world().synchronize();
+    } catch (const ag::StopRequest& stop) {
+      thrown_here = true;
+      CHECK(stop.reason() == reason);
+      CHECK(stop.rank() == rank);
+      CHECK(stop.what() == std::to_string(rank));
+    }
+    CHECK(thrown_here);
+    check_sum(world());
+  };
+  if (world().rank() == last) ask(ag::StopReason::wish);
+  check(ag::StopReason::wish, last);
+  ask(world().rank() == last ? ag::StopReason::exception : ag::StopReason::signal);
+  check(ag::StopReason::exception, last);
+  ask(ag::StopReason::signal);
+  ask(ag::StopReason::wish);
+  check(ag::StopReason::signal, 0);
+
+  // A failure goes before, also on a rank that has asked to stop.
+  ask(ag::StopReason::exception);
+  if (world().rank() == last) world().fail(failure("no memory"));
+  const std::string text = last == 0 ? thrown<std::invalid_argument>([] { world().synchronize(); })
+                                     : thrown<ag::RankError>([] { world().synchronize(); });
+  CHECK(text == (last == 0 ? "no memory" : fmt::format("rank {} of {}: no memory", last, last + 1)));
   check_sum(world());
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <numbers>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -59,14 +60,20 @@ class SummedObjective : public allgrad::Objective {
 class Analytic final : public SummedObjective {
  public:
   using Function = std::function<double(std::span<const double> params, std::span<double> gradient)>;
+  using FunctionOfOptions = std::function<double(std::span<const double> params, std::span<double> gradient,
+                                                 const allgrad::EvaluationOptions& options)>;
 
-  Analytic(std::size_t num_params, Function function)
+  Analytic(std::size_t num_params, FunctionOfOptions function)
       : SummedObjective(num_params, num_params + 1), function_(std::move(function)) {}
+  Analytic(std::size_t num_params, Function function)
+      : Analytic(num_params, [function = std::move(function)](auto params, auto gradient, const auto&) {
+          return function(params, gradient);
+        }) {}
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
-                            const allgrad::EvaluationOptions& = {}) override {
+                            const allgrad::EvaluationOptions& options = {}) override {
     const std::span<double> part = own_part();
-    part[0] = function_(params, part.subspan(1));
+    part[0] = function_(params, part.subspan(1), options);
     const double size = communicator().size();
     const double share = 2.0 * (communicator().rank() + 1) / (size * (size + 1.0));
     for (double& p : part) p *= share;
@@ -76,12 +83,22 @@ class Analytic final : public SummedObjective {
     return total[0];
   }
 
+  std::string what_is_not_finite(std::span<const double> params, const allgrad::EvaluationOptions&) override {
+    ++explanations_;
+    communicator().synchronize(fingerprint_of(params));
+    return "statistic 3 of 10 is nan";
+  }
+
   /// How many of the evaluations were at points where loss or gradient are not finite.
   std::size_t walls() const { return walls_; }
 
+  /// How often it was asked what is not finite.
+  std::size_t explanations() const { return explanations_; }
+
  private:
-  Function function_;
+  FunctionOfOptions function_;
   std::size_t walls_ = 0;
+  std::size_t explanations_ = 0;
 };
 
 /// sum_i (x_0 - i)^2 + 3 (x_1 + i)^2 over rows i = 0 ... rows - 1, minimal at -+(rows - 1) / 2; the first of several

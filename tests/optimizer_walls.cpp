@@ -195,8 +195,12 @@ TEST_CASE("a loss that is not finite at the guess") {
     text = error.what();
   }
   INFO(text);
-  CHECK(text.find("Lbfgsb: expected a guess at which loss and gradient are finite, got loss ") != std::string::npos);
-  CHECK(text.find("at the parameters [0.25]. Start where the loss can be computed.") != std::string::npos);
+  CHECK(text.find("Lbfgsb: expected a guess at which loss and gradient are finite, but at params[0] = 0.25 the ") !=
+        std::string::npos);
+  CHECK(text.find(wall == Wall::gradient_nan    ? "the gradient by params[0] is nan, statistic 3 of 10 is nan."
+                  : wall == Wall::loss_infinite ? "the loss is inf, statistic 3 of 10 is nan."
+                                                : "the loss is nan, statistic 3 of 10 is nan.") != std::string::npos);
+  CHECK(text.find("Start where the loss can be computed.") != std::string::npos);
   CHECK(text.find("optimizer_walls.cpp:") != std::string::npos);
   CHECK(objective.evaluations() == 1);
 }

@@ -1,9 +1,8 @@
 // Latin hypercubes, and scans of a model over one.
-#include "allgrad/param_scan.hpp"
-
+#include <bit>
 #include <cmath>
 
-#include "allgrad/one_point_model.hpp"
+#include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
 
 namespace ag = allgrad;

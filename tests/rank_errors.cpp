@@ -208,11 +208,14 @@ TEST_CASE("an optimizer's callback throws on one rank") {
       if (iterate.step == failing_step) throw_on_culprit();
     };
     LambdaModel model(good_sumstats, good_loss);
-    check_rank_error({"no light cone here"}, [&](unsigned&) { optimizer.minimize(model.compiled(1), {1.0}); });
+    const auto result = optimizer.minimize(model.compiled(1), {1.0});
+    CHECK_FALSE(result.success);
+    CHECK(result.message == fmt::format("the callback threw on rank {}: no light cone here", culprit()));
+    CHECK((result.callback_error != nullptr) == is_culprit());
     CHECK(model.calc_loss_from_params({1.0}) == Approx(std::pow(total_of_x(), 2)));
   };
-  check(ag::GradientDescent{.learning_rate = 1e-3, .nsteps = 5}, 0);
-  check(ag::GradientDescent{.learning_rate = 1e-3, .nsteps = 5}, 4);
+  check(ag::GradientDescent{.nsteps = 5, .learning_rate = 1e-3}, 0);
+  check(ag::GradientDescent{.nsteps = 5, .learning_rate = 1e-3}, 4);
   check(ag::Adam{.nsteps = 5}, 4);
   check(ag::Lbfgsb{}, 0);
   check(ag::Lbfgsb{}, 1);
@@ -250,7 +253,7 @@ TEST_CASE("other parameters on one rank") {
     const Expr params = ag::parameters(1);
     ag::compile(square(params[0] - mean(x())), params).value(std::vector{param});
   });
-  check_divergence({"Adam: ", "the same guess[0] on every rank", "1.5"}, [&](unsigned& line) {
+  check_divergence({"Adam: ", "the same guess of params[0] on every rank", "1.5"}, [&](unsigned& line) {
     LambdaModel model(good_sumstats, good_loss);
     line = __LINE__ + 1;
     model.run_adam({param});

@@ -55,9 +55,9 @@ const std::map<std::string, Body> bodies{
        MPI_Barrier(world.handle());
      }},
     {"messages",
-     [](const ag::Communicator&) {
-       ag::emit(ag::Severity::progress, "allgrad: step 1");
-       ag::emit(ag::Severity::warning, "slow");
+     [](const ag::Communicator& world) {
+       if (world.is_root()) ag::emit(ag::Severity::progress, "allgrad: step 1");
+       if (!world.is_root()) ag::emit(ag::Severity::warning, "slow");
        ag::emit(ag::Severity::error, "wrong");
      }},
 };

@@ -1,28 +1,58 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 
+#include "allgrad/key.hpp"
+#include "allgrad/learning_rate.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/optimizer.hpp"
-#include "allgrad/param_values.hpp"
+#include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
+#include "allgrad/trajectory.hpp"
 
 namespace allgrad {
 
+/// A run of Adam.
+class AdamState final : public DescentState {
+  friend struct Adam;
+  explicit AdamState(std::unique_ptr<Minimization> run);
+};
+
 /// Adam, "adaptive moment estimation": Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1, with its names.
+///
+/// It walks in variables u that are free of bounds, along the gradient by u, where s is the parameter's scale:
+///   no bound      params = s u
+///   low alone     params = low + s y(u), where y(u) = (u + sqrt(u^2 + 4)) / 2 > 0, so that u = y - 1/y
+///   high alone    params = high - s y(-u)
+///   low and high  params = low + (high - low) (1/2 + atan(u) / pi), whatever s is
+/// Far from a single bound, params / s changes as u does. Bounds are approached and never reached.
+///
+/// A step at which the loss or its gradient is not finite is skipped: it changes neither parameters nor moments.
 struct Adam {
-  double learning_rate = 0.01;  // about the largest change of a parameter in one step
   std::size_t nsteps = 100;
-  double beta1 = 0.9;     // decay of the mean of gradients
-  double beta2 = 0.999;   // decay of the mean of squared gradients
-  double epsilon = 1e-8;  // added to the root of the latter
+  Bounds param_bounds = {};             // one for each parameter, or none
+  LearningRate learning_rate = 0.01;    // about the largest change of a variable in one step
+  std::optional<Key> randkey = {};      // for objectives that draw random numbers: step i takes fold_in(randkey, i)
+  bool const_randkey = false;           // every step takes randkey itself
+  double beta1 = 0.9;                   // decay of the mean of gradients
+  double beta2 = 0.999;                 // decay of the mean of squared gradients
+  double epsilon = 1e-8;                // added to the root of the latter
+  std::size_t max_skips_in_a_row = 10;  // so many skipped steps without another between them end the run
   Callback callback = {};
+  bool progress = true;
 
   /// Takes `nsteps` steps from `guess` [ndim]. Collective over the objective's communicator: options and guess are the
-  /// same on every rank, and so is the result. Throws ArgumentError where an option or the guess cannot be used,
-  /// DivergenceError where ranks differ in them, Error where loss, gradient or parameters stop to be finite.
-  Trajectory minimize(Objective& objective, const ParamValues& guess,
-                      SourceLocation where = SourceLocation::current()) const;
+  /// same on every rank, and so is the result. SIGINT, SIGTERM and what the callback throws on any rank end it early.
+  /// Throws ArgumentError where an option or the guess cannot be used or the loss at the guess is not finite (unless
+  /// the next step has another key), DivergenceError where ranks differ in them.
+  Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
+
+  /// The same by hand: minimize is init, and step until the state has ended. A step takes the options as they are then,
+  /// but for param_bounds, and a key of its own if it is given one. Both are collective.
+  AdamState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
+  void step(AdamState& state, const std::optional<Key>& randkey = {}) const;
 };
 
 }  // namespace allgrad

@@ -59,7 +59,8 @@ class Communicator {
   /// True where both are handles to the same duplicate.
   bool operator==(const Communicator& other) const;
 
-  /// Lets this rank take part in its next collective as failed with `cause`. The first cause is kept.
+  /// Lets this rank take part in its next collective as failed with `cause`. The first cause is kept, but for a mere
+  /// request to stop a run.
   void fail(std::exception_ptr cause) const;
 
   /// Replaces the payload by its sum over all ranks. `fingerprint` is a hash of what must be the same everywhere;

@@ -4,7 +4,6 @@
 #include <memory>
 #include <type_traits>
 #include <vector>
-
 #include <xtensor/xarray.hpp>
 
 #include "allgrad/shape.hpp"
@@ -33,8 +32,8 @@ class Expr {
   explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
 
   template <class T>
-    requires std::is_arithmetic_v<T> || xt::is_xexpression<T>::value
-  Expr(const T& value) = delete;  // write constant(value)
+  requires std::is_arithmetic_v<T> || xt::is_xexpression<T>::value Expr(const T& value)
+  = delete;  // write constant(value)
 
   // Assignable where it has a name only: x[0] = y would change nothing, since graphs are immutable.
   Expr(const Expr&) = default;
@@ -79,8 +78,7 @@ class Operand {
   Operand(const Expr& expr, SourceLocation where = SourceLocation::current());
 
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T number, SourceLocation where = SourceLocation::current())
+  requires std::is_arithmetic_v<T> Operand(T number, SourceLocation where = SourceLocation::current())
       : expr_(constant(Array(static_cast<double>(number)), where)), where_(where) {}
 
   template <class E>
@@ -99,8 +97,7 @@ class Operand {
 class Index {
  public:
   template <class T>
-    requires std::is_integral_v<T>
-  Index(T value, SourceLocation where = SourceLocation::current())
+  requires std::is_integral_v<T> Index(T value, SourceLocation where = SourceLocation::current())
       : value_(static_cast<std::ptrdiff_t>(value)), where_(where) {}
 
   std::ptrdiff_t value() const { return value_; }
@@ -116,5 +113,5 @@ class Index {
 /// xtensor's operators and functions match whatever stands beside an xtensor expression. Beside an Expr they have no
 /// result type, so that allgrad's are chosen.
 template <class F, class... E>
-  requires(std::is_same_v<std::remove_cvref_t<E>, allgrad::Expr> || ...)
-struct xt::detail::xfunction_type<F, E...> {};
+requires(std::is_same_v<std::remove_cvref_t<E>, allgrad::Expr> || ...) struct xt::detail::xfunction_type<F, E...> {
+};

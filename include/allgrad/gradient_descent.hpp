@@ -1,25 +1,43 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 
+#include "allgrad/key.hpp"
+#include "allgrad/learning_rate.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/optimizer.hpp"
-#include "allgrad/param_values.hpp"
+#include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
+#include "allgrad/trajectory.hpp"
 
 namespace allgrad {
 
-/// Gradient descent with a fixed step size: params <- params - learning_rate * gradient.
-struct GradientDescent {
-  double learning_rate = 0.01;
-  std::size_t nsteps = 100;
-  Callback callback = {};
+/// A run of gradient descent.
+class GradientDescentState final : public DescentState {
+  friend struct GradientDescent;
+  explicit GradientDescentState(std::unique_ptr<Minimization> run);
+};
 
-  /// Takes `nsteps` steps from `guess` [ndim]. Collective over the objective's communicator: options and guess are the
-  /// same on every rank, and so is the result. Throws ArgumentError where an option or the guess cannot be used,
-  /// DivergenceError where ranks differ in them, Error where loss, gradient or parameters stop to be finite.
-  Trajectory minimize(Objective& objective, const ParamValues& guess,
-                      SourceLocation where = SourceLocation::current()) const;
+/// Gradient descent: u <- u - learning_rate * gradient by u, in the variables u of Adam. Without scales and bounds
+/// these are the parameters.
+///
+/// A step at which the loss or its gradient is not finite is skipped: it does not change the parameters.
+struct GradientDescent {
+  std::size_t nsteps = 100;
+  LearningRate learning_rate = 0.01;
+  std::optional<Key> randkey = {};  // for objectives that draw random numbers: every step takes it
+  Bounds param_bounds = {};         // one for each parameter, or none
+  std::size_t max_skips_in_a_row = 10;
+  Callback callback = {};
+  bool progress = true;
+
+  /// As Adam's.
+  Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
+  GradientDescentState init(Objective& objective, const Guess& guess,
+                            SourceLocation where = SourceLocation::current()) const;
+  void step(GradientDescentState& state, const std::optional<Key>& randkey = {}) const;
 };
 
 }  // namespace allgrad

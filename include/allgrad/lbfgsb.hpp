@@ -1,51 +1,56 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
-#include <xtensor/xtensor.hpp>
+#include <memory>
+#include <optional>
 
+#include "allgrad/key.hpp"
 #include "allgrad/objective.hpp"
+#include "allgrad/optimize_result.hpp"
 #include "allgrad/optimizer.hpp"
-#include "allgrad/param_values.hpp"
+#include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
 
 namespace allgrad {
 
-/// What a minimization found; the fields are those of SciPy's OptimizeResult.
-struct OptimizeResult {
-  std::string message;  // why it ended
-  bool success;         // whether x is a minimum within the tolerances
-  double fun;           // the loss at x
-  xt::xtensor<double, 1> x;
-  xt::xtensor<double, 1> jac;  // gradient of the loss at x
-  std::size_t nfev;            // evaluations of loss and gradient
-  std::size_t nit;             // iterations
+/// A run of L-BFGS-B.
+class LbfgsbState final : public OptimizerState {
+ public:
+  /// What it has found so far.
+  OptimizeResult result() const;
 
-  /// All fields as text; `fmt::print("{}\n", result)` prints it too.
-  std::string str() const;
+ private:
+  friend struct Lbfgsb;
+  explicit LbfgsbState(std::unique_ptr<Minimization> run);
 };
 
 /// L-BFGS-B 3.0: Byrd, Lu, Nocedal, Zhu 1995 (SIAM J. Sci. Comput. 16, 1190), Morales, Nocedal 2011 (ACM Trans. Math.
-/// Softw. 38, 7). ftol, gtol and memory (SciPy's maxcor) have SciPy's defaults and meaning.
+/// Softw. 38, 7). ftol, gtol and memory (SciPy's maxcor) have SciPy's defaults and meaning. It walks in params / scale,
+/// and may end on a bound.
 ///
 /// The loss may be undefined in places. Where it or its gradient is not finite, the line search steps back, and such a
 /// point is never an iterate nor the result.
 struct Lbfgsb {
   std::size_t maxsteps = 100;           // iterations, each of one or more evaluations
+  Bounds param_bounds = {};             // one for each parameter, or none
+  std::optional<Key> randkey = {};      // for objectives that draw random numbers: every evaluation takes it
   double ftol = 2.220446049250313e-09;  // converged when loss_k - loss_k+1 <= ftol max(|loss_k|, |loss_k+1|, 1)
-  double gtol = 1e-5;                   // converged when no component of the gradient is larger
+  double gtol = 1e-5;                   // converged when no component of the projected gradient times scale is larger
   std::size_t memory = 10;              // number of steps that the approximation of the Hessian remembers
   Callback callback = {};
+  bool progress = true;
 
-  /// Minimizes from `guess` [ndim]; x is the last iterate where that has converged, the best point evaluated where not.
-  /// Collective over the objective's communicator: options and guess are the same on every rank, and so is the result.
-  /// Throws ArgumentError where an option or the guess cannot be used or the loss at the guess is not finite,
-  /// DivergenceError where ranks differ in options or guess. Not to converge is no exception: see `success`.
-  OptimizeResult minimize(Objective& objective, const ParamValues& guess,
+  /// Minimizes from `guess` [ndim]. Collective over the objective's communicator: options and guess are the same on
+  /// every rank, and so is the result. SIGINT, SIGTERM and what the callback throws on any rank end it early. Throws
+  /// ArgumentError where an option or the guess cannot be used or the loss at the guess is not finite, DivergenceError
+  /// where ranks differ in options or guess. Not to converge is no exception: see `success`.
+  OptimizeResult minimize(Objective& objective, const Guess& guess,
                           SourceLocation where = SourceLocation::current()) const;
+
+  /// The same by hand: minimize is init, and step until the state has ended. A step is one iteration; the first of them
+  /// evaluates the guess before. It takes maxsteps, ftol, callback and progress as they are then. Both are collective.
+  LbfgsbState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
+  void step(LbfgsbState& state) const;
 };
 
 }  // namespace allgrad
-
-template <>
-struct fmt::formatter<allgrad::OptimizeResult> : allgrad::detail::StrFormatter<allgrad::OptimizeResult> {};

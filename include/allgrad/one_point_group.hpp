@@ -14,7 +14,7 @@ namespace allgrad {
 /// Each rank names the models that it takes part in, at least one. Models that share ranks are evaluated in the order
 /// of the list, which has to be the same on all ranks that share them. The loss of a model counts once, however many
 /// ranks it has. What goes wrong in one model is raised on every rank of the main communicator.
-class OnePointGroup final : public Model {
+class OnePointGroup final : public ModelBase {
  public:
   /// Collective over `main_comm`; the models must outlive the group. Throws ArgumentError on every rank where a rank
   /// has no model, where the ranks of a model do not all name it or are not all in `main_comm`, and where lists

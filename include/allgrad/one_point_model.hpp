@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "allgrad/compile.hpp"
-#include "allgrad/model.hpp"
+#include "allgrad/model_base.hpp"
 
 namespace allgrad {
 
@@ -24,7 +24,7 @@ struct Sumstats {
 /// A model whose loss depends on its rows through summary statistics. The user derives from it and writes the two
 /// functions; the graph is built and compiled at the first use, which fixes the number of parameters. The two functions
 /// build expressions and do not communicate: tables are members, made before.
-class OnePointModel : public Model {
+class OnePointModel : public ModelBase {
  public:
   explicit OnePointModel(Communicator comm = Communicator::world(), CompileOptions options = {});
   ~OnePointModel() override;

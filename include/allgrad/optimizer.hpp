@@ -4,31 +4,87 @@
 
 #include <cstddef>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <xtensor/xtensor.hpp>
 
 namespace allgrad {
 
-/// A point of an optimizer's path, as a callback sees it. The spans are valid during the call.
+/// A point of an optimizer's path, as a callback sees it. The spans are valid until the next step.
 struct Iterate {
   std::size_t step;                  // 0 is the guess
   double loss;                       // at params
   std::span<const double> params;    // [ndim]
-  std::span<const double> gradient;  // [ndim], of the loss at params
+  std::span<const double> gradient;  // [ndim], of the loss at params; 0 for frozen parameters
 };
 
-/// Called at every point of an optimizer's path whose loss is known, on each rank that sets one. What it throws on any
-/// rank ends the run with an exception on every rank.
-using Callback = std::function<void(const Iterate&)>;
+/// What a callback answers.
+enum class Control { proceed, stop };
 
-/// The path of an optimizer that takes a fixed number of steps.
-struct Trajectory {
-  xt::xtensor<double, 1> loss;    // [nsteps], loss[i] at params[i]: at the last parameters it is not computed
-  xt::xtensor<double, 2> params;  // [nsteps + 1, ndim], from the guess on
+/// Called at every point of an optimizer's path whose loss and gradient are finite, on each rank that sets one: any
+/// function of an Iterate that returns nothing or a Control. If it returns Control::stop or throws on any rank, the run
+/// ends on every rank at the next evaluation, with its result.
+class Callback {
+ public:
+  Callback() = default;
 
-  /// Both ends of the path as text; `fmt::print("{}\n", trajectory)` prints it too.
-  std::string str() const;
+  template <class F>
+  requires std::is_invocable_r_v<Control, F&, const Iterate&> Callback(F function) : function_(std::move(function)) {}
+
+  template <class F>
+  requires std::is_void_v<std::invoke_result_t<F&, const Iterate&>> Callback(F function)
+      : function_([function = std::move(function)](const Iterate& iterate) mutable {
+          function(iterate);
+          return Control::proceed;
+        }) {}
+
+  explicit operator bool() const { return static_cast<bool>(function_); }
+  Control operator()(const Iterate& iterate) const { return function_(iterate); }
+
+ private:
+  std::function<Control(const Iterate&)> function_;
+};
+
+/// The point with the lowest loss of all that were evaluated.
+struct BestPoint {
+  double loss = std::numeric_limits<double>::quiet_NaN();  // NaN where none was finite
+  xt::xtensor<double, 1> params = {};                      // [ndim]
+  std::size_t step = 0;                                    // in which it was evaluated; 0 is the guess
+};
+
+class Minimization;
+
+/// A minimization under way: made by an optimizer's `init`, moved on by its `step`. The same on every rank. It refers
+/// to the objective, which outlives it.
+class OptimizerState {
+ public:
+  ~OptimizerState();
+  OptimizerState(OptimizerState&&) noexcept;
+  OptimizerState& operator=(OptimizerState&&) noexcept;
+
+  /// How many steps it has taken.
+  std::size_t step() const;
+
+  /// The last point of the path that was evaluated; before the first step, the guess with a loss of NaN.
+  Iterate iterate() const;
+
+  /// [ndim], where the next step starts.
+  std::span<const double> params() const;
+
+  const BestPoint& best() const;
+
+  /// Whether it has ended, after which a step does nothing; why; and whether it ended as it should.
+  bool ended() const;
+  const std::string& message() const;
+  bool success() const;
+
+ protected:
+  explicit OptimizerState(std::unique_ptr<Minimization> run);
+  std::unique_ptr<Minimization> run_;
 };
 
 namespace detail {
@@ -44,6 +100,3 @@ struct StrFormatter : fmt::formatter<fmt::string_view> {
 }  // namespace detail
 
 }  // namespace allgrad
-
-template <>
-struct fmt::formatter<allgrad::Trajectory> : allgrad::detail::StrFormatter<allgrad::Trajectory> {};

@@ -12,10 +12,10 @@ namespace allgrad {
 class ParamValues {
  public:
   template <class C>
-    requires requires(const C& c) {
-      { c.data() } -> std::convertible_to<const double*>;
-      { c.size() } -> std::convertible_to<std::size_t>;
-    }
+  requires requires(const C& c) {
+    { c.data() } -> std::convertible_to<const double*>;
+    { c.size() } -> std::convertible_to<std::size_t>;
+  }
   ParamValues(const C& values) : values_(values.data(), values.size()) {}
   ParamValues(std::initializer_list<double> values) : values_(values.begin(), values.size()) {}
 

@@ -11,10 +11,10 @@ enum class Severity { progress, warning, error };
 /// Takes one text of one or more lines, without the last line's end. Must not throw.
 using Sink = std::function<void(Severity, std::string_view)>;
 
-/// Sends all that allgrad has to say to `sink`, and returns the former one; an empty sink restores the default.
-///
-/// The default writes to standard error: warnings and progress on rank 0 of MPI_COMM_WORLD alone, errors on any rank.
-/// A sink of your own is called on every rank on which something is said.
+/// Sends all that allgrad has to say on this rank to `sink`, and returns the former one; an empty sink restores the
+/// default, which writes to standard error. Warnings and progress are said on rank 0 of the communicator that they are
+/// about, errors on the rank that met them. On a terminal the default shows progress in one line that it rewrites; a
+/// sink of your own gets lines now and then.
 Sink set_sink(Sink sink);
 
 }  // namespace allgrad

@@ -14,6 +14,7 @@
 #include "comm/failure_record.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/owned_comm.hpp"
+#include "comm/stop_request.hpp"
 
 namespace allgrad {
 
@@ -48,6 +49,13 @@ std::string describe(const FailureRecord& record, int size) {
   return text;
 }
 
+[[noreturn]] void throw_stop_request(const FailureRecord& record) {
+  const StopReason reason = record.urgency == Urgency::exception ? StopReason::exception
+                            : record.urgency == Urgency::signal  ? StopReason::signal
+                                                                 : StopReason::wish;
+  throw StopRequest(reason, record.rank, record.text.data());
+}
+
 [[noreturn]] void throw_divergence(int size) {
   throw DivergenceError(
       fmt::format("the {} ranks do not evaluate the same: expected equal fingerprints (parameters, random keys, number "
@@ -79,12 +87,14 @@ struct Communicator::State {
 
 void Communicator::State::raise_failure() {
   const std::exception_ptr own = std::exchange(pending, nullptr);
-  FailureRecord record = own ? make_failure_record(rank, exception_text(own)) : FailureRecord{};
+  FailureRecord record = own ? make_failure_record(rank, own) : FailureRecord{};
+  const bool own_failed = record.failed != 0;
   ++collectives;
   merge_failure_records(record, comm.get());
+  if (record.failed == 0) throw_stop_request(record);
   if (record.failed == size) std::rethrow_exception(own);
   const RankError error(record.rank, describe(record, size));
-  if (!own) throw error;
+  if (!own_failed) throw error;
   try {
     std::rethrow_exception(own);
   } catch (...) {
@@ -112,7 +122,8 @@ bool Communicator::operator==(const Communicator& other) const { return state_ =
 std::size_t Communicator::collectives() const { return state_->collectives; }
 
 void Communicator::fail(std::exception_ptr cause) const {
-  if (!state_->failed()) state_->pending = std::move(cause);
+  std::exception_ptr& pending = state_->pending;
+  if (!pending || urgency_of(cause) > urgency_of(pending)) pending = std::move(cause);
 }
 
 void Communicator::allreduce(Message& message, std::uint64_t fingerprint) const {

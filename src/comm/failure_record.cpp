@@ -1,9 +1,13 @@
 #include "comm/failure_record.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <type_traits>
 
+#include "comm/exception_text.hpp"
 #include "comm/mpi_check.hpp"
+#include "comm/stop_request.hpp"
+#include "comm/utf8.hpp"
 
 namespace allgrad {
 
@@ -16,7 +20,8 @@ extern "C" void allgrad_merge_failure_records(void* in, void* in_out, int* count
   auto* ours = static_cast<FailureRecord*>(in_out);
   for (int i = 0; i < *count; ++i) {
     const int failed = ours[i].failed + theirs[i].failed;
-    if (theirs[i].rank < ours[i].rank) ours[i] = theirs[i];
+    const bool as_urgent = theirs[i].urgency == ours[i].urgency;
+    if (as_urgent ? theirs[i].rank < ours[i].rank : theirs[i].urgency > ours[i].urgency) ours[i] = theirs[i];
     ours[i].failed = failed;
   }
 }
@@ -51,18 +56,35 @@ class MergeOp {
 
 }  // namespace
 
-FailureRecord make_failure_record(int rank, std::string_view text) {
+Urgency urgency_of(const std::exception_ptr& cause) {
+  try {
+    std::rethrow_exception(cause);
+  } catch (const StopRequest& stop) {
+    switch (stop.reason()) {
+      case StopReason::wish:
+        return Urgency::wish;
+      case StopReason::signal:
+        return Urgency::signal;
+      case StopReason::exception:
+        return Urgency::exception;
+    }
+  } catch (...) {
+  }
+  return Urgency::failure;
+}
+
+FailureRecord make_failure_record(int rank, const std::exception_ptr& cause) {
   constexpr std::string_view mark = "...";
-  FailureRecord record{.failed = 1, .rank = rank};
+  FailureRecord record{.urgency = urgency_of(cause), .rank = rank};
+  if (record.urgency == Urgency::failure) record.failed = 1;
+  const std::string_view text = exception_text(cause);
   const std::size_t room = record.text.size() - 1;  // the last character stays zero
   if (text.size() <= room) {
     std::ranges::copy(text, record.text.begin());
-    return record;
+  } else {
+    const auto end = std::ranges::copy(utf8_prefix(text, room - mark.size()), record.text.begin()).out;
+    std::ranges::copy(mark, end);
   }
-  std::size_t kept = room - mark.size();
-  while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0U) == 0x80U) --kept;  // whole UTF-8 characters
-  const auto end = std::ranges::copy(text.substr(0, kept), record.text.begin()).out;
-  std::ranges::copy(mark, end);
   return record;
 }
 

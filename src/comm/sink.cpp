@@ -1,24 +1,22 @@
 #include "allgrad/sink.hpp"
 
 #include <fmt/format.h>
-#include <mpi.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <utility>
 
 #include "comm/emit.hpp"
-#include "comm/mpi_check.hpp"
+#include "comm/utf8.hpp"
 
 namespace allgrad {
 
 namespace {
 
-bool is_first_of_all_ranks() {
-  if (!mpi_is_running()) return true;
-  int rank = 0;
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  return rank == 0;
-}
+constexpr const char* start_of_line = "\r\x1b[K";  // and clears it
+
+bool status_is_open = false;
 
 std::string_view prefix(Severity severity) {
   switch (severity) {
@@ -33,7 +31,7 @@ std::string_view prefix(Severity severity) {
 }
 
 void write_to_standard_error(Severity severity, std::string_view text) {
-  if (severity != Severity::error && !is_first_of_all_ranks()) return;
+  end_status();
   fmt::print(stderr, "{}{}\n", prefix(severity), text);
 }
 
@@ -42,13 +40,40 @@ Sink& current_sink() {
   return sink;
 }
 
+bool sink_is_default() {
+  const auto* function = current_sink().target<void (*)(Severity, std::string_view)>();
+  return function != nullptr && *function == write_to_standard_error;
+}
+
+std::size_t terminal_width() {
+  constexpr std::size_t usual = 80;
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : usual;
+}
+
 }  // namespace
 
 Sink set_sink(Sink sink) {
+  end_status();
   if (!sink) sink = write_to_standard_error;
   return std::exchange(current_sink(), std::move(sink));
 }
 
 void emit(Severity severity, std::string_view text) { current_sink()(severity, text); }
+
+bool can_show_status() { return sink_is_default() && isatty(STDERR_FILENO) != 0; }
+
+void show_status(std::string_view line) {
+  if (!can_show_status()) return;
+  fmt::print(stderr, "{}{}", start_of_line, utf8_prefix(line, terminal_width() - 1));
+  std::fflush(stderr);
+  status_is_open = true;
+}
+
+void end_status() {
+  if (!std::exchange(status_is_open, false)) return;
+  fmt::print(stderr, "\n");
+}
 
 }  // namespace allgrad

@@ -1,10 +1,13 @@
 #include "allgrad/adam.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
+#include "allgrad/random.hpp"
 #include "optimizers/arguments.hpp"
-#include "optimizers/descend.hpp"
+#include "optimizers/descent.hpp"
+#include "optimizers/interrupt.hpp"
 
 namespace allgrad {
 
@@ -12,49 +15,93 @@ namespace {
 
 class Moments final : public UpdateRule {
  public:
-  Moments(const Adam& adam, std::size_t num_params)
-      : rate_(adam.learning_rate),
-        beta1_(adam.beta1),
-        beta2_(adam.beta2),
-        epsilon_(adam.epsilon),
-        mean_(num_params),
-        mean_square_(num_params) {}
+  explicit Moments(std::size_t num_variables)
+      : now_{std::vector<double>(num_variables), std::vector<double>(num_variables)}, proposed_(now_) {}
 
-  void update(std::span<const double> gradient, std::span<double> params) override {
-    weight1_ *= beta1_;
-    weight2_ *= beta2_;
-    for (std::size_t i = 0; i < params.size(); ++i) {
+  void use(const Adam& adam) {
+    beta1_ = adam.beta1;
+    beta2_ = adam.beta2;
+    epsilon_ = adam.epsilon;
+  }
+
+  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+    proposed_.weight1 = now_.weight1 * beta1_;
+    proposed_.weight2 = now_.weight2 * beta2_;
+    for (std::size_t i = 0; i < variables.size(); ++i) {
       const double g = gradient[i];
-      mean_[i] = beta1_ * mean_[i] + (1.0 - beta1_) * g;
-      mean_square_[i] = beta2_ * mean_square_[i] + (1.0 - beta2_) * g * g;
-      const double unbiased_mean = mean_[i] / (1.0 - weight1_);
-      const double unbiased_mean_square = mean_square_[i] / (1.0 - weight2_);
-      params[i] -= rate_ * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
+      proposed_.mean[i] = beta1_ * now_.mean[i] + (1.0 - beta1_) * g;
+      proposed_.mean_square[i] = beta2_ * now_.mean_square[i] + (1.0 - beta2_) * g * g;
+      const double unbiased_mean = proposed_.mean[i] / (1.0 - proposed_.weight1);
+      const double unbiased_mean_square = proposed_.mean_square[i] / (1.0 - proposed_.weight2);
+      variables[i] -= rate * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
     }
   }
 
+  void commit() override { std::swap(now_, proposed_); }
+
  private:
-  double rate_;
-  double beta1_;
-  double beta2_;
-  double epsilon_;
-  double weight1_ = 1.0;  // beta1^t: the share of the zeros that the means started from
-  double weight2_ = 1.0;
-  std::vector<double> mean_;
-  std::vector<double> mean_square_;
+  struct State {
+    std::vector<double> mean;
+    std::vector<double> mean_square;
+    double weight1 = 1.0;  // beta1^t: the share of the zeros that the means started from
+    double weight2 = 1.0;
+  };
+
+  double beta1_ = 0.0;
+  double beta2_ = 0.0;
+  double epsilon_ = 0.0;
+  State now_;
+  State proposed_;
+};
+
+class AdamDescent final : public Descent {
+ public:
+  AdamDescent(const Arguments& arguments, const Params& params)
+      : Descent(arguments, params), moments(space_.num_variables()) {}
+
+  Moments moments;
 };
 
 }  // namespace
 
-Trajectory Adam::minimize(Objective& objective, const ParamValues& guess, SourceLocation where) const {
-  constexpr const char* name = "Adam";
-  check_arguments(
-      name, objective, guess,
-      {Option::count("nsteps", nsteps), Option::positive("learning_rate", learning_rate),
-       Option::fraction("beta1", beta1), Option::fraction("beta2", beta2), Option::positive("epsilon", epsilon)},
-      where);
-  Moments rule = objective.communicator().guarded([&] { return Moments(*this, guess.size()); });
-  return descend(name, objective, guess, nsteps, rule, callback, where);
+AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
+
+AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
+  const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
+    return std::vector{Option::count("nsteps", nsteps),
+                       Option::rate(learning_rate),
+                       Option::flag("const_randkey", const_randkey),
+                       Option::fraction("beta1", beta1),
+                       Option::fraction("beta2", beta2),
+                       Option::positive("epsilon", epsilon),
+                       Option::count("max_skips_in_a_row", max_skips_in_a_row)};
+  });
+  return AdamState(objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, params); }));
+}
+
+void Adam::step(AdamState& state, const std::optional<Key>& key) const {
+  auto& run = static_cast<AdamDescent&>(*state.run_);
+  run.moments.use(*this);
+  const bool new_keys = key || (randkey && !const_randkey);
+  const auto own_key = randkey && !const_randkey
+                           ? std::optional(random::fold_in(*randkey, static_cast<std::uint32_t>(run.steps())))
+                           : randkey;
+  run.step({.nsteps = nsteps,
+            .learning_rate = learning_rate,
+            .randkey = key ? key : own_key,
+            .next_has_other_key = new_keys,
+            .max_skips_in_a_row = max_skips_in_a_row,
+            .callback = callback,
+            .progress = progress},
+           run.moments);
+}
+
+Trajectory Adam::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const InterruptGuard interrupts;
+  AdamState state = init(objective, guess, where);
+  while (!state.ended()) step(state);
+  return objective.communicator().guarded([&] { return state.result(); });
 }
 
 }  // namespace allgrad

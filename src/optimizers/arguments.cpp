@@ -11,67 +11,71 @@
 #include <vector>
 
 #include "allgrad/error.hpp"
+#include "optimizers/check_params.hpp"
 
 namespace allgrad {
 
 namespace {
 
-void check_options(std::string_view optimizer, std::initializer_list<Option> options, SourceLocation where) {
+void check_options(const Arguments& arguments, const std::vector<Option>& options) {
   for (const Option& option : options) {
     if (option.allowed) continue;
     throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
-                                    optimizer, option.expected, option.name, option.value),
-                        where);
+                                    arguments.optimizer, option.expected, option.name, option.value),
+                        arguments.where);
   }
 }
 
-void check_guess(std::string_view optimizer, std::size_t num_params, std::span<const double> guess,
-                 SourceLocation where) {
-  if (num_params == 0) {
-    throw ArgumentError(fmt::format("{}: expected an objective with parameters, got one without. "
-                                    "Let the loss depend on at least one parameter.",
-                                    optimizer),
-                        where);
+// What has to be the same on all ranks.
+struct Item {
+  enum class Kind { number, word, hash };
+
+  std::string name;
+  std::uint64_t bits;
+  Kind kind = Kind::number;
+
+  static Item number(std::string name, double value) { return {std::move(name), std::bit_cast<std::uint64_t>(value)}; }
+
+  std::string text(std::uint64_t value) const {
+    if (kind == Kind::number) return fmt::format("{}", std::bit_cast<double>(value));
+    return kind == Kind::word ? fmt::format("{}", value) : "another";
   }
-  if (guess.size() != num_params) {
-    throw ArgumentError(fmt::format("{}: expected a guess of {} numbers, one for each parameter of the objective, "
-                                    "got {}. Pass as many numbers as the objective has parameters.",
-                                    optimizer, num_params, guess.size()),
-                        where);
+};
+
+// Equally many on all ranks.
+std::vector<Item> items_of(const Arguments& arguments, const Params& params, const std::vector<Option>& options) {
+  std::vector<Item> items;
+  for (const Option& option : options) items.push_back(Item::number(std::string(option.name), option.value));
+  const auto& key = arguments.randkey;
+  items.push_back({"presence of a randkey", key.has_value(), Item::Kind::word});
+  for (const std::size_t i : {0U, 1U}) {
+    items.push_back({fmt::format("word {} of randkey", i), key ? key->words()[i] : 0U, Item::Kind::word});
   }
-  for (std::size_t i = 0; i < guess.size(); ++i) {
-    if (std::isfinite(guess[i])) continue;
-    throw ArgumentError(fmt::format("{}: expected a guess of finite numbers, got {} for parameter {}. "
-                                    "Start where the loss can be computed.",
-                                    optimizer, guess[i], i),
-                        where);
+  for (const Param& param : params) {
+    const auto add = [&](std::string_view what, double value) {
+      items.push_back(Item::number(fmt::format("{} of {}", what, param.name), value));
+    };
+    items.push_back({"name of " + param.name, std::hash<std::string>{}(param.name), Item::Kind::hash});
+    add("guess", param.guess);
+    add("low bound", param.bounds.low);
+    add("high bound", param.bounds.high);
+    add("scale", param.scale);
+    items.push_back({"frozen of " + param.name, param.frozen, Item::Kind::word});
   }
+  return items;
 }
 
-// The values of one argument on all ranks, in a message; collective.
-[[noreturn]] void throw_divergence(std::string_view optimizer, std::string_view name, std::uint64_t bits,
-                                   const Communicator& comm, SourceLocation where) {
-  std::vector<double> values;
-  for (const std::uint64_t on_rank : comm.allgather(bits)) values.push_back(std::bit_cast<double>(on_rank));
+// Says what an item is on all ranks; collective.
+[[noreturn]] void throw_divergence(const Arguments& arguments, const Item& item) {
+  const Communicator& comm = arguments.objective.communicator();
+  std::vector<std::string> values;
+  for (const std::uint64_t on_rank : comm.allgather(item.bits)) {
+    values.push_back(item.kind == Item::Kind::hash && on_rank == item.bits ? "this" : item.text(on_rank));
+  }
   throw DivergenceError(fmt::format("{0}: expected the same {1} on every rank, got {2} on the ranks in turn. "
-                                    "Set {1} from something that all ranks know, or broadcast it (MPI_Bcast).",
-                                    optimizer, name, fmt::join(values, ", ")),
-                        where);
-}
-
-void check_same_on_all_ranks(std::string_view optimizer, const Communicator& comm, std::span<const double> guess,
-                             std::initializer_list<Option> options, SourceLocation where) {
-  const auto bits = comm.guarded([&] {
-    std::vector<std::uint64_t> all;
-    for (const Option& option : options) all.push_back(std::bit_cast<std::uint64_t>(option.value));
-    for (const double value : guess) all.push_back(std::bit_cast<std::uint64_t>(value));
-    return all;
-  });
-  const std::size_t different = comm.first_difference(bits);
-  if (different == bits.size()) return;
-  const std::string name = different < options.size() ? std::string(options.begin()[different].name)
-                                                      : fmt::format("guess[{}]", different - options.size());
-  throw_divergence(optimizer, name, bits[different], comm, where);
+                                    "Set it from something that all ranks know, or broadcast it (MPI_Bcast).",
+                                    arguments.optimizer, item.name, fmt::join(values, ", ")),
+                        arguments.where);
 }
 
 }  // namespace
@@ -93,14 +97,29 @@ Option Option::count(std::string_view name, std::size_t value) {
   return {name, static_cast<double>(value), value >= 1 && value <= most, "a whole number from 1 to 2147483647"};
 }
 
-void check_arguments(std::string_view optimizer, const Objective& objective, std::span<const double> guess,
-                     std::initializer_list<Option> options, SourceLocation where) {
-  const Communicator& comm = objective.communicator();
+Option Option::flag(std::string_view name, bool value) { return {name, value ? 1.0 : 0.0, true, ""}; }
+
+Option Option::rate(const LearningRate& rate) {
+  if (!rate.is_schedule()) return positive("learning_rate", rate.at(0));
+  return not_negative("learning_rate(0)", rate.at(0));
+}
+
+Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options) {
+  const Communicator& comm = arguments.objective.communicator();
+  Params params;
+  std::vector<Item> items;
+  std::vector<std::uint64_t> bits;
   comm.guarded([&] {
-    check_options(optimizer, options, where);
-    check_guess(optimizer, objective.num_params(), guess, where);
+    const std::vector<Option> values = options();
+    check_options(arguments, values);
+    params = check_params(arguments.optimizer, arguments.objective.num_params(), arguments.guess,
+                          arguments.param_bounds, bounds_by, arguments.where);
+    items = items_of(arguments, params, values);
+    for (const Item& item : items) bits.push_back(item.bits);
   });
-  check_same_on_all_ranks(optimizer, comm, guess, options, where);
+  const std::size_t different = comm.first_difference(bits);
+  if (different < bits.size()) throw_divergence(arguments, items[different]);
+  return params;
 }
 
 }  // namespace allgrad

@@ -1,12 +1,17 @@
 #pragma once
 
 #include <cstddef>
-#include <initializer_list>
-#include <span>
+#include <functional>
+#include <optional>
 #include <string_view>
+#include <vector>
 
+#include "allgrad/key.hpp"
+#include "allgrad/learning_rate.hpp"
 #include "allgrad/objective.hpp"
+#include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
+#include "optimizers/param_space.hpp"
 
 namespace allgrad {
 
@@ -16,6 +21,8 @@ struct Option {
   static Option not_negative(std::string_view name, double value);
   static Option fraction(std::string_view name, double value);    // 0 <= value < 1
   static Option count(std::string_view name, std::size_t value);  // 1 <= value, within what an int holds
+  static Option flag(std::string_view name, bool value);
+  static Option rate(const LearningRate& rate);  // of a schedule, that of the first step
 
   std::string_view name;
   double value;
@@ -23,9 +30,21 @@ struct Option {
   std::string_view expected;  // "a finite number above 0"
 };
 
-/// Returns on every rank, or throws on every rank: ArgumentError where `guess` or an option cannot be used,
-/// DivergenceError where they are not the same on all ranks. Collective over the objective's communicator.
-void check_arguments(std::string_view optimizer, const Objective& objective, std::span<const double> guess,
-                     std::initializer_list<Option> options, SourceLocation where);
+/// What a minimization is given.
+struct Arguments {
+  std::string_view optimizer;
+  Objective& objective;
+  const Guess& guess;
+  const Bounds& param_bounds;
+  const std::optional<Key>& randkey;
+  SourceLocation where;
+};
+
+/// The options of an optimizer. Called on each rank: it may call functions of the user, who may throw.
+using Options = std::function<std::vector<Option>()>;
+
+/// The parameters to start from, on every rank; or throws on every rank: ArgumentError where an argument cannot be
+/// used, DivergenceError where they are not the same on all ranks. Collective over the objective's communicator.
+Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options);
 
 }  // namespace allgrad

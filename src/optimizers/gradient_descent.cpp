@@ -1,32 +1,53 @@
 #include "allgrad/gradient_descent.hpp"
 
 #include "optimizers/arguments.hpp"
-#include "optimizers/descend.hpp"
+#include "optimizers/descent.hpp"
+#include "optimizers/interrupt.hpp"
 
 namespace allgrad {
 
 namespace {
 
-class FixedRate final : public UpdateRule {
+class AgainstGradient final : public UpdateRule {
  public:
-  explicit FixedRate(double rate) : rate_(rate) {}
-
-  void update(std::span<const double> gradient, std::span<double> params) override {
-    for (std::size_t i = 0; i < params.size(); ++i) params[i] -= rate_ * gradient[i];
+  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+    for (std::size_t i = 0; i < variables.size(); ++i) variables[i] -= rate * gradient[i];
   }
-
- private:
-  double rate_;
+  void commit() override {}
 };
 
 }  // namespace
 
-Trajectory GradientDescent::minimize(Objective& objective, const ParamValues& guess, SourceLocation where) const {
-  constexpr const char* name = "GradientDescent";
-  check_arguments(name, objective, guess,
-                  {Option::count("nsteps", nsteps), Option::positive("learning_rate", learning_rate)}, where);
-  FixedRate rule(learning_rate);
-  return descend(name, objective, guess, nsteps, rule, callback, where);
+GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
+
+GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
+  const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
+    return std::vector{Option::count("nsteps", nsteps), Option::rate(learning_rate),
+                       Option::count("max_skips_in_a_row", max_skips_in_a_row)};
+  });
+  return GradientDescentState(
+      objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, params); }));
+}
+
+void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
+  AgainstGradient rule;
+  static_cast<Descent&>(*state.run_)
+      .step({.nsteps = nsteps,
+             .learning_rate = learning_rate,
+             .randkey = key ? key : randkey,
+             .next_has_other_key = key.has_value(),
+             .max_skips_in_a_row = max_skips_in_a_row,
+             .callback = callback,
+             .progress = progress},
+            rule);
+}
+
+Trajectory GradientDescent::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const InterruptGuard interrupts;
+  GradientDescentState state = init(objective, guess, where);
+  while (!state.ended()) step(state);
+  return objective.communicator().guarded([&] { return state.result(); });
 }
 
 }  // namespace allgrad

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "optimizers/finite.hpp"
-
 namespace allgrad {
 
 namespace {
@@ -18,8 +16,6 @@ double first_order_decrease(const Point& iterate, std::span<const double> trial)
 }
 
 }  // namespace
-
-bool Point::finite() const { return std::isfinite(loss) && all_finite(gradient); }
 
 void LineSearch::start(const Point& iterate, std::span<const double> first_trial) {
   in_a_row_ = 0;

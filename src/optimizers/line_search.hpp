@@ -1,20 +1,10 @@
 #pragma once
 
 #include <span>
-#include <vector>
+
+#include "optimizers/point.hpp"
 
 namespace allgrad {
-
-/// Parameters [ndim] with their loss and its gradient [ndim].
-struct Point {
-  explicit Point(std::span<const double> at) : params(at.begin(), at.end()), gradient(at.size()) {}
-
-  bool finite() const;
-
-  std::vector<double> params;
-  std::vector<double> gradient;
-  double loss = 0.0;
-};
 
 /// What a line search meets on its way from an iterate, and what it is told of points where the loss is not finite.
 class LineSearch {

@@ -11,6 +11,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/random.hpp"
+#include "optimizers/aux_record.hpp"
 
 namespace allgrad {
 
@@ -63,17 +64,6 @@ std::uint64_t seed_of(const ScanPoints& points, const Communicator& comm) {
   return comm.allgather(high << 32 | low)[0];
 }
 
-/// `all` [num_evaluations, ...] with room for as many values as `first` is one of.
-Array room_for(std::size_t num_evaluations, const Array& first) {
-  std::vector<std::size_t> shape{num_evaluations};
-  shape.insert(shape.end(), first.shape().begin(), first.shape().end());
-  return Array::from_shape(shape);
-}
-
-void put(Array& all, std::size_t i, const Array& one) {
-  std::ranges::copy(one.storage(), all.storage().begin() + static_cast<std::ptrdiff_t>(i * one.size()));
-}
-
 }  // namespace
 
 xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_dim, const Key& key) {
@@ -103,23 +93,19 @@ ParamScan scan_latin_hypercube(const ScanPoints& points,
   scan.seed = seed_of(points, comm);
   scan.params = latin_hypercube(n, points.n_dim, scan.seed);
   scan.losses = xt::xtensor<double, 1>::from_shape({n});
-  std::vector<AuxValues::Entry> aux;
+  AuxRecord sumstats, aux;
   for (std::size_t i = 0; i < n; ++i) {
     const std::span<double> params(scan.params.data() + i * points.n_dim, points.n_dim);
     for (std::size_t d = 0; d < points.n_dim; ++d) {
       params[d] = points.xmins[d] + (points.xmaxs[d] - points.xmins[d]) * params[d];
     }
     const ScanPoint point = evaluate(params);
-    if (i == 0) {
-      scan.sumstats = room_for(n, point.sumstats);
-      for (const auto& [name, value] : point.loss.aux) aux.emplace_back(name, room_for(n, value));
-    }
     scan.losses(i) = point.loss;
-    put(scan.sumstats, i, point.sumstats);
-    std::size_t k = 0;
-    for (const auto& [name, value] : point.loss.aux) put(aux[k++].second, i, value);
+    sumstats.add({{"sumstats", point.sumstats}});
+    aux.add(point.loss.aux);
   }
-  scan.aux = AuxValues(std::move(aux));
+  scan.sumstats = sumstats.stacked()["sumstats"];
+  scan.aux = aux.stacked();
   return scan;
 }
 

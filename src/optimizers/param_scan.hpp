@@ -10,7 +10,7 @@
 
 namespace allgrad {
 
-/// Where to evaluate; the arguments of Model::run_lhs_param_scan.
+/// Where to evaluate; the arguments of ModelBase::run_lhs_param_scan.
 struct ScanPoints {
   const ParamLimits& xmins;
   const ParamLimits& xmaxs;

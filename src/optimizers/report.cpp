@@ -1,30 +1,40 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "allgrad/lbfgsb.hpp"
-#include "allgrad/optimizer.hpp"
+#include "allgrad/optimize_result.hpp"
+#include "allgrad/trajectory.hpp"
+#include "optimizers/named.hpp"
 
 namespace allgrad {
 
 namespace {
 
-std::string numbers(std::span<const double> values) { return fmt::format("[{:.8g}]", fmt::join(values, ", ")); }
+std::span<const double> numbers(const xt::xtensor<double, 1>& values) { return {values.data(), values.size()}; }
+
+std::string describe(const BestPoint& best, std::span<const std::string> names) {
+  return fmt::format("{:.8g} at step {}, {}", best.loss, best.step, named_or_listed(names, numbers(best.params)));
+}
 
 }  // namespace
 
-std::string Trajectory::str() const {
-  const std::size_t nsteps = loss.size();
+xt::xtensor<double, 1> Trajectory::last_params() const {
   const std::size_t ndim = params.shape(1);
-  const std::span<const double> all(params.data(), params.size());
-  return fmt::format(
-      " nsteps: {}\n"
-      "   loss: {:.8g} ... {:.8g}\n"
-      " params: {} ... {}",
-      nsteps, loss(0), loss(nsteps - 1), numbers(all.first(ndim)), numbers(all.last(ndim)));
+  xt::xtensor<double, 1> last(std::array{ndim});
+  std::copy_n(params.data() + params.size() - ndim, ndim, last.begin());
+  return last;
+}
+
+std::string Trajectory::str() const {
+  const std::size_t ndim = params.shape(1);
+  std::string text = fmt::format(" message: {}\n success: {}\n  nsteps: {}\n", message, success, loss.size());
+  if (loss.size() > 0) text += fmt::format("    loss: {:.8g} ... {:.8g}\n", loss(0), loss(loss.size() - 1));
+  text += fmt::format("  params: {}", named_or_listed(names, {params.data(), ndim}));
+  text += fmt::format(" ... {}\n    best: {}", named_or_listed(names, numbers(last_params())), describe(best, names));
+  if (skipped > 0) text += fmt::format("\n skipped: {} steps; of the last: {}", skipped, not_finite);
+  return text;
 }
 
 std::string OptimizeResult::str() const {
-  return fmt::format(
+  std::string text = fmt::format(
       " message: {}\n"
       " success: {}\n"
       "     fun: {:.8g}\n"
@@ -32,7 +42,10 @@ std::string OptimizeResult::str() const {
       "     jac: {}\n"
       "    nfev: {}\n"
       "     nit: {}",
-      message, success, fun, numbers(x), numbers(jac), nfev, nit);
+      message, success, fun, named_or_listed(names, numbers(x)), named_or_listed(names, numbers(jac)), nfev, nit);
+  if (best.loss < fun) text += fmt::format("\n    best: {}", describe(best, names));
+  if (backed_off > 0) text += fmt::format("\nbacked off: {} times; the last: {}", backed_off, not_finite);
+  return text;
 }
 
 }  // namespace allgrad

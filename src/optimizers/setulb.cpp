@@ -31,19 +31,28 @@ std::size_t workspace_size(std::size_t n, std::size_t m, SourceLocation where) {
   return static_cast<std::size_t>(needed);
 }
 
+// The code's nbd.
+int kind_of(const Bound& bound) {
+  if (bound.has_low()) return bound.has_high() ? 2 : 1;
+  return bound.has_high() ? 3 : 0;
+}
+
 }  // namespace
 
-Setulb::Setulb(std::span<const double> guess, std::size_t memory, double gtol, SourceLocation where)
+Setulb::Setulb(std::span<const double> guess, const Bounds& bounds, std::size_t memory, double gtol,
+               SourceLocation where)
     : num_params_(static_cast<int>(guess.size())),
       memory_(static_cast<int>(memory)),
       gtol_(gtol),
       x_(guess.begin(), guess.end()),
       gradient_(guess.size()),
-      lower_(guess.size()),
-      upper_(guess.size()),
-      bound_kinds_(guess.size(), 0),  // 0: no bound
       workspace_(workspace_size(guess.size(), memory, where)),
       integer_workspace_(3 * guess.size()) {
+  for (const Bound& bound : bounds) {
+    lower_.push_back(bound.low);
+    upper_.push_back(bound.high);
+    bound_kinds_.push_back(kind_of(bound));
+  }
   constexpr std::string_view start = "START";
   task_.fill(' ');
   std::ranges::copy(start, task_.begin());

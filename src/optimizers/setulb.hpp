@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
 
 namespace allgrad {
@@ -16,9 +17,10 @@ class Setulb {
  public:
   enum class Wish { evaluation, acknowledgement, nothing };
 
-  /// Unbounded, from `guess` [ndim], with `memory` past steps. Ends itself only where the gradient is within `gtol` or
-  /// an iteration does not lower the loss. Throws ArgumentError where its integers cannot address the workspace.
-  Setulb(std::span<const double> guess, std::size_t memory, double gtol, SourceLocation where);
+  /// From `guess` [ndim] within `bounds` [ndim], with `memory` past steps. Ends itself only where the projected
+  /// gradient is within `gtol` or an iteration does not lower the loss. Throws ArgumentError where its integers cannot
+  /// address the workspace.
+  Setulb(std::span<const double> guess, const Bounds& bounds, std::size_t memory, double gtol, SourceLocation where);
 
   /// Goes on until it wants the loss at x(), or has made x() its next iterate, or has ended.
   Wish next();
@@ -32,7 +34,7 @@ class Setulb {
   /// True at the first trial point of a line search.
   bool starts_line_search() const { return isave_[evaluations_in_line_search] == 1; }
 
-  /// The largest component of the gradient at the iterate, as the code compares it with gtol.
+  /// The largest component of the projected gradient at the iterate, as the code compares it with gtol.
   double gradient_norm() const { return dsave_[projected_gradient_norm]; }
 
   /// What the code says, without the blanks at its end.

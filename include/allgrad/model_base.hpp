@@ -14,7 +14,7 @@
 #include "allgrad/loss.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/param_scan.hpp"
-#include "allgrad/param_values.hpp"
+#include "allgrad/params.hpp"
 
 namespace allgrad {
 
@@ -23,11 +23,11 @@ namespace allgrad {
 /// All functions are collective over communicator(), take the same arguments on every rank and return the same on every
 /// rank, unless they say otherwise. They throw what `compile` throws, and ArgumentError for a wrong number of
 /// parameters, for a model that draws random numbers and gets no `randkey`, and for a key where nothing is drawn.
-class Model {
+class ModelBase {
  public:
-  virtual ~Model() = default;
-  Model(const Model&) = delete;
-  Model& operator=(const Model&) = delete;
+  virtual ~ModelBase() = default;
+  ModelBase(const ModelBase&) = delete;
+  ModelBase& operator=(const ModelBase&) = delete;
 
   virtual const Communicator& communicator() const = 0;
 
@@ -49,11 +49,10 @@ class Model {
 
   // Each minimizes the loss from `guess` [ndim]; the options are those of the optimizer object:
   // run_adam({-1.6, -0.5}, {.nsteps = 200, .randkey = 1}).
-  Trajectory run_simple_grad_descent(const ParamValues& guess, const GradientDescent& options = {},
+  Trajectory run_simple_grad_descent(const Guess& guess, const GradientDescent& options = {},
                                      SourceLocation where = SourceLocation::current());
-  Trajectory run_adam(const ParamValues& guess, const Adam& options = {},
-                      SourceLocation where = SourceLocation::current());
-  OptimizeResult run_bfgs(const ParamValues& guess, const Lbfgsb& options = {},
+  Trajectory run_adam(const Guess& guess, const Adam& options = {}, SourceLocation where = SourceLocation::current());
+  OptimizeResult run_bfgs(const Guess& guess, const Lbfgsb& options = {},
                           SourceLocation where = SourceLocation::current());
 
   /// Evaluates at `num_evaluations` points of a Latin hypercube between `xmins` and `xmaxs`, each a number for all
@@ -64,7 +63,7 @@ class Model {
                                SourceLocation where = SourceLocation::current());
 
  protected:
-  Model() = default;
+  ModelBase() = default;
 
  private:
   virtual ScanPoint evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,

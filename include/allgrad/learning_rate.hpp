@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+namespace allgrad {
+
+/// How far an optimizer goes at a step: a number, or a function of the step, the first of which is 0. The function is
+/// the same on every rank.
+class LearningRate {
+ public:
+  LearningRate(double rate) : rate_(rate) {}
+
+  template <class F>
+  requires std::is_invocable_r_v<double, const F&, std::size_t> LearningRate(F schedule)
+      : schedule_(std::move(schedule)) {}
+
+  double at(std::size_t step) const { return schedule_ ? schedule_(step) : rate_; }
+  bool is_schedule() const { return static_cast<bool>(schedule_); }
+
+ private:
+  double rate_ = 0.0;
+  std::function<double(std::size_t)> schedule_;
+};
+
+}  // namespace allgrad

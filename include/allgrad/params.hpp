@@ -1,0 +1,58 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <initializer_list>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "allgrad/param_values.hpp"
+
+namespace allgrad {
+
+/// The interval in which a parameter stays. A side that is left out is open: {-4, 0}, {.low = 0}, {}.
+struct Bound {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+
+  bool has_low() const { return low != -std::numeric_limits<double>::infinity(); }
+  bool has_high() const { return high != std::numeric_limits<double>::infinity(); }
+};
+
+/// One for each parameter, as in {{-4, 0}, {}, {.low = 0}}.
+using Bounds = std::vector<Bound>;
+
+/// A parameter as it is declared to an optimizer, as in {.name = "log_m1", .guess = 11.6, .bounds = {10, 13}}. Results,
+/// progress and messages speak of it by its name.
+struct Param {
+  std::string name = {};  ///< "params[i]" where it is empty
+  double guess = 0.0;
+  Bound bounds = {};
+  double scale = 1.0;   ///< a typical size of its changes: optimizers walk in params / scale
+  bool frozen = false;  ///< keeps its guess; the gradient by it is not computed
+};
+using Params = std::vector<Param>;
+
+/// Where a minimization starts, as an argument: values of the parameters [ndim] (see ParamValues), or their
+/// declarations. It refers to them and does not outlive the call.
+class Guess {
+ public:
+  template <class C>
+  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(ParamValues(values)) {}
+  Guess(std::initializer_list<double> values) : values_(values.begin(), values.size()) {}
+  Guess(const Params& params) : declared_(params) {}
+  Guess(std::initializer_list<Param> params) : declared_(params.begin(), params.size()) {}
+
+  std::size_t size() const { return values_.size() + declared_.size(); }
+
+  /// One for each parameter, each with a name.
+  Params params() const;
+
+ private:
+  std::span<const double> values_;  // one of the two is empty
+  std::span<const Param> declared_;
+};
+
+}  // namespace allgrad

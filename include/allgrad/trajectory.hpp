@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+#include <xtensor/xtensor.hpp>
+
+#include "allgrad/aux.hpp"
+#include "allgrad/optimizer.hpp"
+
+namespace allgrad {
+
+/// The path of an optimizer that takes a fixed number of steps: Adam, GradientDescent. The same on every rank, but for
+/// `callback_error`.
+struct Trajectory {
+  xt::xtensor<double, 1> loss = {};    // [nsteps], loss[i] at params[i]: at the last parameters it is not computed
+  xt::xtensor<double, 2> params = {};  // [nsteps + 1, ndim], from the guess on; fewer where it ended early
+  AuxValues aux = {};                  // of the loss, each [nsteps, ...]
+  std::string message = {};            // why it ended
+  bool success = false;                // whether all steps were taken
+  BestPoint best = {};
+  std::size_t skipped = 0;                 // steps that were not taken, since the loss or its gradient was not finite
+  std::string not_finite = {};             // what was not finite at the last of them
+  std::vector<std::string> names = {};     // [ndim], of the parameters
+  std::exception_ptr callback_error = {};  // what the callback threw on this rank
+
+  /// The parameters [ndim] where it ended.
+  xt::xtensor<double, 1> last_params() const;
+
+  /// As text; `fmt::print("{}\n", trajectory)` prints it too.
+  std::string str() const;
+};
+
+/// A run of Adam or of GradientDescent.
+class DescentState : public OptimizerState {
+ public:
+  /// The path so far.
+  Trajectory result() const;
+
+ protected:
+  explicit DescentState(std::unique_ptr<Minimization> run);
+};
+
+}  // namespace allgrad
+
+template <>
+struct fmt::formatter<allgrad::Trajectory> : allgrad::detail::StrFormatter<allgrad::Trajectory> {};

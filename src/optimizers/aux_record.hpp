@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "allgrad/aux.hpp"
+
+namespace allgrad {
+
+/// Collects the aux values of many evaluations, one after the other.
+class AuxRecord {
+ public:
+  void add(const AuxValues& values);
+
+  /// Each of the values [number of evaluations, ...].
+  AuxValues stacked() const;
+
+ private:
+  struct Column {
+    std::string name;
+    std::vector<std::size_t> shape;  // of one value
+    std::vector<double> numbers;
+  };
+  std::vector<Column> columns_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace allgrad

@@ -1,0 +1,118 @@
+#include "optimizers/descent.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "allgrad/error.hpp"
+#include "optimizers/interrupt.hpp"
+#include "optimizers/named.hpp"
+
+namespace allgrad {
+
+Descent::Descent(const Arguments& arguments, const Params& params)
+    : Minimization(arguments, params, BoundsBy::transform),
+      variables_(space_.start()),
+      next_params_(iterate_.params),
+      proposed_variables_(variables_),
+      proposed_params_(next_params_),
+      gradient_(variables_.size()),
+      trial_(iterate_),
+      path_(next_params_) {}
+
+void Descent::step(const DescentOptions& options, UpdateRule& rule) {
+  if (ended()) return;
+  const InterruptGuard interrupts;
+  evaluation_.randkey = options.randkey;
+  evaluation_.aux = &aux_;
+  if (!evaluate(variables_, trial_)) return;
+  locally([&] { aux_path_.add(aux_); });
+  if (trial_.finite()) {
+    std::swap(iterate_, trial_);
+    iterate_step_ = step_;
+    remember_best(iterate_, step_);
+    tell(options.callback, options.progress, options.nsteps);
+    locally([&] {
+      losses_.push_back(iterate_.loss);
+      advance(options, rule);
+    });
+  } else {
+    if (step_ == 0 && !options.next_has_other_key) refuse_guess(trial_);
+    const std::string why = what_is_not_finite(trial_);
+    locally([&] {
+      losses_.push_back(trial_.loss);
+      skip(trial_, why);
+    });
+  }
+  locally([&] { path_.insert(path_.end(), next_params_.begin(), next_params_.end()); });
+  ++step_;
+  end_if_due(options);
+}
+
+void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
+  const double rate = options.learning_rate.at(step_);
+  if (!std::isfinite(rate) || rate < 0.0) {
+    throw ArgumentError(fmt::format("{0}: expected a finite number, at least 0, for learning_rate({1}), got {2}. Let "
+                                    "learning_rate give one for every step.",
+                                    optimizer_, step_, rate),
+                        where_);
+  }
+  space_.chain(variables_, iterate_.gradient, gradient_);
+  std::ranges::copy(variables_, proposed_variables_.begin());
+  rule.propose(rate, gradient_, proposed_variables_);
+  space_.to_params(proposed_variables_, proposed_params_);
+  if (!all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
+    return skip(iterate_, "the step leads to " + named(names_, proposed_params_));
+  }
+  rule.commit();
+  std::swap(variables_, proposed_variables_);
+  std::swap(next_params_, proposed_params_);
+  skips_in_a_row_ = 0;
+}
+
+void Descent::skip(const Point& at, std::string why) {
+  not_finite_ = std::move(why);
+  ++skips_in_a_row_;
+  if (++skipped_ > 1) return;
+  warn(fmt::format("{} skips step {}: at {}, {}. Further such steps are counted and not reported.", optimizer_, step_,
+                   named(names_, at.params), not_finite_));
+}
+
+void Descent::end_if_due(const DescentOptions& options) {
+  if (skips_in_a_row_ >= options.max_skips_in_a_row) {
+    end(fmt::format("{} steps in a row were skipped. Of the last, at {}: {}. Lower learning_rate, start from a better "
+                    "guess, or use Lbfgsb, which steps back from such points.",
+                    skips_in_a_row_, named(names_, next_params_), not_finite_),
+        false);
+    warn(fmt::format("{} ended at step {}: {}", optimizer_, step_, message()));
+  } else if (step_ >= options.nsteps) {
+    const std::string skipped =
+        skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
+    end(fmt::format("all {} steps were taken{}", step_, skipped), true);
+  }
+}
+
+Trajectory Descent::result() const {
+  const std::size_t ndim = space_.num_params();
+  Trajectory result{.loss = xt::xtensor<double, 1>(std::array{losses_.size()}),
+                    .params = xt::xtensor<double, 2>(std::array{path_.size() / ndim, ndim}),
+                    .aux = aux_path_.stacked(),
+                    .message = message(),
+                    .success = success(),
+                    .best = best(),
+                    .skipped = skipped_,
+                    .not_finite = not_finite_,
+                    .names = names_,
+                    .callback_error = callback_error_};
+  std::ranges::copy(losses_, result.loss.begin());
+  std::ranges::copy(path_, result.params.begin());
+  return result;
+}
+
+DescentState::DescentState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
+
+Trajectory DescentState::result() const { return static_cast<const Descent&>(*run_).result(); }
+
+}  // namespace allgrad

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "allgrad/key.hpp"
+#include "allgrad/learning_rate.hpp"
+#include "allgrad/trajectory.hpp"
+#include "optimizers/aux_record.hpp"
+#include "optimizers/minimization.hpp"
+
+namespace allgrad {
+
+/// How an optimizer moves its variables once it knows the gradient by them.
+class UpdateRule {
+ public:
+  virtual ~UpdateRule() = default;
+
+  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone.
+  virtual void propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
+
+  /// The last proposal is taken.
+  virtual void commit() = 0;
+};
+
+/// What a step is taken with.
+struct DescentOptions {
+  std::size_t nsteps;
+  const LearningRate& learning_rate;
+  std::optional<Key> randkey;
+  bool next_has_other_key;  // so that a loss that is not finite may be so by chance
+  std::size_t max_skips_in_a_row;
+  const Callback& callback;
+  bool progress;
+};
+
+/// A minimization by steps of a given size, one evaluation each.
+class Descent : public Minimization {
+ public:
+  Descent(const Arguments& arguments, const Params& params);
+
+  /// Collective.
+  void step(const DescentOptions& options, UpdateRule& rule);
+
+  std::span<const double> next_params() const override { return next_params_; }
+  Trajectory result() const;
+
+ private:
+  void advance(const DescentOptions& options, UpdateRule& rule);
+  void skip(const Point& at, std::string why);
+  void end_if_due(const DescentOptions& options);
+
+  std::vector<double> variables_;    // where the next evaluation is due
+  std::vector<double> next_params_;  // the parameters there
+  std::vector<double> proposed_variables_, proposed_params_;
+  std::vector<double> gradient_;  // by the variables
+  Point trial_;
+  std::vector<double> losses_;  // [steps]
+  std::vector<double> path_;    // [steps + 1, ndim]
+  AuxValues aux_;               // of the last evaluation
+  AuxRecord aux_path_;
+  std::size_t skipped_ = 0;
+  std::size_t skips_in_a_row_ = 0;
+  std::string not_finite_;  // at the last step that was skipped
+};
+
+}  // namespace allgrad

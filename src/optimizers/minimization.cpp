@@ -1,0 +1,165 @@
+#include "optimizers/minimization.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "allgrad/error.hpp"
+#include "comm/emit.hpp"
+#include "comm/exception_text.hpp"
+#include "comm/failure_record.hpp"
+#include "optimizers/interrupt.hpp"
+#include "optimizers/named.hpp"
+
+namespace allgrad {
+
+namespace {
+
+std::vector<double> guess_of(const Params& params) {
+  std::vector<double> guess;
+  for (const Param& param : params) guess.push_back(param.guess);
+  return guess;
+}
+
+std::vector<std::string> names_of(const Params& params) {
+  std::vector<std::string> names;
+  for (const Param& param : params) names.push_back(param.name);
+  return names;
+}
+
+std::string reason_of(const StopRequest& stop) {
+  switch (stop.reason()) {
+    case StopReason::wish:
+      return fmt::format("stopped by the callback on rank {}", stop.rank());
+    case StopReason::signal:
+      return fmt::format("interrupted by {} on rank {}", stop.what(), stop.rank());
+    case StopReason::exception:
+      return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.what());
+  }
+  return {};
+}
+
+}  // namespace
+
+Minimization::Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by)
+    : optimizer_(arguments.optimizer),
+      where_(arguments.where),
+      space_(params, bounds_by),
+      names_(names_of(params)),
+      evaluation_{.randkey = arguments.randkey},
+      iterate_(guess_of(params)),
+      objective_(&arguments.objective) {
+  if (space_.num_variables() < space_.num_params()) evaluation_.frozen = space_.frozen();
+  iterate_.loss = std::numeric_limits<double>::quiet_NaN();
+  best_.params = xt::xtensor<double, 1>(std::array{params.size()});
+  std::ranges::copy(iterate_.params, best_.params.begin());
+}
+
+Iterate Minimization::iterate() const {
+  return {.step = iterate_step_, .loss = iterate_.loss, .params = iterate_.params, .gradient = iterate_.gradient};
+}
+
+void Minimization::want(std::exception_ptr cause) {
+  if (!pending_ || urgency_of(cause) > urgency_of(pending_)) pending_ = std::move(cause);
+}
+
+void Minimization::want_to_stop(StopReason reason, std::string_view text) {
+  want(std::make_exception_ptr(StopRequest(reason, comm().rank(), std::string(text))));
+}
+
+void Minimization::hand_over_pending() {
+  if (const std::string_view signal = InterruptGuard::signal(); !signal.empty())
+    want_to_stop(StopReason::signal, signal);
+  if (pending_) comm().fail(std::exchange(pending_, nullptr));
+}
+
+bool Minimization::evaluate(std::span<const double> variables, Point& point) {
+  space_.to_params(variables, point.params);
+  const std::size_t collectives = comm().collectives();
+  hand_over_pending();
+  try {
+    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
+    if (comm().collectives() == collectives) comm().synchronize();  // an objective that sends no messages
+  } catch (const StopRequest& stop) {
+    end_by(stop);
+    return false;
+  }
+  for (std::size_t i = 0; i < point.gradient.size(); ++i) {
+    if (space_.frozen()[i]) point.gradient[i] = 0.0;
+  }
+  return true;
+}
+
+void Minimization::remember_best(const Point& point, std::size_t step) {
+  if (point.loss >= best_.loss) return;
+  best_.loss = point.loss;
+  std::ranges::copy(point.params, best_.params.begin());
+  best_.step = step;
+}
+
+void Minimization::tell(const Callback& callback, bool progress, std::size_t nsteps) {
+  locally([&] {
+    if (progress && comm().is_root()) {
+      if (!progress_) progress_.emplace(std::string(optimizer_), names_);
+      progress_->update(iterate(), nsteps);
+    }
+  });
+  if (!callback) return;
+  try {
+    if (callback(iterate()) == Control::stop) want_to_stop(StopReason::wish, {});
+  } catch (...) {
+    callback_error_ = std::current_exception();
+    want_to_stop(StopReason::exception, exception_text(callback_error_));
+  }
+}
+
+std::string Minimization::what_is_not_finite(const Point& point) {
+  std::vector<std::string> parts;
+  if (!std::isfinite(point.loss)) parts.push_back(fmt::format("the loss is {}", without_sign_of_nan(point.loss)));
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (std::isfinite(point.gradient[i])) continue;
+    parts.push_back(fmt::format("the gradient by {} is {}", names_[i], without_sign_of_nan(point.gradient[i])));
+  }
+  const std::string more = objective_->what_is_not_finite(point.params, evaluation_);
+  if (!more.empty()) parts.push_back(more);
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void Minimization::refuse_guess(const Point& guess) {
+  throw ArgumentError(fmt::format("{}: expected a guess at which loss and gradient are finite, but at {} {}. "
+                                  "Start where the loss can be computed.",
+                                  optimizer_, named(names_, guess.params), what_is_not_finite(guess)),
+                      where_);
+}
+
+void Minimization::end(std::string message, bool success) {
+  hand_over_pending();
+  try {
+    comm().synchronize();
+  } catch (const StopRequest& stop) {
+    if (stop.reason() != StopReason::wish) return end_by(stop);
+  }
+  finish(std::move(message), success);
+}
+
+void Minimization::end_by(const StopRequest& stop) {
+  finish(reason_of(stop), false);
+  if (stop.reason() == StopReason::wish) return;
+  warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));
+}
+
+void Minimization::finish(std::string message, bool success) {
+  progress_.reset();
+  message_ = std::move(message);
+  success_ = success;
+  ended_ = true;
+}
+
+void Minimization::warn(const std::string& text) const {
+  if (comm().is_root()) emit(Severity::warning, text);
+}
+
+}  // namespace allgrad

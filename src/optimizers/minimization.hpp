@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "allgrad/objective.hpp"
+#include "allgrad/optimizer.hpp"
+#include "allgrad/params.hpp"
+#include "comm/stop_request.hpp"
+#include "optimizers/arguments.hpp"
+#include "optimizers/param_space.hpp"
+#include "optimizers/point.hpp"
+#include "optimizers/progress.hpp"
+
+namespace allgrad {
+
+/// A minimization under way: what all optimizers have in common.
+///
+/// Between two evaluations a rank does what others may not do: it calls the user's functions, and may run out of
+/// memory. What it wants to tell the others from there, a failure or a wish to stop, goes into the next evaluation's
+/// messages; until then it stays here, so that other collectives of the user between two steps are not disturbed.
+class Minimization {
+ public:
+  virtual ~Minimization() = default;
+  Minimization(const Minimization&) = delete;
+  Minimization& operator=(const Minimization&) = delete;
+
+  virtual std::span<const double> next_params() const = 0;
+
+  std::size_t steps() const { return step_; }
+  Iterate iterate() const;
+  const BestPoint& best() const { return best_; }
+  bool ended() const { return ended_; }
+  const std::string& message() const { return message_; }
+  bool success() const { return success_; }
+
+ protected:
+  Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by);
+
+  /// The parameters at `variables`, where loss and gradient are then computed. Returns false where some rank wanted to
+  /// stop, which has ended this. Collective.
+  bool evaluate(std::span<const double> variables, Point& point);
+
+  /// Remembers `point` if it is the lowest so far.
+  void remember_best(const Point& point, std::size_t step);
+
+  /// Tells the user of the iterate, by callback and progress line.
+  void tell(const Callback& callback, bool progress, std::size_t nsteps);
+
+  /// Runs what may fail on this rank alone; all ranks learn of it in the next evaluation.
+  template <class F>
+  void locally(F&& body) {
+    try {
+      std::forward<F>(body)();
+    } catch (...) {
+      want(std::current_exception());
+    }
+  }
+
+  /// What is not finite at `point`, for the user; collective.
+  std::string what_is_not_finite(const Point& point);
+
+  /// Throws ArgumentError for a guess at which the loss is not finite; collective.
+  [[noreturn]] void refuse_guess(const Point& guess);
+
+  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop.
+  void end(std::string message, bool success);
+
+  /// Says `text` to the user, once for all ranks.
+  void warn(const std::string& text) const;
+
+  const Communicator& comm() const { return objective_->communicator(); }
+
+  std::string_view optimizer_;
+  SourceLocation where_;
+  ParamSpace space_;
+  std::vector<std::string> names_;
+  EvaluationOptions evaluation_;
+  Point iterate_;                      // the last point of the path that was evaluated
+  std::size_t iterate_step_ = 0;       // and its number
+  std::size_t step_ = 0;               // steps taken
+  std::exception_ptr callback_error_;  // what the callback threw on this rank
+
+ private:
+  void want(std::exception_ptr cause);
+  void want_to_stop(StopReason reason, std::string_view text);
+  void hand_over_pending();
+  void end_by(const StopRequest& stop);
+  void finish(std::string message, bool success);
+
+  Objective* objective_;
+  BestPoint best_;
+  std::optional<Progress> progress_;
+  std::exception_ptr pending_;  // what this rank wants to tell the others
+  std::string message_;
+  bool ended_ = false;
+  bool success_ = false;
+};
+
+}  // namespace allgrad

@@ -1,0 +1,23 @@
+#include "optimizers/named.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace allgrad {
+
+std::string named(std::span<const std::string> names, std::span<const double> values) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    text += fmt::format("{}{} = {:.8g}", i == 0 ? "" : ", ", names[i], without_sign_of_nan(values[i]));
+  }
+  return text;
+}
+
+std::string named_or_listed(std::span<const std::string> names, std::span<const double> values) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] != fmt::format("params[{}]", i)) return named(names, values);
+  }
+  return fmt::format("[{:.8g}]", fmt::join(values, ", "));
+}
+
+}  // namespace allgrad

@@ -1,0 +1,19 @@
+#include "allgrad/optimizer.hpp"
+#include "optimizers/minimization.hpp"
+
+namespace allgrad {
+
+OptimizerState::OptimizerState(std::unique_ptr<Minimization> run) : run_(std::move(run)) {}
+OptimizerState::OptimizerState(OptimizerState&&) noexcept = default;
+OptimizerState& OptimizerState::operator=(OptimizerState&&) noexcept = default;
+OptimizerState::~OptimizerState() = default;
+
+std::size_t OptimizerState::step() const { return run_->steps(); }
+Iterate OptimizerState::iterate() const { return run_->iterate(); }
+std::span<const double> OptimizerState::params() const { return run_->next_params(); }
+const BestPoint& OptimizerState::best() const { return run_->best(); }
+bool OptimizerState::ended() const { return run_->ended(); }
+const std::string& OptimizerState::message() const { return run_->message(); }
+bool OptimizerState::success() const { return run_->success(); }
+
+}  // namespace allgrad

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "optimizers/finite.hpp"
+
+namespace allgrad {
+
+/// A point with its loss and the gradient there; each [ndim].
+struct Point {
+  explicit Point(std::span<const double> at) : params(at.begin(), at.end()), gradient(at.size()) {}
+
+  bool finite() const { return std::isfinite(loss) && all_finite(gradient); }
+
+  std::vector<double> params;
+  std::vector<double> gradient;
+  double loss = 0.0;
+};
+
+}  // namespace allgrad

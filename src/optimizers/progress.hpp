@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "allgrad/optimizer.hpp"
+
+namespace allgrad {
+
+/// Tells the user how far a minimization is: on a terminal by a line that is rewritten, otherwise by a line now and
+/// then. Short runs stay silent.
+class Progress {
+ public:
+  using Clock = std::function<double()>;  // in seconds
+
+  Progress(std::string optimizer, std::vector<std::string> names, Clock clock = steady_seconds);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// The path has come to `iterate`, of at most `nsteps` steps.
+  void update(const Iterate& iterate, std::size_t nsteps);
+
+  static double steady_seconds();
+
+ private:
+  std::string line(const Iterate& iterate, std::size_t nsteps, double now) const;
+
+  std::string optimizer_;
+  std::vector<std::string> names_;
+  Clock clock_;
+  double start_;
+  double last_;
+};
+
+}  // namespace allgrad

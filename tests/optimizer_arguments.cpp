@@ -1,0 +1,158 @@
+// Arguments of optimizers that cannot be used, or that differ between ranks: the message of each.
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "check_error.hpp"
+#include "optimizer_objectives.hpp"
+
+namespace ag = allgrad;
+using allgrad::testing::check_error;
+using allgrad::testing::check_parts;
+using Parts = std::vector<std::string>;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+// Checks that `optimizer` refuses `guess` with an E on every rank, without an evaluation.
+template <class E, class Optimizer>
+void check_refuses(const Optimizer& optimizer, const ag::Guess& guess, const Parts& parts) {
+  Analytic objective(2, rosenbrock);
+  check_error<E>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    optimizer.minimize(objective, guess);
+  });
+  CHECK(objective.evaluations() == 0);
+}
+
+template <class Optimizer>
+void check_refuses(const Optimizer& optimizer, const ag::Guess& guess, const Parts& parts) {
+  check_refuses<ag::ArgumentError>(optimizer, guess, parts);
+}
+
+const std::vector<double> guess = {-1.2, 1.0};
+
+}  // namespace
+
+TEST_CASE("options that cannot be used") {
+  check_refuses(
+      ag::GradientDescent{.learning_rate = -0.5}, guess,
+      {"GradientDescent: expected a finite number above 0 for learning_rate, got -0.5. Set learning_rate to"});
+  check_refuses(ag::Adam{.learning_rate = not_a_number}, guess,
+                {"Adam: expected a finite number above 0 for learning_rate, got nan"});
+  check_refuses(ag::Adam{.learning_rate = [](std::size_t) { return -1.0; }}, guess,
+                {"Adam: expected a finite number, at least 0 for learning_rate(0), got -1"});
+  check_refuses(ag::Adam{.nsteps = 0}, guess, {"Adam: expected a whole number from 1 to 2147483647 for nsteps, got 0"});
+  check_refuses(ag::GradientDescent{.nsteps = static_cast<std::size_t>(-1)}, guess,
+                {"GradientDescent: expected a whole number from 1 to 2147483647 for nsteps"});
+  check_refuses(ag::Adam{.beta2 = 1.0}, guess, {"Adam: expected a number from 0 to below 1 for beta2, got 1."});
+  check_refuses(ag::Adam{.max_skips_in_a_row = 0}, guess,
+                {"Adam: expected a whole number", "for max_skips_in_a_row, got 0"});
+  check_refuses(ag::Lbfgsb{.gtol = -1.0}, guess, {"Lbfgsb: expected a finite number, at least 0 for gtol, got -1"});
+  check_refuses(ag::Lbfgsb{.memory = 20000}, guess, {"Lbfgsb: expected a workspace of at most 2147483647 numbers"});
+}
+
+TEST_CASE("a guess that cannot be used") {
+  check_refuses(ag::Lbfgsb{}, {1.0, 2.0, 3.0},
+                {"Lbfgsb: expected a guess of 2 numbers, one for each parameter of the objective, got 3"});
+  check_refuses(ag::Adam{}, {1.0, not_a_number}, {"Adam: expected a guess of finite numbers, got nan for params[1]"});
+  check_refuses(ag::Adam{}, {{"a", not_a_number}, {"b", 1.0}}, {"got nan for a. Start where"});
+  check_refuses(ag::Adam{}, {{"a", 1.0}, {"a", 1.0}},
+                {"Adam: expected a name of its own for each parameter, got a twice. Rename one of them."});
+  check_refuses(ag::Adam{}, {{"params[1]", 1.0}, {"", 1.0}}, {"got params[1] twice"});
+  check_refuses(
+      ag::Lbfgsb{}, {{.name = "a", .guess = 1.0, .scale = 0.0}, {"b", 1.0}},
+      {"Lbfgsb: expected a scale of a that is a finite number above 0, got 0. Set it to a typical change of a"});
+  check_refuses(ag::Lbfgsb{}, {{.name = "a", .guess = 1.0, .scale = not_a_number}, {"b", 1.0}},
+                {"scale of a", "got nan"});
+  check_refuses(ag::Lbfgsb{}, {{.name = "a", .frozen = true}, {.name = "b", .frozen = true}},
+                {"Lbfgsb: expected a parameter that is free, got 2 that are all frozen. Free at least one of them."});
+}
+
+TEST_CASE("bounds that cannot be used") {
+  check_refuses(
+      ag::Adam{.param_bounds = {{-4, 0}}}, guess,
+      {"Adam: expected as many param_bounds as parameters, 2, or none, got 1. Give {} to parameters without"});
+  check_refuses(
+      ag::Lbfgsb{.param_bounds = {{}, {2.0, 1.0}}}, guess,
+      {"Lbfgsb: expected bounds of params[1] with low below high, got [2, 1]. Leave out a side that is open."});
+  check_refuses(ag::Lbfgsb{.param_bounds = {{}, {1.0, 1.0}}}, guess, {"got [1, 1]"});
+  check_refuses(ag::Adam{.param_bounds = {{.low = not_a_number}, {}}}, guess,
+                {"bounds of params[0]", "got [nan, inf]"});
+  check_refuses(ag::Adam{}, {{"a", 1.0}, {.name = "b", .guess = 5.0, .bounds = {.high = 4.0}}},
+                {"Adam: expected a guess of b within its bounds [-inf, 4], got 5. Move the guess or the bounds."});
+  check_refuses(ag::Lbfgsb{.param_bounds = {{0, 1}, {}}}, guess,
+                {"guess of params[0] within its bounds [0, 1], got -1.2"});
+  check_refuses(
+      ag::Adam{.param_bounds = {{}, {1.0, 2.0}}}, guess,
+      {"Adam: expected a guess of params[1] inside its bounds [1, 2], got 1, where the variable in which it walks "
+       "is infinite. Start away from the bound, or use Lbfgsb."});
+  check_refuses(ag::GradientDescent{.param_bounds = {{}, {.high = 1.0}}}, guess,
+                {"inside its bounds [-inf, 1], got 1"});
+  check_refuses(ag::Adam{.param_bounds = {{}, {.low = 0}}}, {1.0, 1e-320},
+                {"inside its bounds [0, inf], got 1e-320, where"});
+  check_refuses(ag::Lbfgsb{.param_bounds = {{}, {.low = 0}}},
+                {{"a", 1.0}, {.name = "b", .guess = 1.0, .bounds = {0, 3}}},
+                {"Lbfgsb: expected the bounds of b once, got them in its declaration and in param_bounds. Remove one"});
+}
+
+TEST_CASE("an argument that cannot be used on one rank fails on all") {
+  Analytic objective(2, rosenbrock);
+  const auto& comm = objective.communicator();
+  const bool alone = comm.size() == 1;
+  const std::vector<double> own(comm.is_root() ? 3 : 2, 0.5);
+  const auto check = [&](const std::string& part, auto minimize) {
+    std::string text;
+    try {
+      minimize();
+    } catch (const ag::RankError& error) {
+      CHECK_FALSE(alone);
+      text = error.what();
+    } catch (const std::exception& error) {
+      CHECK(alone);
+      text = error.what();
+    }
+    check_parts(text, {part});
+  };
+  check("expected a guess of 2 numbers", [&] { ag::Lbfgsb{}.minimize(objective, own); });
+  const ag::LearningRate schedule = [&](std::size_t) -> double {
+    if (comm.is_root()) throw std::runtime_error("no such schedule");
+    return 0.1;
+  };
+  check("no such schedule", [&] { ag::Adam{.learning_rate = schedule}.minimize(objective, guess); });
+  CHECK(objective.evaluations() == 0);
+}
+
+TEST_CASE("arguments that differ between ranks") {
+  const ag::Communicator world = ag::Communicator::world();
+  if (world.size() == 1) return;
+  const double rank = world.rank();
+  const auto check = [](const auto& optimizer, const ag::Guess& start, const Parts& parts) {
+    check_refuses<ag::DivergenceError>(optimizer, start, parts);
+  };
+  check(ag::Adam{.nsteps = 10 + static_cast<std::size_t>(world.rank())}, guess,
+        {"Adam: expected the same nsteps on every rank, got 10, 11"});
+  check(ag::Adam{.learning_rate = [&](std::size_t) { return 0.25 + rank; }}, guess,
+        {"the same learning_rate(0) on every rank, got 0.25, 1.25"});
+  check(ag::Lbfgsb{}, {1.0, 0.5 * rank}, {"Lbfgsb: expected the same guess of params[1] on every rank, got 0, 0.5"});
+  check(ag::Lbfgsb{.param_bounds = {{.low = -2.0 - rank}, {}}}, guess,
+        {"the same low bound of params[0]", "got -2, -3"});
+  check(ag::Lbfgsb{.param_bounds = {{}, {.high = 2.0 + rank}}}, guess,
+        {"the same high bound of params[1]", "got 2, 3"});
+  check(ag::Lbfgsb{}, {{"a", 1.0}, {.name = "b", .guess = 1.0, .scale = 1.0 + rank}},
+        {"the same scale of b", "got 1, 2"});
+  check(ag::Lbfgsb{}, {{"a", 1.0}, {.name = "b", .frozen = world.is_root()}}, {"the same frozen of b", "got 1, 0"});
+  check(ag::Lbfgsb{}, {{"a", 1.0}, {world.is_root() ? "b" : "c", 1.0}},
+        {world.is_root() ? "the same name of b on every rank, got this, another"
+                         : "the same name of c on every rank, got "
+                           "another, this"});
+  check(ag::Adam{.randkey = 7 + world.rank()}, guess, {"the same word 1 of randkey on every rank, got 7, 8"});
+  const auto key_on_root = world.is_root() ? std::optional<ag::Key>(7) : std::nullopt;
+  check(ag::Adam{.randkey = key_on_root}, guess, {"the same presence of a randkey on every rank, got 1, 0"});
+}

@@ -1,0 +1,242 @@
+// Parameters with bounds, names, scales, frozen or free.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "catch.hpp"
+#include "optimizer_objectives.hpp"
+#include "optimizers/param_space.hpp"
+
+namespace ag = allgrad;
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+nlohmann::json reference() {
+  return nlohmann::json::parse(std::ifstream(std::string(std::getenv("ALLGRAD_TEST_DATA")) + "/optimizers.json"));
+}
+
+// (x - a)^2 + 4 (y - b)^2 + x y / 2
+Analytic bowl(double a, double b) {
+  return Analytic(2, [a, b](auto p, auto gradient) {
+    gradient[0] = 2.0 * (p[0] - a) + 0.5 * p[1];
+    gradient[1] = 8.0 * (p[1] - b) + 0.5 * p[0];
+    return (p[0] - a) * (p[0] - a) + 4.0 * (p[1] - b) * (p[1] - b) + 0.5 * p[0] * p[1];
+  });
+}
+
+const std::vector<ag::Bound> bounds_of_all_kinds = {{}, {-2.0, 3.0}, {.low = -2.0}, {.high = 3.0}};
+
+}  // namespace
+
+TEST_CASE("Adam with bounds follows optax's path of the SMF fit in the unbounded variables") {
+  const auto json = reference();
+  Smf smf(json["target"].get<std::vector<double>>());
+  const auto start = json["start"].get<std::vector<double>>();
+  const auto& expected = json["adam_bounded"];
+  const auto params = expected["params"].get<std::vector<std::vector<double>>>();
+  const auto loss = expected["loss"].get<std::vector<double>>();
+  const auto check = [&](const ag::Trajectory& found) {
+    REQUIRE(found.loss.size() == 100);
+    REQUIRE(found.params.shape(0) == 101);
+    double worst = 0.0;
+    for (std::size_t i = 0; i <= 100; ++i) {
+      for (std::size_t k = 0; k < 2; ++k) worst = std::max(worst, std::abs(found.params(i, k) - params[i][k]));
+      if (i < 100) worst = std::max(worst, std::abs(found.loss(i) - loss[i]));
+    }
+    CHECK(worst < 1e-10);
+  };
+  const double rate = expected["learning_rate"].get<double>();
+  check(ag::Adam{.nsteps = 100, .param_bounds = {{-4, 0}, {-1.5, 0.5}}, .learning_rate = rate}.minimize(smf, start));
+  check(
+      ag::Adam{.learning_rate = rate}.minimize(smf, {{.name = "log_f", .guess = start[0], .bounds = {-4, 0}},
+                                                     {.name = "log_sigma", .guess = start[1], .bounds = {-1.5, 0.5}}}));
+}
+
+TEST_CASE("L-BFGS-B with bounds finds SciPy's minimum of the SMF fit, along SciPy's iterates") {
+  const auto json = reference();
+  Smf smf(json["target"].get<std::vector<double>>());
+  const auto& expected = json["lbfgsb_bounded"];
+  const auto iterates = expected["iterates"].get<std::vector<std::vector<double>>>();
+  double worst = 0.0;
+  const ag::Lbfgsb lbfgsb{.param_bounds = {{-4, 0}, {-0.5, 1.0}}, .callback = [&](const ag::Iterate& iterate) {
+                            for (std::size_t k = 0; k < 2 && iterate.step > 0; ++k) {
+                              worst = std::max(worst, std::abs(iterate.params[k] - iterates.at(iterate.step - 1)[k]));
+                            }
+                          }};
+  const auto fit = lbfgsb.minimize(smf, json["start"].get<std::vector<double>>());
+  CHECK(fit.success);
+  CHECK(worst < 1e-6);
+  CHECK(fit.nit == expected["nit"]);
+  CHECK(fit.x(0) == Approx(expected["x"][0].get<double>()).margin(1e-6).epsilon(0));
+  CHECK(fit.x(1) == -0.5);
+  CHECK(fit.fun == Approx(expected["fun"].get<double>()).epsilon(1e-10));
+  CHECK(fit.jac(1) == Approx(expected["jac"][1].get<double>()).epsilon(1e-6));
+}
+
+TEST_CASE("the gradient by a variable is that of the loss at the variable") {
+  const ag::Bound bounds = GENERATE(from_range(bounds_of_all_kinds));
+  const double guess = GENERATE(-1.99, 0.3, 2.999);
+  const ag::ParamSpace space({{.guess = guess, .bounds = bounds, .scale = 1.7}}, ag::BoundsBy::transform);
+  const double start = space.start()[0];
+  const auto loss = [&](double u) {
+    double param = 0.0;
+    space.to_params({&u, 1}, {&param, 1});
+    return std::sin(3.0 * param);
+  };
+  double param = 0.0;
+  space.to_params({&start, 1}, {&param, 1});
+  CHECK(param == guess);
+  const double size = std::max(1.0, std::abs(start));
+  for (const double shift : {0.0, -3.0, -0.01, 0.02, 4.0}) {
+    const double u = start + shift * size;
+    space.to_params({&u, 1}, {&param, 1});
+    const double by_param = 3.0 * std::cos(3.0 * param);
+    double by_variable = 0.0;
+    space.chain({&u, 1}, {&by_param, 1}, {&by_variable, 1});
+    const double h = 1e-5 * size;
+    const double difference = (loss(u - 2 * h) - 8.0 * loss(u - h) + 8.0 * loss(u + h) - loss(u + 2 * h)) / (12.0 * h);
+    CHECK(by_variable == Approx(difference).epsilon(1e-5).margin(1e-8));
+  }
+}
+
+TEST_CASE("a variable's parameter rises with it, stays inside its bounds, and is it far from a single bound") {
+  const ag::Bound bounds = GENERATE(from_range(bounds_of_all_kinds));
+  const ag::ParamSpace space({{.guess = 0.5, .bounds = bounds}}, ag::BoundsBy::transform);
+  double last = -infinity;
+  for (const double u : {-1e300, -1e17, -1e6, -30.0, -1.0, -1e-9, 0.0, 0.5, 2.0, 40.0, 1e6, 1e17, 1e300}) {
+    double param = 0.0;
+    space.to_params({&u, 1}, {&param, 1});
+    CHECK(param >= last);
+    CHECK(param > bounds.low);
+    CHECK(param < bounds.high);
+    last = param;
+  }
+  const double far = 1e6 * (bounds.has_high() ? -1.0 : 1.0);
+  const double by_param = 1.0;
+  double by_variable = 0.0;
+  space.chain({&far, 1}, {&by_param, 1}, {&by_variable, 1});
+  if (!bounds.has_low() || !bounds.has_high()) CHECK(by_variable == Approx(1.0).epsilon(1e-9));
+}
+
+TEST_CASE("a path whose minimum lies behind a bound ends close to the bound and never leaves it") {
+  Analytic objective = bowl(-3.0, 4.0);
+  const ag::Bounds bounds = {{.low = 0.0}, {.high = 1.0}};
+  const auto check = [](const ag::Trajectory& path) {
+    CHECK(path.success);
+    for (std::size_t i = 0; i < path.params.shape(0); ++i) {
+      CHECK(path.params(i, 0) > 0.0);
+      CHECK(path.params(i, 1) < 1.0);
+    }
+    const auto last = path.last_params();
+    CHECK(last(0) < 0.1);
+    CHECK(last(1) > 0.9);
+  };
+  check(ag::Adam{.nsteps = 300, .param_bounds = bounds, .learning_rate = 0.3}.minimize(objective, {2.0, -1.0}));
+  check(ag::GradientDescent{.nsteps = 3000, .learning_rate = 0.1, .param_bounds = bounds}.minimize(objective,
+                                                                                                   {2.0, 0.0}));
+
+  const auto fit = ag::Lbfgsb{.param_bounds = bounds}.minimize(objective, {2.0, -1.0});
+  CHECK(fit.success);
+  CHECK(fit.x(0) == 0.0);
+  CHECK(fit.x(1) == 1.0);
+  CHECK(fit.jac(0) == Approx(6.5));
+  CHECK(ag::Lbfgsb{.param_bounds = bounds}.minimize(objective, {0.0, 1.0}).nit == 0);
+}
+
+TEST_CASE("with scales an optimizer walks in params / scale") {
+  const std::vector<double> scale = {3.0, 0.07};
+  Analytic objective(2, rosenbrock);
+  Analytic scaled(2, [&](auto variables, auto gradient) {
+    const double loss = rosenbrock(std::vector{scale[0] * variables[0], scale[1] * variables[1]}, gradient);
+    for (std::size_t i = 0; i < 2; ++i) gradient[i] *= scale[i];
+    return loss;
+  });
+  const ag::Params params = {{.guess = -1.2, .scale = scale[0]}, {.guess = 1.0, .scale = scale[1]}};
+  const std::vector<double> guess = {-1.2 / scale[0], 1.0 / scale[1]};
+
+  const auto path = ag::Adam{.nsteps = 20}.minimize(objective, params).params;
+  const auto of_variables = ag::Adam{.nsteps = 20}.minimize(scaled, guess).params;
+  for (std::size_t i = 0; i < 2; ++i) CHECK(path(20, i) == Approx(scale[i] * of_variables(20, i)).epsilon(1e-9));
+  CHECK(path(0, 0) == -1.2);
+
+  const auto fit = ag::Lbfgsb{.maxsteps = 8}.minimize(objective, params);
+  const auto expected = ag::Lbfgsb{.maxsteps = 8}.minimize(scaled, guess);
+  CHECK(fit.nfev == expected.nfev);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(fit.x(i) == Approx(scale[i] * expected.x(i)).epsilon(1e-7));
+    for (std::size_t k = 0; k < 2; ++k) {
+      CHECK(fit.hess_inv.dense()(i, k) == Approx(scale[i] * scale[k] * expected.hess_inv.dense()(i, k)).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("a scaled parameter ends on its bound to the bit") {
+  Analytic objective = bowl(-3.0, 4.0);
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {{.guess = 2.0, .bounds = {.low = 0.1}, .scale = 0.3},
+                                                     {.guess = 0.0, .bounds = {.high = 0.7}, .scale = 7.0}});
+  CHECK(fit.x(0) == 0.1);
+  CHECK(fit.x(1) == 0.7);
+}
+
+TEST_CASE("a frozen parameter keeps its guess and is left to the objective to skip") {
+  std::vector<std::vector<bool>> frozen;
+  Analytic objective(3, [&](auto p, auto gradient, const ag::EvaluationOptions& options) {
+    frozen.push_back(options.frozen);
+    const double loss = rosenbrock(std::vector{p[0], p[2]}, gradient);
+    gradient[2] = gradient[1];
+    gradient[1] = std::nan("");
+    return loss + p[1];
+  });
+  Analytic without(2, rosenbrock);
+  const ag::Params params = {
+      {"a", -1.2}, {.name = "b", .guess = 0.3, .bounds = {0.3, 1.0}, .frozen = true}, {"c", 1.0}};
+
+  const auto path = ag::Adam{.nsteps = 30}.minimize(objective, params);
+  const auto expected = ag::Adam{.nsteps = 30}.minimize(without, {-1.2, 1.0});
+  CHECK(path.skipped == 0);
+  CHECK(path.names == std::vector<std::string>{"a", "b", "c"});
+  for (std::size_t i = 0; i <= 30; ++i) {
+    CHECK(path.params(i, 0) == expected.params(i, 0));
+    CHECK(path.params(i, 1) == 0.3);
+    CHECK(path.params(i, 2) == expected.params(i, 1));
+  }
+  CHECK(path.best.params(1) == 0.3);
+
+  const auto fit = ag::Lbfgsb{}.minimize(objective, params);
+  CHECK(fit.success);
+  CHECK(fit.x(1) == 0.3);
+  CHECK(fit.jac(1) == 0.0);
+  CHECK(fit.fun == Approx(0.3));
+  const auto inverse = fit.hess_inv.dense();
+  for (std::size_t i = 0; i < 3; ++i) CHECK((inverse(1, i) == 0.0 && inverse(i, 1) == 0.0));
+  CHECK(inverse(0, 2) > 0.0);
+  CHECK(std::ranges::all_of(frozen, [](const auto& f) { return f == std::vector{false, true, false}; }));
+
+  frozen.clear();
+  Analytic all_free(1, [&](auto p, auto gradient, const ag::EvaluationOptions& options) {
+    frozen.push_back(options.frozen);
+    gradient[0] = p[0];
+    return 0.5 * p[0] * p[0];
+  });
+  ag::Lbfgsb{}.minimize(all_free, {1.0});
+  CHECK(std::ranges::all_of(frozen, [](const auto& f) { return f.empty(); }));
+}
+
+TEST_CASE("results speak of parameters by name") {
+  Analytic objective(2, rosenbrock);
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {{"log_m1", 1.0}, {"beta", 1.0}});
+  CHECK(fit.names == std::vector<std::string>{"log_m1", "beta"});
+  CHECK(fit.str().find("       x: log_m1 = 1, beta = 1\n     jac: log_m1 = ") != std::string::npos);
+  CHECK(ag::Lbfgsb{}.minimize(objective, {1.0, 1.0}).names == std::vector<std::string>{"params[0]", "params[1]"});
+  CHECK(ag::Lbfgsb{}.minimize(objective, ag::Params{{.guess = 1.0}, {"b", 1.0}}).names[0] == "params[0]");
+}

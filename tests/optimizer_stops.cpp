@@ -1,0 +1,277 @@
+// Runs that end early: by the callback, by what it throws, by a signal, on one rank or on all.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "check_error.hpp"
+#include "optimizer_objectives.hpp"
+#include "optimizers/interrupt.hpp"
+#include "said.hpp"
+
+namespace ag = allgrad;
+using allgrad::testing::check_parts;
+using allgrad::testing::Said;
+
+namespace {
+
+const ag::Communicator& world() {
+  static const ag::Communicator world = ag::Communicator::world();
+  return world;
+}
+
+int culprit() { return world().size() - 1; }
+bool is_culprit() { return world().rank() == culprit(); }
+
+// A run that does something on the culprit at step `when`, by each of the optimizers.
+template <class Action, class Check>
+void for_each_optimizer(std::size_t when, Action on_culprit, Check check) {
+  Analytic objective(2, rosenbrock);
+  const ag::Callback callback = [&](const ag::Iterate& iterate) {
+    return iterate.step == when && is_culprit() ? on_culprit() : ag::Control::proceed;
+  };
+  const auto check_path = [&](const ag::Trajectory& path) {
+    CHECK(path.loss.size() == when + 1);
+    CHECK(path.params.shape(0) == when + 2);
+    CHECK(path.best.loss <= path.loss(0));
+    CHECK(path.best.step <= when);
+    check(path);
+  };
+  check_path(ag::Adam{.nsteps = 9, .callback = callback}.minimize(objective, {-1.2, 1.0}));
+  check_path(
+      ag::GradientDescent{.nsteps = 9, .learning_rate = 1e-4, .callback = callback}.minimize(objective, {-1.2, 1.0}));
+  const auto fit = ag::Lbfgsb{.maxsteps = 9, .callback = callback}.minimize(objective, {-1.2, 1.0});
+  CHECK(fit.nit == when);
+  CHECK(fit.best.loss == fit.fun);
+  check(fit);
+  CHECK(ag::Lbfgsb{}.minimize(objective, {-1.2, 1.0}).success);
+}
+
+struct Disposition {
+  explicit Disposition(int signal) { sigaction(signal, nullptr, &action); }
+  bool is(void (*handler)(int)) const { return action.sa_handler == handler; }
+  struct sigaction action {};
+};
+
+int last_signal = 0;
+extern "C" void take_signal(int signal) { last_signal = signal; }
+
+}  // namespace
+
+TEST_CASE("a callback on one rank stops the run on all") {
+  Said said;
+  const std::size_t when = GENERATE(0, 1, 4);
+  for_each_optimizer(
+      when, [] { return ag::Control::stop; },
+      [](const auto& result) {
+        CHECK_FALSE(result.success);
+        CHECK(result.message == fmt::format("stopped by the callback on rank {}", culprit()));
+        CHECK(result.callback_error == nullptr);
+      });
+  CHECK(said.warnings.empty());
+}
+
+TEST_CASE("what a callback throws on one rank ends the run on all, and is kept") {
+  Said said;
+  const std::size_t when = GENERATE(0, 1, 8);  // 8: after the last step of Adam nothing is evaluated
+  for_each_optimizer(
+      when, []() -> ag::Control { throw std::out_of_range("disk is full"); },
+      [](const auto& result) {
+        CHECK_FALSE(result.success);
+        CHECK(result.message == fmt::format("the callback threw on rank {}: disk is full", culprit()));
+        CHECK((result.callback_error != nullptr) == is_culprit());
+        if (result.callback_error) CHECK_THROWS_AS(std::rethrow_exception(result.callback_error), std::out_of_range);
+      });
+  REQUIRE(said.warnings.size() == (world().is_root() ? 3 : 0));
+  if (!said.warnings.empty()) {
+    check_parts(said.warnings[0], {fmt::format("Adam ended at step {}: the callback threw on rank", when + 1)});
+    check_parts(said.warnings[2], {"Lbfgsb ended at step ", "disk is full. Its result holds the best point so far."});
+  }
+}
+
+TEST_CASE("a signal on one rank ends the run on all") {
+  Said said;
+  const int signal = GENERATE(SIGINT, SIGTERM);
+  const std::size_t when = GENERATE(0, 8);
+  const Disposition former(signal);
+  for_each_optimizer(
+      when,
+      [&] {
+        CHECK_FALSE(Disposition(signal).is(SIG_DFL));
+        CHECK_FALSE(Disposition(signal).is(former.action.sa_handler));
+        std::raise(signal);
+        CHECK(Disposition(signal).is(SIG_DFL));  // the second one ends the process
+        return ag::Control::proceed;
+      },
+      [&](const auto& result) {
+        CHECK_FALSE(result.success);
+        CHECK(result.message ==
+              fmt::format("interrupted by {} on rank {}", signal == SIGINT ? "SIGINT" : "SIGTERM", culprit()));
+        CHECK(Disposition(signal).is(former.action.sa_handler));
+      });
+  CHECK(said.warnings.size() == (world().is_root() ? 3 : 0));
+}
+
+TEST_CASE("former handlers are back after a run, also one that throws") {
+  const auto former = std::signal(SIGINT, take_signal);
+  Analytic objective(2, rosenbrock);
+  ag::Adam{.nsteps = 2}.minimize(objective, {-1.2, 1.0});
+  CHECK(Disposition(SIGINT).is(take_signal));
+  CHECK_THROWS_AS(ag::Adam{.nsteps = 0}.minimize(objective, {-1.2, 1.0}), ag::ArgumentError);
+  CHECK(Disposition(SIGINT).is(take_signal));
+  {
+    const ag::InterruptGuard outer;
+    {
+      const ag::InterruptGuard inner;
+      std::raise(SIGINT);
+    }
+    CHECK(last_signal == 0);
+    CHECK_FALSE(Disposition(SIGINT).is(take_signal));
+  }
+  CHECK(last_signal == SIGINT);  // nobody has asked for it
+  last_signal = 0;
+  {
+    const ag::InterruptGuard guard;
+    std::raise(SIGINT);
+    CHECK(ag::InterruptGuard::signal() == "SIGINT");
+    CHECK(ag::InterruptGuard::signal() == "SIGINT");
+  }
+  CHECK(last_signal == 0);
+  CHECK(ag::InterruptGuard::signal().empty());
+  std::signal(SIGINT, SIG_IGN);
+  {
+    const ag::InterruptGuard guard;
+    std::raise(SIGINT);
+    CHECK(ag::InterruptGuard::signal().empty());
+  }
+  std::signal(SIGINT, former);
+}
+
+TEST_CASE("a signal ends nested runs") {
+  Said said;
+  Analytic outer(2, rosenbrock);
+  Analytic inner(2, rosenbrock);
+  std::vector<std::string> messages;
+  const ag::Adam nested{.nsteps = 5, .callback = [&](const ag::Iterate& at) {
+                          const ag::Adam adam{.nsteps = 3, .callback = [&](const ag::Iterate& inner_at) {
+                                                if (at.step == 1 && inner_at.step == 1 && is_culprit())
+                                                  std::raise(SIGINT);
+                                              }};
+                          messages.push_back(adam.minimize(inner, {0.5, 0.5}).message);
+                        }};
+  const std::string interrupted = fmt::format("interrupted by SIGINT on rank {}", culprit());
+  CHECK(nested.minimize(outer, {-1.2, 1.0}).message == interrupted);
+  CHECK(messages == std::vector<std::string>{"all 3 steps were taken", interrupted});
+}
+
+TEST_CASE("of several reasons to stop, what was thrown goes before a signal, and this before a wish") {
+  Said said;
+  Analytic objective(2, rosenbrock);
+  const auto run = [&](bool with_exception) {
+    return ag::Adam{.callback =
+                        [&](const ag::Iterate&) {
+                          if (with_exception && is_culprit()) throw 42;
+                          if (is_culprit()) std::raise(SIGINT);
+                          return ag::Control::stop;
+                        }}
+        .minimize(objective, {-1.2, 1.0})
+        .message;
+  };
+  check_parts(run(true),
+              {fmt::format("the callback threw on rank {}: an exception that is no std::exception", culprit())});
+  CHECK(run(false) == fmt::format("interrupted by SIGINT on rank {}", culprit()));
+}
+
+TEST_CASE("a wish to stop after the last step is moot") {
+  Analytic objective(2, rosenbrock);
+  const ag::Callback stop_late = [](const ag::Iterate& at) {
+    return at.step == 4 ? ag::Control::stop : ag::Control::proceed;
+  };
+  const auto path = ag::Adam{.nsteps = 5, .callback = stop_late}.minimize(objective, {-1.2, 1.0});
+  CHECK(path.success);
+  CHECK(path.message == "all 5 steps were taken");
+}
+
+TEST_CASE("a failure on any rank goes before a wish to stop") {
+  Said said;
+  std::size_t evaluations = 0;
+  Analytic objective(2, [&](auto p, auto gradient) {
+    if (++evaluations == 3 && is_culprit()) world().fail(std::make_exception_ptr(std::runtime_error("no memory")));
+    return rosenbrock(p, gradient);
+  });
+  const ag::Adam adam{
+      .callback = [](const ag::Iterate& at) { return at.step == 1 ? ag::Control::stop : ag::Control::proceed; }};
+  std::string text;
+  try {
+    adam.minimize(objective, {-1.2, 1.0});
+  } catch (const ag::RankError& error) {
+    CHECK(error.rank() == culprit());
+    text = error.what();
+  } catch (const std::runtime_error& error) {
+    CHECK(world().size() == 1);
+    text = error.what();
+  }
+  check_parts(text, {"no memory"});
+}
+
+TEST_CASE("between steps by hand a wish to stop disturbs no other collective") {
+  Analytic objective(2, rosenbrock);
+  const ag::Adam adam{
+      .callback = [](const ag::Iterate&) { return is_culprit() ? ag::Control::stop : ag::Control::proceed; }};
+  auto state = adam.init(objective, {-1.2, 1.0});
+  adam.step(state);
+  CHECK_FALSE(state.ended());
+  world().synchronize();
+  adam.step(state);
+  CHECK(state.ended());
+  CHECK(state.step() == 1);
+}
+
+TEST_CASE("a step costs the collectives of its evaluation") {
+  Analytic objective(2, rosenbrock);
+  std::vector<std::size_t> collectives;
+  const ag::Callback callback = [&](const ag::Iterate&) {
+    collectives.push_back(objective.communicator().collectives());
+  };
+  ag::Adam{.nsteps = 20, .callback = callback}.minimize(objective, {-1.2, 1.0});
+  REQUIRE(collectives.size() == 20);
+  CHECK(collectives.back() - collectives.front() == 19);
+  collectives.clear();
+  const auto fit = ag::Lbfgsb{.callback = callback}.minimize(objective, {-1.2, 1.0});
+  CHECK(collectives.back() - collectives.front() == fit.nfev - 1);
+}
+
+namespace {
+
+// An objective that sends no messages, as on one rank it may be written.
+class Silent final : public ag::Objective {
+ public:
+  std::size_t num_params() const override { return 2; }
+  const ag::Communicator& communicator() const override { return world(); }
+  double value(std::span<const double> params, const ag::EvaluationOptions&) override {
+    std::vector<double> gradient(2);
+    return rosenbrock(params, gradient);
+  }
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const ag::EvaluationOptions&) override {
+    return rosenbrock(params, gradient);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an objective that sends no messages is stopped as well") {
+  Silent objective;
+  const ag::Adam adam{.callback = [](const ag::Iterate& at) {
+    return at.step == 2 && is_culprit() ? ag::Control::stop : ag::Control::proceed;
+  }};
+  const auto path = adam.minimize(objective, {-1.2, 1.0});
+  CHECK(path.loss.size() == 3);
+  CHECK(path.message == fmt::format("stopped by the callback on rank {}", culprit()));
+}

@@ -1,0 +1,52 @@
+// What optimizers say of their progress, to a sink of the user.
+#include "optimizers/progress.hpp"
+
+#include <string>
+#include <vector>
+
+#include "allgrad/adam.hpp"
+#include "catch.hpp"
+#include "optimizer_objectives.hpp"
+#include "said.hpp"
+
+namespace ag = allgrad;
+using allgrad::testing::Said;
+using Lines = std::vector<std::string>;
+
+TEST_CASE("off a terminal a line is said every ten seconds, the first after ten") {
+  Said said;
+  double now = 1000.0;
+  ag::Progress progress("Adam", {"log_m1", "beta"}, [&] { return now; });
+  const std::vector<double> params = {11.5, -2.0}, gradient = {0.0, 0.0};
+  for (std::size_t step = 0; step < 100; ++step) {
+    now += 0.25;
+    progress.update({.step = step, .loss = 100.0 - static_cast<double>(step), .params = params, .gradient = gradient},
+                    500);
+  }
+  CHECK(said.progress == Lines{"Adam: step 39 of 500, loss 61, up to 1 min 55 s left; log_m1 = 11.5, beta = -2",
+                               "Adam: step 79 of 500, loss 21, up to 1 min 45 s left; log_m1 = 11.5, beta = -2"});
+}
+
+TEST_CASE("the time that is left") {
+  Said said;
+  double now = 0.0;
+  ag::Progress progress("Lbfgsb", {"a"}, [&] { return now; });
+  const std::vector<double> param = {1.0};
+  const auto update = [&](double time, std::size_t step, std::size_t nsteps) {
+    now = time;
+    progress.update({.step = step, .loss = 0.5, .params = param, .gradient = param}, nsteps);
+  };
+  update(12.0, 3, 8);
+  update(24.0, 7, 8);
+  update(3600.0, 9, 40);
+  CHECK(said.progress == Lines{"Lbfgsb: step 3 of 8, loss 0.5, up to 12 s left; a = 1",
+                               "Lbfgsb: step 7 of 8, loss 0.5, up to 0 s left; a = 1",
+                               "Lbfgsb: step 9 of 40, loss 0.5, up to 3 h 00 min left; a = 1"});
+}
+
+TEST_CASE("short runs are silent") {
+  Said said;
+  Analytic objective(2, rosenbrock);
+  ag::Adam{.nsteps = 10}.minimize(objective, {-1.2, 1.0});
+  CHECK(said.progress.empty());
+}

@@ -153,6 +153,23 @@ TEST_CASE("former handlers are back after a run, also one that throws") {
   std::signal(SIGINT, former);
 }
 
+TEST_CASE("a signal to all ranks that comes a little later on some is answered by the same end") {
+  Said said;
+  const auto former = std::signal(SIGINT, take_signal);
+  std::size_t evaluations = 0;
+  Analytic objective(2, [&](auto p, auto gradient) {
+    if (evaluations++ == 2 && !world().is_root()) std::raise(SIGINT);
+    return rosenbrock(p, gradient);
+  });
+  const ag::Adam adam{.callback = [](const ag::Iterate& at) {
+    if (at.step == 1 && world().is_root()) std::raise(SIGINT);
+  }};
+  CHECK(adam.minimize(objective, {-1.2, 1.0}).message == "interrupted by SIGINT on rank 0");
+  CHECK(evaluations == 3);
+  CHECK(last_signal == 0);
+  std::signal(SIGINT, former);
+}
+
 TEST_CASE("a signal ends nested runs") {
   Said said;
   Analytic outer(2, rosenbrock);

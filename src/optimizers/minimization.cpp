@@ -146,6 +146,8 @@ void Minimization::end(std::string message, bool success) {
 }
 
 void Minimization::end_by(const StopRequest& stop) {
+  // Ctrl-C reaches all ranks, but not at the same time: one that came after this rank's last look is answered too.
+  if (stop.reason() == StopReason::signal) InterruptGuard::signal();
   finish(reason_of(stop), false);
   if (stop.reason() == StopReason::wish) return;
   warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));

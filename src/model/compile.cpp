@@ -83,6 +83,7 @@ CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const Co
   warn_of_unused_params(graph.loss, graph.params, comm);
   const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
   ModelPrograms programs(std::move(graph), comm, options);
+  programs.get({.loss = true});
   programs.get(loss_and_gradient);
   return CompiledGraph(std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws}));
 }

@@ -146,7 +146,8 @@ TEST_CASE("a group is fitted in every way that a model is") {
   for (std::size_t i = 0; i < ndim; ++i) CHECK(fit.x(i) == Approx(minimum[i]).epsilon(1e-6));
 
   const auto adam = group.run_adam(guess, {.nsteps = 400, .learning_rate = 0.02, .progress = false});
-  const auto descent = group.run_simple_grad_descent(guess, {.nsteps = 1000, .learning_rate = 0.005, .progress = false});
+  const auto descent =
+      group.run_simple_grad_descent(guess, {.nsteps = 1000, .learning_rate = 0.005, .progress = false});
   for (std::size_t i = 0; i < ndim; ++i) {
     CHECK(adam.best.params(i) == Approx(minimum[i]).epsilon(1e-2));
     CHECK(descent.best.params(i) == Approx(minimum[i]).epsilon(1e-3));
@@ -156,6 +157,17 @@ TEST_CASE("a group is fitted in every way that a model is") {
   for (std::size_t i = 0; i < 5; ++i) {
     const std::vector<double> at(scan.params.data() + i * ndim, scan.params.data() + (i + 1) * ndim);
     CHECK(scan.losses(i) == Approx(group.calc_loss_from_params(at).value));
+  }
+}
+
+TEST_CASE("models on disjoint communicators run at once, each in its own way") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(0, split.subcomm);
+  const double minimum = 1.0 / tiny_total(split.subcomm);
+  if (split.group_rank == 0) {
+    CHECK(model.run_bfgs({0.5}, {.gtol = 1e-9}).x(0) == Approx(minimum).epsilon(1e-6));
+  } else {
+    CHECK(model.run_adam({0.5}, {.nsteps = 300}).best.params(0) == Approx(minimum).epsilon(1e-2));
   }
 }
 

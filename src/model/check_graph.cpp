@@ -78,11 +78,6 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
 
 namespace {
 
-std::string description_of(const Node& node) {
-  const std::string attributes = node.op->attributes();
-  return attributes.empty() ? std::string(node.op->name()) : fmt::format("{}({})", node.op->name(), attributes);
-}
-
 /// A hash per node of what it computes, values of constants left out.
 std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
   std::unordered_map<const Node*, std::size_t> position;
@@ -125,7 +120,7 @@ void check_same_structure(const std::vector<Expr>& order, std::size_t num_params
   throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
                                     "differs is {} of shape {} on rank {}; build the same expressions on every rank, "
                                     "also where it has no rows",
-                                    description_of(node), to_string(node.shape), comm.rank()),
+                                    describe(node), to_string(node.shape), comm.rank()),
                         node.where);
 }
 

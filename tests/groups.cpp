@@ -200,6 +200,19 @@ TEST_CASE("a group passes the key to the models that draw") {
   check_throws({"no model of the group draws"}, [&] { plain.calc_loss_from_params({2.0}, 7); });
 }
 
+TEST_CASE("a group warns of parameters that none of its models uses") {
+  std::vector<std::string> warnings;
+  const ag::Sink before = ag::set_sink([&](ag::Severity, std::string_view text) { warnings.emplace_back(text); });
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(split.group_rank, split.subcomm);
+  ag::OnePointGroup group(model);
+  group.calc_loss_from_params({1.0, 1.0, 1.0});
+  ag::set_sink(before);
+  REQUIRE(warnings.size() == (world().is_root() ? 1 : 0));
+  const std::string unused = num_groups() == 1 ? "[1, 2]" : "[2]";
+  if (world().is_root()) check_parts(warnings[0], {"of 3 parameters", "with indices " + unused + " are not used"});
+}
+
 TEST_CASE("a failure in one model reaches all ranks, and the group works on") {
   const auto split = ag::split_subcomms({.num_groups = num_groups()});
   const bool fails = split.group_rank == num_groups() - 1;

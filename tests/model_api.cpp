@@ -1,6 +1,7 @@
 // What a OnePointModel offers beside its fit: aux values, shares, calls with numbers, and each result at its own cost.
 #include <cmath>
 #include <xtensor/xmath.hpp>
+#include <xtensor/xview.hpp>
 
 #include "allgrad/evaluate.hpp"
 #include "allgrad/random.hpp"
@@ -114,6 +115,18 @@ TEST_CASE("descents return aux values at every step") {
   };
   check(model.run_simple_grad_descent({0.7, 1.3}, {.nsteps = 4, .learning_rate = 1e-6}), 4);
   check(model.run_adam({0.7, 1.3}, {.nsteps = 3}), 3);
+}
+
+TEST_CASE("parameters may come from any array") {
+  WithAux model;
+  const double expected = model.calc_loss_from_params({0.7, 1.3});
+  const xt::xtensor<double, 2> path = {{9.0, 0.7}, {8.0, 1.3}, {7.0, 6.0}};
+  CHECK(model.calc_loss_from_params(xt::view(path, xt::range(0, 2), 1)) == expected);
+  CHECK(model.calc_loss_from_params(std::array{0.7, 1.3}) == expected);
+  CHECK(model.calc_loss_from_params(xt::xarray<double>{0.35, 0.65} * 2.0) == expected);
+  CHECK(model.calc_loss_from_params(std::vector<float>{1.0F, 2.0F}) == model.calc_loss_from_params({1.0, 2.0}));
+  const auto fit = model.run_adam(xt::view(path, xt::range(0, 2), 1), {.nsteps = 1});
+  CHECK(fit.loss(0) == expected);
 }
 
 TEST_CASE("aux values of a graph composed by hand") {

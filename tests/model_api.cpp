@@ -258,6 +258,38 @@ TEST_CASE("evaluate refuses what has no value") {
   });
 }
 
+TEST_CASE("ranks that want different things are told so") {
+  const auto world = ag::Communicator::world();
+  if (world.size() == 1) return;
+  const bool is_first = world.rank() == 0;
+  const auto refuses = [](const std::vector<std::string>& parts, auto action) {
+    check_parts(caught<ag::DivergenceError>([&](unsigned&) { action(); }).text, parts);
+  };
+  const ag::Expr total = sum(rows()["x"]);
+  refuses({"the total or the share"}, [&] { ag::evaluate(total, world, is_first); });
+  const auto draw = ag::random::uniform(ag::random::key(), {});
+  refuses({"same random key"}, [&] { ag::evaluate(draw, world, true, is_first ? 1 : 2); });
+
+  const auto params = ag::parameters(1);
+  const ag::Expr value = params[0] * total, loss = square(value);
+  refuses({"same results on every rank", is_first ? "[loss, value]" : "[loss]"}, [&] {
+    ag::compile(is_first ? ag::Loss(loss, {{"value", value}}) : ag::Loss(loss), params);
+  });
+  refuses({"same results on every rank", "[loss, a, b]"}, [&] {
+    ag::compile({loss, {{"a", is_first ? value : loss}, {"b", is_first ? loss : value}}}, params);
+  });
+}
+
+TEST_CASE("after ranks have evaluated different things, they can evaluate the same again") {
+  WithAux model;
+  const auto expected = model.calc_loss_from_params({0.7, 1.3});
+  if (model.communicator().size() > 1) {
+    const double own = 0.7 + model.communicator().rank();
+    CHECK_THROWS_AS(model.calc_loss_from_params({own, 1.3}), ag::DivergenceError);
+  }
+  CHECK(model.calc_loss_from_params({0.7, 1.3}) == expected.value);
+}
+
 TEST_CASE("graphs are built once, and each result costs its own messages") {
   WithAux model;
   const auto messages = [&](auto action) {
@@ -285,6 +317,12 @@ TEST_CASE("a frozen parameter is not differentiated by") {
   std::vector<double> all(2), part(2);
   const double loss = graph.value_and_gradient(point, all);
   CHECK(graph.value_and_gradient(point, part, {.frozen = {false, true}}) == Approx(loss).epsilon(1e-14));
+  CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
+  CHECK(part[1] == 0.0);
+
+  const ag::Expr of_slice = view(params, {ag::range(1, 2)})[0];
+  ag::CompiledGraph through_slice = ag::compile(sum(square(params[0] * x) + exp(of_slice * x)), params);
+  through_slice.value_and_gradient(point, part, {.frozen = {false, true}});
   CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
   CHECK(part[1] == 0.0);
   check_error<ag::ArgumentError>({"`frozen`", "2 entries", "got 1"}, [&](unsigned& line) {

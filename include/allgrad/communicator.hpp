@@ -104,6 +104,12 @@ class Communicator {
   /// has the same length on every rank: where that is in doubt, compare the lengths first.
   std::size_t first_difference(std::span<const std::uint64_t> values) const;
 
+  /// A number that tells this duplicate from all others, the same on all of its ranks.
+  std::uint64_t id() const;
+
+  /// 0, 1, 2, ... at each call on this duplicate: numbers things that all its ranks make in the same order.
+  std::uint64_t next_number() const;
+
   /// How many collectives have been done over this duplicate so far: one for each call of allreduce, synchronize,
   /// guarded, allgather, broadcast and first_difference, and one for the exchange of causes after a failure.
   std::size_t collectives() const;

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <memory>
+#include <concepts>
+#include <cstdint>
 #include <utility>
 
 #include "allgrad/compile.hpp"
@@ -40,6 +41,11 @@ class OnePointModel : public ModelBase {
   Array calc_sumstats_from_params(const ParamValues& params, bool total = true, const std::optional<Key>& randkey = {},
                                   SourceLocation where = SourceLocation::current());
 
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Array
+      calc_sumstats_from_params(const ParamValues&, T, const std::optional<Key>& = {})
+  = delete;  // no key there
+
   xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
                                             SourceLocation where = SourceLocation::current()) override;
 
@@ -61,6 +67,7 @@ class OnePointModel : public ModelBase {
   CompiledGraph& graph_without_warning(std::size_t num_params, SourceLocation where);
 
   Communicator comm_;
+  std::uint64_t number_;  // among the models on comm_
   CompileOptions options_;
   std::optional<CompiledGraph> graph_;
 };

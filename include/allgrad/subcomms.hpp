@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -48,13 +49,15 @@ void check_root(int root, const Communicator& comm, SourceLocation where);
 
 }  // namespace detail
 
-/// The sum of each rank's number, on every rank. Whole numbers are exact up to 2^53. Collective.
+/// The sum of each rank's number, on every rank, as a double or, of whole numbers, as a std::int64_t, which is exact up
+/// to 2^53. Collective.
 template <class T>
-requires std::is_arithmetic_v<T> T reduce_sum(T value, const Communicator& comm = Communicator::world(),
-                                              SourceLocation where = SourceLocation::current()) {
+requires std::is_arithmetic_v<T>
+auto reduce_sum(T value, const Communicator& comm = Communicator::world(),
+                SourceLocation where = SourceLocation::current()) {
   auto number = static_cast<double>(value);
   detail::sum_over_ranks({&number, 1}, {}, comm, where);
-  return static_cast<T>(number);
+  return static_cast<std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>>(number);
 }
 
 /// The elementwise sum of each rank's array, on every rank. Collective.

@@ -146,7 +146,8 @@ TEST_CASE("a group is fitted in every way that a model is") {
   for (std::size_t i = 0; i < ndim; ++i) CHECK(fit.x(i) == Approx(minimum[i]).epsilon(1e-6));
 
   const auto adam = group.run_adam(guess, {.nsteps = 400, .learning_rate = 0.02, .progress = false});
-  const auto descent = group.run_simple_grad_descent(guess, {.nsteps = 1000, .learning_rate = 0.005, .progress = false});
+  const auto descent =
+      group.run_simple_grad_descent(guess, {.nsteps = 1000, .learning_rate = 0.005, .progress = false});
   for (std::size_t i = 0; i < ndim; ++i) {
     CHECK(adam.best.params(i) == Approx(minimum[i]).epsilon(1e-2));
     CHECK(descent.best.params(i) == Approx(minimum[i]).epsilon(1e-3));
@@ -156,6 +157,17 @@ TEST_CASE("a group is fitted in every way that a model is") {
   for (std::size_t i = 0; i < 5; ++i) {
     const std::vector<double> at(scan.params.data() + i * ndim, scan.params.data() + (i + 1) * ndim);
     CHECK(scan.losses(i) == Approx(group.calc_loss_from_params(at).value));
+  }
+}
+
+TEST_CASE("models on disjoint communicators run at once, each in its own way") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(0, split.subcomm);
+  const double minimum = 1.0 / tiny_total(split.subcomm);
+  if (split.group_rank == 0) {
+    CHECK(model.run_bfgs({0.5}, {.gtol = 1e-9}).x(0) == Approx(minimum).epsilon(1e-6));
+  } else {
+    CHECK(model.run_adam({0.5}, {.nsteps = 300}).best.params(0) == Approx(minimum).epsilon(1e-2));
   }
 }
 
@@ -186,6 +198,19 @@ TEST_CASE("a group passes the key to the models that draw") {
   auto without = tiny_model(0, split.subcomm);
   ag::OnePointGroup plain(without);
   check_throws({"no model of the group draws"}, [&] { plain.calc_loss_from_params({2.0}, 7); });
+}
+
+TEST_CASE("a group warns of parameters that none of its models uses") {
+  std::vector<std::string> warnings;
+  const ag::Sink before = ag::set_sink([&](ag::Severity, std::string_view text) { warnings.emplace_back(text); });
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  auto model = tiny_model(split.group_rank, split.subcomm);
+  ag::OnePointGroup group(model);
+  group.calc_loss_from_params({1.0, 1.0, 1.0});
+  ag::set_sink(before);
+  REQUIRE(warnings.size() == (world().is_root() ? 1 : 0));
+  const std::string unused = num_groups() == 1 ? "[1, 2]" : "[2]";
+  if (world().is_root()) check_parts(warnings[0], {"of 3 parameters", "with indices " + unused + " are not used"});
 }
 
 TEST_CASE("a failure in one model reaches all ranks, and the group works on") {

@@ -1,7 +1,10 @@
 // What a OnePointModel offers beside its fit: aux values, shares, calls with numbers, and each result at its own cost.
 #include <cmath>
+#include <xtensor/xmath.hpp>
+#include <xtensor/xview.hpp>
 
 #include "allgrad/evaluate.hpp"
+#include "allgrad/random.hpp"
 #include "allgrad/subcomms.hpp"
 #include "check_error.hpp"
 #include "reference_models.hpp"
@@ -97,6 +100,35 @@ TEST_CASE("aux of the loss comes back as numbers with the loss") {
   });
 }
 
+TEST_CASE("descents return aux values at every step") {
+  WithAux model;
+  const auto check = [&](const ag::Trajectory& path, std::size_t nsteps) {
+    REQUIRE(path.loss.size() == nsteps);
+    REQUIRE(path.aux["both"].shape() == ag::Array::shape_type{nsteps, 2});
+    for (std::size_t i = 0; i < nsteps; ++i) {
+      const auto loss = model.calc_loss_from_params({path.params(i, 0), path.params(i, 1)});
+      CHECK(path.loss(i) == Approx(loss.value).epsilon(1e-14));
+      for (std::size_t k = 0; k < 2; ++k) {
+        CHECK(path.aux["both"](i, k) == Approx(loss.aux["both"](k)).epsilon(1e-14));
+      }
+    }
+  };
+  check(model.run_simple_grad_descent({0.7, 1.3}, {.nsteps = 4, .learning_rate = 1e-6}), 4);
+  check(model.run_adam({0.7, 1.3}, {.nsteps = 3}), 3);
+}
+
+TEST_CASE("parameters may come from any array") {
+  WithAux model;
+  const double expected = model.calc_loss_from_params({0.7, 1.3});
+  const xt::xtensor<double, 2> path = {{9.0, 0.7}, {8.0, 1.3}, {7.0, 6.0}};
+  CHECK(model.calc_loss_from_params(xt::view(path, xt::range(0, 2), 1)) == expected);
+  CHECK(model.calc_loss_from_params(std::array{0.7, 1.3}) == expected);
+  CHECK(model.calc_loss_from_params(xt::xarray<double>{0.35, 0.65} * 2.0) == expected);
+  CHECK(model.calc_loss_from_params(std::vector<float>{1.0F, 2.0F}) == model.calc_loss_from_params({1.0, 2.0}));
+  const auto fit = model.run_adam(xt::view(path, xt::range(0, 2), 1), {.nsteps = 1});
+  CHECK(fit.loss(0) == expected);
+}
+
 TEST_CASE("aux values of a graph composed by hand") {
   const auto params = ag::parameters(1);
   const ag::Expr total = sum(params[0] * rows()["x"]);
@@ -106,6 +138,82 @@ TEST_CASE("aux values of a graph composed by hand") {
   const double loss = graph.value(point, {.aux = &aux});
   CHECK(loss == Approx(aux["total"]() * aux["total"]()));
   CHECK(aux["total"]() == Approx(2.0 * sum_over_rows([](double x) { return x; })));
+}
+
+namespace {
+
+/// The mean of p0 + p1 normal over rows, which the loss compares with 1; the loss may add a draw of its own.
+class Drawing final : public ag::OnePointModel {
+ public:
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    ++graphs_built;
+    return mean(params[0] + params[1] * ag::random::normal(randkey(), {rows().rows()}));
+  }
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& stats) const override { return square(stats.value - 1.0); }
+
+  static double mean_of_draws(const ag::Key& key) { return xt::mean(ag::random::normal(key, {num_rows}))(); }
+
+  mutable int graphs_built = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a model draws with the key of the evaluation, which needs no new graph") {
+  Drawing model;
+  for (const int seed : {1, 2, 77}) {
+    const double average = 0.4 + 0.3 * Drawing::mean_of_draws(seed);
+    CHECK(model.calc_sumstats_from_params({0.4, 0.3}, true, seed)() == Approx(average).epsilon(1e-12));
+    const double expected = (average - 1.0) * (average - 1.0);
+    CHECK(model.calc_loss_from_params({0.4, 0.3}, seed) == Approx(expected).epsilon(1e-12));
+    const auto [loss, gradient] = model.calc_loss_and_grad_from_params({0.4, 0.3}, seed);
+    CHECK(loss == Approx(expected).epsilon(1e-12));
+    CHECK(gradient(1) == Approx(2.0 * (average - 1.0) * Drawing::mean_of_draws(seed)).epsilon(1e-12));
+    CHECK(model.calc_dloss_dparams({0.4, 0.3}, seed)(0) == Approx(2.0 * (average - 1.0)).epsilon(1e-12));
+    CHECK(ag::evaluate(model.calc_partial_sumstats_from_params(ag::constant({0.4, 0.3})).value, model.communicator(),
+                       true, seed)() == Approx(average).epsilon(1e-12));
+  }
+  const int built_by_model = 1, built_by_evaluate = 3;
+  CHECK(model.graphs_built == built_by_model + built_by_evaluate);
+}
+
+TEST_CASE("Adam takes another key at each step, L-BFGS-B holds it") {
+  Drawing model;
+  const ag::Key key = 5;
+  const auto path = model.run_adam({0.4, 0.3}, {.nsteps = 4, .randkey = key});
+  const auto held = model.run_adam({0.4, 0.3}, {.nsteps = 4, .randkey = key, .const_randkey = true});
+  for (std::size_t i = 0; i < 4; ++i) {
+    const ag::Key own = ag::random::fold_in(key, static_cast<std::uint32_t>(i));
+    CHECK(path.loss(i) == Approx(model.calc_loss_from_params({path.params(i, 0), path.params(i, 1)}, own).value));
+    CHECK(held.loss(i) == Approx(model.calc_loss_from_params({held.params(i, 0), held.params(i, 1)}, key).value));
+  }
+  const auto fit = model.run_bfgs({0.4, 0.3}, {.randkey = key});
+  CHECK(fit.success);
+  CHECK(fit.fun == Approx(model.calc_loss_from_params({fit.x(0), fit.x(1)}, key).value).margin(1e-12));
+}
+
+TEST_CASE("a key that is missing, and one that nothing is drawn with") {
+  Drawing drawing;
+  WithAux plain;
+  const auto refuses = [](const std::vector<std::string>& parts, auto action) {
+    check_parts(caught<ag::ArgumentError>([&](unsigned&) { action(); }).text, parts);
+  };
+  const std::vector<std::string> missing = {"model_api.cpp", "expected a random key", "got none", "{.randkey = 42}"};
+  refuses(missing, [&] { drawing.calc_loss_from_params({0.4, 0.3}); });
+  refuses(missing, [&] { drawing.calc_sumstats_from_params({0.4, 0.3}); });
+  refuses(missing, [&] { drawing.calc_dloss_dparams({0.4, 0.3}); });
+  refuses(missing, [&] { drawing.run_adam({0.4, 0.3}); });
+  refuses(missing, [&] { drawing.run_bfgs({0.4, 0.3}); });
+  const std::vector<std::string> needless = {"expected no random key", "draws no random numbers"};
+  refuses(needless, [&] { plain.calc_loss_from_params({0.7, 1.3}, 3); });
+  refuses(needless, [&] { plain.calc_sumstats_from_params({0.7, 1.3}, true, 3); });
+  refuses(needless, [&] { plain.calc_loss_and_grad_from_params({0.7, 1.3}, 3); });
+  refuses(needless, [&] { plain.run_adam({0.7, 1.3}, {.randkey = 3}); });
+  if (drawing.communicator().size() == 1) return;
+  const int own_key = drawing.communicator().rank();
+  check_parts(caught<ag::DivergenceError>([&](unsigned&) {
+                drawing.calc_loss_from_params({0.4, 0.3}, own_key);
+              }).text,
+              {"random keys"});
 }
 
 TEST_CASE("statistics in total, and each rank's share of them") {

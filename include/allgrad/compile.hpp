@@ -55,6 +55,8 @@ class CompiledGraph final : public Objective {
 
  private:
   friend class OnePointModel;
+  friend class OnePointGroup;
+  friend CompiledGraph compile(const Loss&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
   friend CompiledGraph compile_model(ModelGraph, const Communicator&, const CompileOptions&, SourceLocation);
   struct State;
 

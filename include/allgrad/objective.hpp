@@ -16,7 +16,7 @@ namespace allgrad {
 struct EvaluationOptions {
   std::optional<Key> randkey = {};  ///< for objectives that draw random numbers
   std::vector<bool> frozen = {};    ///< [num_params] or empty: where the gradient is not asked for, and may be 0
-  AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, if they are asked for
+  AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
 };
 
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. All its functions are

@@ -56,7 +56,9 @@ class OnePointModel : public ModelBase {
  private:
   ScanPoint evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,
                               SourceLocation where) override;
+  friend class OnePointGroup;
   CompiledGraph& graph(std::size_t num_params, SourceLocation where);
+  CompiledGraph& graph_without_warning(std::size_t num_params, SourceLocation where);
 
   Communicator comm_;
   CompileOptions options_;

@@ -36,14 +36,14 @@ struct Param {
 using Params = std::vector<Param>;
 
 /// Where a minimization starts, as an argument: values of the parameters [ndim] (see ParamValues), or their
-/// declarations. It refers to them and does not outlive the call.
+/// declarations.
 class Guess {
  public:
   template <class C>
-  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(ParamValues(values)) {}
-  Guess(std::initializer_list<double> values) : values_(values.begin(), values.size()) {}
+  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(values) {}
+  Guess(std::initializer_list<double> values) : values_(values) {}
   Guess(const Params& params) : declared_(params) {}
-  Guess(std::initializer_list<Param> params) : declared_(params.begin(), params.size()) {}
+  Guess(std::initializer_list<Param> params) : declared_(params) {}
 
   std::size_t size() const { return values_.size() + declared_.size(); }
 
@@ -51,8 +51,8 @@ class Guess {
   Params params() const;
 
  private:
-  std::span<const double> values_;  // one of the two is empty
-  std::span<const Param> declared_;
+  ParamValues values_ = {};  // one of the two is empty
+  Params declared_;
 };
 
 }  // namespace allgrad

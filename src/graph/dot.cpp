@@ -62,21 +62,23 @@ std::string constant_operands(const Node& node) {
 std::string label_of(const Node& node) {
   const std::string name = node.op->label().empty() ? std::string(node.op->name()) : node.op->label();
   const std::string attributes = node.op->label().empty() ? node.op->attributes() : std::string();
-  return fmt::format(
-      R"(<b>{}</b>{}<br/>{} {}<br/><font point-size="8" color="{}">{}</font>)", escape(name),
-      escape((attributes.empty() ? "" : " " + attributes) + constant_operands(node)), escape(to_string(node.shape)),
-      to_string(node.placement), node.op->is_collective() ? "#fed7aa" : "#64748b", escape(node.where.str()));
+  return fmt::format(R"(<b>{}</b>{}<br/>{} {}<br/><font point-size="8" color="{}">{}</font>)", escape(name),
+                     escape((attributes.empty() ? "" : " " + attributes) + constant_operands(node)),
+                     escape(to_string(node.shape)), to_string(node.placement),
+                     node.op->is_collective() ? "#fed7aa" : "#64748b", escape(node.where.str()));
 }
 
 std::string statement_of(const Node& node, std::size_t id) {
   const Paint paint = paint_of(node);
-  return fmt::format("n{} [label=<{}>, fillcolor=\"{}\", fontcolor=\"{}\", style=\"filled{}\"{}];\n", id, label_of(node),
-                     paint.fill, paint.text, node.backward ? ",rounded,dashed" : "",
+  return fmt::format("n{} [label=<{}>, fillcolor=\"{}\", fontcolor=\"{}\", style=\"filled{}\"{}];\n", id,
+                     label_of(node), paint.fill, paint.text, node.backward ? ",rounded,dashed" : "",
                      node.op->is_collective() ? ", shape=hexagon, margin=\"0.02,0.02\"" : "");
 }
 
 /// A sweep over rows: the collectives that come before it, and its table.
 using Sweep = std::pair<std::size_t, const RowAxis*>;
+
+bool comes_before(const Sweep& a, const Sweep& b) { return a.first < b.first; }
 
 /// The first sweep that computes each value per row, and the sums over rows that it is for.
 std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order) {
@@ -91,7 +93,7 @@ std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order)
       const auto user = sweeps.find(&node);
       if (user == sweeps.end()) continue;
       Sweep& first = sweeps.emplace(operand.node(), user->second).first->second;
-      first = std::min(first, user->second);
+      first = std::min(first, user->second, comes_before);
     }
   }
   return sweeps;
@@ -99,8 +101,8 @@ std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order)
 
 std::string legend() {
   const auto row = [](const char* fill, const char* text, const char* name, const char* meaning) {
-    return fmt::format(R"(<tr><td bgcolor="{}"><font color="{}">{}</font></td><td align="left">{}</td></tr>)", fill, text,
-                       name, meaning);
+    return fmt::format(R"(<tr><td bgcolor="{}"><font color="{}">{}</font></td><td align="left">{}</td></tr>)", fill,
+                       text, name, meaning);
   };
   return "legend [shape=plain, label=<<table border=\"0\" cellspacing=\"4\" cellpadding=\"4\">" +
          row("#f1f5f9", "#0f172a", "replicated", "the same on every rank") +
@@ -134,7 +136,9 @@ std::string to_dot(const NamedOutputs& outputs) {
       if (is_number(operand)) continue;
       const bool backward = node.backward && operand.node()->backward;
       edges += fmt::format("n{} -> n{}{};\n", number.at(operand.node()), id,
-                           backward ? " [style=dashed]" : node.backward ? " [style=dotted, color=\"#94a3b8\"]" : "");
+                           backward        ? " [style=dashed]"
+                           : node.backward ? " [style=dotted, color=\"#94a3b8\"]"
+                                           : "");
     }
   }
 
@@ -155,8 +159,9 @@ std::string to_dot(const NamedOutputs& outputs) {
   dot += outside + edges;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [name, expr] = outputs[i];
-    dot += fmt::format("out{} [label=\"{}\", shape=ellipse, style=filled, fillcolor=\"#0f172a\", fontcolor=\"#ffffff\"];\n", i,
-                       escape(name));
+    dot += fmt::format(
+        "out{} [label=\"{}\", shape=ellipse, style=filled, fillcolor=\"#0f172a\", fontcolor=\"#ffffff\"];\n", i,
+        escape(name));
     if (number.contains(expr.node())) dot += fmt::format("n{} -> out{};\n", number.at(expr.node()), i);
   }
   return dot + "}\n";

@@ -38,17 +38,23 @@ std::unordered_set<const Node*> dependents(std::span<const Expr> order,
   return result;
 }
 
-std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
-  std::unordered_map<const Node*, Expr> rewritten;
-  for (const Expr& expr : topological_order(outputs)) {
-    std::vector<Expr> operands;
-    for (const Expr& operand : expr.node()->operands) operands.push_back(rewritten.at(operand.node()));
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    rewritten.emplace(expr.node(), step(with_operands(expr, std::move(operands))));
-  }
+std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& replacements) {
   std::vector<Expr> result;
-  for (const Expr& output : outputs) result.push_back(rewritten.at(output.node()));
+  for (const Expr& expr : exprs) result.push_back(replacements.at(expr.node()));
   return result;
+}
+
+Expr with_replaced_operands(const Expr& expr, const Replacements& replacements) {
+  return with_operands(expr, replaced(expr.node()->operands, replacements));
+}
+
+std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
+  Replacements rewritten;
+  for (const Expr& expr : topological_order(outputs)) {
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    rewritten.emplace(expr.node(), step(with_replaced_operands(expr, rewritten)));
+  }
+  return replaced(outputs, rewritten);
 }
 
 }  // namespace allgrad

@@ -19,6 +19,15 @@ std::unordered_set<const Node*> dependents(std::span<const Expr> order,
                                            const std::function<bool(const Expr&)>& is_input,
                                            const std::function<bool(const Expr&)>& ignored = {});
 
+/// What stands for nodes of a graph in another one.
+using Replacements = std::unordered_map<const Node*, Expr>;
+
+/// The node with what stands for its operands, each of which has a replacement.
+Expr with_replaced_operands(const Expr& expr, const Replacements& replacements);
+
+/// The replacements of nodes that all have one.
+std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& replacements);
+
 /// Builds a graph anew, operands before users: `step` gets a node with its new operands in place and returns what
 /// stands for it. A node whose operands have not changed is passed as it is.
 std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step);

@@ -5,6 +5,7 @@
 #include "allgrad/error.hpp"
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
+#include "graph/text.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -13,8 +14,8 @@ void verify(std::span<const Expr> outputs, std::string_view pass) {
   for (const Expr& expr : topological_order(outputs)) {
     const Node& node = *expr.node();
     const auto fail = [&](std::string_view what) {
-      throw InternalError(fmt::format("the pass \"{}\" left a graph in which {}: {}({}) from {}", pass, what,
-                                      node.op->name(), node.op->attributes(), node.where.str()));
+      throw InternalError(fmt::format("the pass \"{}\" left a graph in which {}: {} from {}", pass, what,
+                                      describe(node), node.where.str()));
     };
     const Shape shape = node.op->infer_shape(node.operands);
     if (shape != node.shape) fail("a shape is wrong");

@@ -78,11 +78,6 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
 
 namespace {
 
-std::string description_of(const Node& node) {
-  const std::string attributes = node.op->attributes();
-  return attributes.empty() ? std::string(node.op->name()) : fmt::format("{}({})", node.op->name(), attributes);
-}
-
 /// A hash per node of what it computes, values of constants left out.
 std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
   std::unordered_map<const Node*, std::size_t> position;
@@ -125,7 +120,7 @@ void check_same_structure(const std::vector<Expr>& order, std::size_t num_params
   throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
                                     "differs is {} of shape {} on rank {}; build the same expressions on every rank, "
                                     "also where it has no rows",
-                                    description_of(node), to_string(node.shape), comm.rank()),
+                                    describe(node), to_string(node.shape), comm.rank()),
                         node.where);
 }
 
@@ -156,26 +151,28 @@ void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_p
   }
 }
 
-void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm) {
-  const std::size_t size = params.shape()[0].length;
-  std::vector<bool> used(size, false);
+std::vector<bool> used_params(const Expr& result, const Expr& params) {
+  std::vector<bool> used(params.shape()[0].length, false);
   for (const Expr& expr : topological_order({&result, 1})) {
     const auto& operands = expr.node()->operands;
     if (std::ranges::none_of(operands, [&](const Expr& e) { return e.node() == params.node(); })) continue;
     const auto* slice = as<SliceAxis>(expr);
-    if (slice == nullptr) return;
+    if (slice == nullptr) return std::vector<bool>(used.size(), true);
     for (std::size_t position : slice->slice().positions()) used[position] = true;
   }
+  return used;
+}
+
+void warn_of_unused_params(const std::vector<bool>& used, const Communicator& comm, SourceLocation where) {
   std::vector<std::size_t> unused;
-  for (std::size_t i = 0; i < size; ++i) {
+  for (std::size_t i = 0; i < used.size(); ++i) {
     if (!used[i]) unused.push_back(i);
   }
   if (unused.empty() || !comm.is_root()) return;
-  const SourceLocation& where = params.node()->where;
   emit(Severity::warning,
        fmt::format("{}{}of {} parameters, those with indices {} are not used; the loss does not depend on "
                    "them, and its gradient is 0 there",
-                   where.str(), where.known() ? ": " : "", size, unused));
+                   where.str(), where.known() ? ": " : "", used.size(), unused));
 }
 
 }  // namespace allgrad

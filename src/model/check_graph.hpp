@@ -27,7 +27,10 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
 void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
                              SourceLocation where);
 
-/// Warns of parameters that a result does not use, on the communicator's root.
-void warn_of_unused_params(const Expr& result, const Expr& params, const Communicator& comm);
+/// Which of the parameters a result uses [ndim].
+std::vector<bool> used_params(const Expr& result, const Expr& params);
+
+/// Warns of parameters that are not used, on the communicator's root.
+void warn_of_unused_params(const std::vector<bool>& used, const Communicator& comm, SourceLocation where);
 
 }  // namespace allgrad

@@ -80,16 +80,20 @@ CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const Co
   const Node& params = *graph.params.node();
   check_same_on_all_ranks(exprs_of(graph.outputs()), params.shape[0].length, comm, params.where);
   check_same_executor(options.executor, comm, where);
-  warn_of_unused_params(graph.loss, graph.params, comm);
   const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
+  std::vector<bool> used = used_params(graph.loss, graph.params);
   ModelPrograms programs(std::move(graph), comm, options);
+  programs.get({.loss = true});
   programs.get(loss_and_gradient);
-  return CompiledGraph(std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws}));
+  return CompiledGraph(
+      std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws, std::move(used)}));
 }
 
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
                       SourceLocation where) {
-  return compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
+  CompiledGraph graph = compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
+  warn_of_unused_params(graph.state_->used_params, comm, params.node()->where);
+  return graph;
 }
 
 bool CompiledGraph::draws() const { return state_->draws; }

@@ -10,10 +10,11 @@ struct CompiledGraph::State {
   ModelProgram& run(Wanted wanted, std::span<const double> params, const EvaluationOptions& options);
 
   ModelPrograms programs;
-  bool draws;  ///< whether any of the results needs a random key
+  bool draws;                     ///< whether any of the results needs a random key
+  std::vector<bool> used_params;  ///< [ndim], by the loss
 };
 
-/// As `compile`, for all that a model consists of.
+/// As `compile`, for all that a model consists of, and without a warning of parameters that are not used.
 CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
                             SourceLocation where);
 

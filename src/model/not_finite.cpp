@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "optimizers/named.hpp"
+
 namespace allgrad {
 
 std::string list_not_finite(std::string_view what, const Array& values) {
@@ -14,7 +16,7 @@ std::string list_not_finite(std::string_view what, const Array& values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values.storage()[i])) continue;
     positions.push_back(i);
-    found.push_back(values.storage()[i]);
+    found.push_back(without_sign_of_nan(values.storage()[i]));
   }
   if (positions.empty()) return {};
   return fmt::format("{}{} {} of {} {} not finite: {}", what, positions.size() == 1 ? "" : "s",

@@ -6,6 +6,8 @@
 
 #include "allgrad/error.hpp"
 #include "graph/fingerprint.hpp"
+#include "model/check_graph.hpp"
+#include "model/compiled_graph_state.hpp"
 #include "model/group_layout.hpp"
 
 namespace allgrad {
@@ -27,9 +29,13 @@ class OnePointGroup::Sum final : public Objective {
       const Communicator& comm, SourceLocation where)
       : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params) {
     for (OnePointModel& model : models) {
-      attempt([&] { graphs_.push_back(&model.compiled(num_params, where)); });
+      attempt([&] {
+        graphs_.push_back(&model.graph_without_warning(num_params, where));
+        model.communicator().synchronize();  // raises a wrong number of parameters
+      });
     }
     comm_.synchronize(num_params);
+    warn_of_unused();
     const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
     draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0), [](std::uint64_t draws) { return draws != 0; });
   }
@@ -72,6 +78,20 @@ class OnePointGroup::Sum final : public Objective {
   }
 
  private:
+  /// Of parameters that no model uses.
+  void warn_of_unused() {
+    Message uses(num_params());
+    std::ranges::fill(uses.payload(), 0.0);
+    for (const CompiledGraph* graph : graphs_) {
+      const std::vector<bool>& used = graph->state_->used_params;
+      std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
+    }
+    comm_.allreduce(uses, 0);
+    std::vector<bool> used;
+    for (double models : uses.payload()) used.push_back(models > 0.0);
+    warn_of_unused_params(used, comm_, where_);
+  }
+
   /// What goes wrong in one model must not keep this rank from the others: it is raised where the group meets.
   template <class Body>
   void attempt(Body body) {

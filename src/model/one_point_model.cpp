@@ -20,6 +20,13 @@ const Communicator& OnePointModel::communicator() const { return comm_; }
 Expr OnePointModel::randkey(SourceLocation where) const { return random::key(where); }
 
 CompiledGraph& OnePointModel::graph(std::size_t num_params, SourceLocation where) {
+  const bool is_new = !graph_.has_value();
+  CompiledGraph& result = graph_without_warning(num_params, where);
+  if (is_new) warn_of_unused_params(result.state_->used_params, comm_, where);
+  return result;
+}
+
+CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, SourceLocation where) {
   if (graph_) {
     if (num_params == graph_->num_params()) return *graph_;
     // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.

@@ -31,25 +31,16 @@ std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Expr& p
   if (roots.empty()) return outputs;
 
   const std::vector<Array> values = evaluate(roots);
-  std::unordered_map<const Node*, Expr> folded;
+  Replacements rebuilt;
   for (std::size_t i = 0; i < roots.size(); ++i) {
     const Node& node = *roots[i].node();
     const NodeOrigin origin(node.where, node.backward);
-    folded.emplace(&node, folded_constant(values[i], node.placement, node.where));
+    rebuilt.emplace(&node, folded_constant(values[i], node.placement, node.where));
   }
-  std::unordered_map<const Node*, Expr> rebuilt;
-  std::vector<Expr> result;
   for (const Expr& expr : order) {
-    if (const auto found = folded.find(expr.node()); found != folded.end()) {
-      rebuilt.emplace(expr.node(), found->second);
-      continue;
-    }
-    std::vector<Expr> operands;
-    for (const Expr& operand : expr.node()->operands) operands.push_back(rebuilt.at(operand.node()));
-    rebuilt.emplace(expr.node(), with_operands(expr, std::move(operands)));
+    if (!rebuilt.contains(expr.node())) rebuilt.emplace(expr.node(), with_replaced_operands(expr, rebuilt));
   }
-  for (const Expr& output : outputs) result.push_back(rebuilt.at(output.node()));
-  return result;
+  return replaced(outputs, rebuilt);
 }
 
 }  // namespace allgrad

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -328,13 +327,13 @@ TEST_CASE("groups of models on parts of a communicator") {
   CHECK(both.calc_loss_from_params({-1.6, -0.5}) == Approx(expected));
   if (world.size() == 1) return;
 
-  const std::array observed = {observation(), observation(2e5)};
+  const auto observation_of = [](int group) { return observation(group == 0 ? 1e5 : 2e5); };
   const auto read_halos = [](int, const ag::Communicator& comm) {
     return ag::Table("halos", {{"log_mass", masses(comm)}}, comm);
   };
   // [shown]
   const auto [subcomm, num_groups, group_rank] = ag::split_subcomms({.num_groups = 2}, world);
-  Smf model(read_halos(group_rank, subcomm), observed[group_rank]);
+  Smf model(read_halos(group_rank, subcomm), observation_of(group_rank));
   ag::OnePointGroup group(model, world);
   const auto [loss, gradient] = group.calc_loss_and_grad_from_params({-1.6, -0.5});
   const ag::OptimizeResult fit = group.run_bfgs({-1.6, -0.5});

@@ -59,8 +59,8 @@ class Communicator {
   /// True where both are handles to the same duplicate.
   bool operator==(const Communicator& other) const;
 
-  /// Lets this rank take part in its next collective as failed with `cause`. The first cause is kept, but for a mere
-  /// request to stop a run.
+  /// Lets this rank take part in its next collective as failed with `cause`. Where it is called again before that, the
+  /// first cause is kept, but a mere request to stop a run gives way.
   void fail(std::exception_ptr cause) const;
 
   /// Replaces the payload by its sum over all ranks. `fingerprint` is a hash of what must be the same everywhere;
@@ -94,10 +94,10 @@ class Communicator {
     }
   }
 
-  /// One number from each rank, in the order of the ranks.
+  /// One number from each rank [size()], in the order of the ranks, on every rank.
   std::vector<std::uint64_t> allgather(std::uint64_t value) const;
 
-  /// The text that rank `root` has.
+  /// The text that rank `root` has, on every rank.
   std::string broadcast(const std::string& text, int root) const;
 
   /// The smallest index at which the values are not the same on all ranks; values.size() where they all are. The span

@@ -9,8 +9,9 @@
 
 namespace allgrad {
 
-/// What L-BFGS-B has learned of the inverse of the Hessian of the loss, [ndim, ndim], from the last steps of its path:
-/// the covariance of the parameters where the loss is half of chi^2. Rows and columns of frozen parameters are 0.
+/// What L-BFGS-B has learned of the inverse of the Hessian of the loss, [ndim, ndim], from the last steps of its path.
+/// Where the loss is half of chi^2, it approximates the covariance of the parameters. Rows and columns of frozen
+/// parameters are 0.
 class InverseHessian {
  public:
   /// A step along the path, and how the gradient changed by it; each [ndim], in params / scale.

@@ -19,8 +19,9 @@ struct EvaluationOptions {
   AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
 };
 
-/// A scalar function of a vector of parameters with its gradient: what optimizers consume. All its functions are
-/// collective over communicator(), take the same arguments on every rank, and return the same on every rank.
+/// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an
+/// expression, models and groups have one, and users may derive their own. All its functions are collective over
+/// communicator(), take the same arguments on every rank, and return the same on every rank.
 class Objective {
  public:
   virtual ~Objective() = default;

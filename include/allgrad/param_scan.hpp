@@ -37,17 +37,17 @@ class ParamLimits {
 
 /// A model at one point.
 struct ScanPoint {
-  Array sumstats;
+  Array sumstats;  ///< empty for a group of models
   LossValue loss;
 };
 
 /// A model at many points.
 struct ParamScan {
-  xt::xtensor<double, 2> params;  // [num_evaluations, n_dim]
-  Array sumstats;                 // [num_evaluations, ...]; empty for a group of models
-  xt::xtensor<double, 1> losses;  // [num_evaluations]
-  AuxValues aux;                  // of the loss, each [num_evaluations, ...]
-  std::uint64_t seed;             // with which the same points are drawn again
+  xt::xtensor<double, 2> params;  ///< [num_evaluations, n_dim]
+  Array sumstats;                 ///< [num_evaluations, ...]; [num_evaluations, 0] for a group of models
+  xt::xtensor<double, 1> losses;  ///< [num_evaluations]
+  AuxValues aux;                  ///< of the loss, each [num_evaluations, ...]
+  std::uint64_t seed;             ///< with which the same points are drawn again
 };
 
 /// A Latin hypercube sample [num_samples, n_dim] of the unit cube: in each dimension, each of `num_samples` equal

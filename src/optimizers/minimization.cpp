@@ -35,9 +35,9 @@ std::string reason_of(const StopRequest& stop) {
     case StopReason::wish:
       return fmt::format("stopped by the callback on rank {}", stop.rank());
     case StopReason::signal:
-      return fmt::format("interrupted by {} on rank {}", stop.what(), stop.rank());
+      return fmt::format("interrupted by {} on rank {}", stop.text(), stop.rank());
     case StopReason::exception:
-      return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.what());
+      return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
   }
   return {};
 }

@@ -70,22 +70,39 @@ void Minimization::want_to_stop(StopReason reason, std::string_view text) {
   want(std::make_exception_ptr(StopRequest(reason, comm().rank(), std::string(text))));
 }
 
-void Minimization::hand_over_pending() {
+void Minimization::take_signal() {
   if (const std::string_view signal = InterruptGuard::signal(); !signal.empty())
     want_to_stop(StopReason::signal, signal);
-  if (pending_) comm().fail(std::exchange(pending_, nullptr));
+}
+
+void Minimization::hand_over_pending() {
+  take_signal();
+  if (pending_) comm().fail(pending_);
+}
+
+void Minimization::ask_objective(Point& point) {
+  const std::size_t collectives = comm().collectives();
+  const auto is_silent = [&] { return comm().collectives() == collectives; };
+  try {
+    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
+  } catch (...) {
+    if (!is_silent()) throw;
+    comm().fail(std::current_exception());
+  }
+  if (is_silent()) comm().synchronize();
 }
 
 bool Minimization::evaluate(std::span<const double> variables, Point& point) {
   space_.to_params(variables, point.params);
-  const std::size_t collectives = comm().collectives();
   hand_over_pending();
   try {
-    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
-    if (comm().collectives() == collectives) comm().synchronize();  // an objective that sends no messages
+    ask_objective(point);
   } catch (const StopRequest& stop) {
     end_by(stop);
     return false;
+  } catch (...) {
+    if (pending_ && urgency_of(pending_) == Urgency::failure) pending_ = nullptr;  // the others have been told
+    throw;
   }
   for (std::size_t i = 0; i < point.gradient.size(); ++i) {
     if (space_.frozen()[i]) point.gradient[i] = 0.0;
@@ -155,6 +172,7 @@ void Minimization::end_by(const StopRequest& stop) {
 
 void Minimization::finish(std::string message, bool success) {
   progress_.reset();
+  pending_ = nullptr;
   message_ = std::move(message);
   success_ = success;
   ended_ = true;

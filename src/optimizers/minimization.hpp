@@ -90,14 +90,16 @@ class Minimization {
  private:
   void want(std::exception_ptr cause);
   void want_to_stop(StopReason reason, std::string_view text);
+  void take_signal();
   void hand_over_pending();
+  void ask_objective(Point& point);
   void end_by(const StopRequest& stop);
   void finish(std::string message, bool success);
 
   Objective* objective_;
   BestPoint best_;
   std::optional<Progress> progress_;
-  std::exception_ptr pending_;  // what this rank wants to tell the others
+  std::exception_ptr pending_;  // what this rank wants to tell the others: a wish to stop, until the run has ended
   std::string message_;
   bool ended_ = false;
   bool success_ = false;

@@ -379,3 +379,25 @@ TEST_CASE("an objective that catches exceptions does not take a wish to stop for
   CHECK(path.message == "stopped by the callback on rank 0");
   CHECK(path.loss.size() == 3);
 }
+
+TEST_CASE("by hand, a signal that comes during a step ends the run at the next") {
+  Said said;
+  const auto former = std::signal(SIGINT, take_signal);
+  std::size_t evaluations = 0;
+  Analytic objective(2, [&](auto p, auto gradient) {
+    if (evaluations++ == 1 && is_culprit()) std::raise(SIGINT);
+    return rosenbrock(p, gradient);
+  });
+  const auto check = [&](const auto& optimizer) {
+    evaluations = 0;
+    auto state = optimizer.init(objective, {-1.2, 1.0});
+    while (!state.ended()) optimizer.step(state);
+    CHECK(state.message() == fmt::format("interrupted by SIGINT on rank {}", culprit()));
+    CHECK(state.step() <= 2);
+    CHECK(last_signal == 0);
+  };
+  check(ag::Adam{});
+  check(ag::GradientDescent{.learning_rate = 1e-4});
+  check(ag::Lbfgsb{});
+  std::signal(SIGINT, former);
+}

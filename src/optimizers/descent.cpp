@@ -49,6 +49,7 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   locally([&] { path_.insert(path_.end(), next_params_.begin(), next_params_.end()); });
   ++step_;
   end_if_due(options);
+  if (!ended()) take_signal();
 }
 
 void Descent::advance(const DescentOptions& options, UpdateRule& rule) {

@@ -45,7 +45,7 @@ void LbfgsbRun::step(const Lbfgsb& options) {
     if (wish == Setulb::Wish::nothing) end_of_run = judge_solver();
   }
   if (end_of_run == End::none && step_ >= options.maxsteps) end_of_run = End::limit_reached;
-  if (end_of_run == End::none) return;
+  if (end_of_run == End::none) return take_signal();
   end(end_message(end_of_run), end_of_run == End::gradient_vanishes || end_of_run == End::loss_is_flat);
 }
 

@@ -47,6 +47,9 @@ class Minimization {
   /// stop, which has ended this. Collective.
   bool evaluate(std::span<const double> variables, Point& point);
 
+  /// A signal that was noted becomes a wish to stop: a step ends with it, since its InterruptGuard would raise it again.
+  void take_signal();
+
   /// Remembers `point` if it is the lowest so far.
   void remember_best(const Point& point, std::size_t step);
 
@@ -90,7 +93,6 @@ class Minimization {
  private:
   void want(std::exception_ptr cause);
   void want_to_stop(StopReason reason, std::string_view text);
-  void take_signal();
   void hand_over_pending();
   void ask_objective(Point& point);
   void end_by(const StopRequest& stop);

@@ -347,12 +347,12 @@ TEST_CASE("what an objective that sends no messages throws is known to all ranks
   CHECK(text == (on_all || world().size() == 1 ? "no disk"
                                                : fmt::format("rank {} of {}: no disk", culprit(), world().size())));
   CHECK_FALSE(state.ended());
-  CHECK(state.result().loss == before.loss);
-  CHECK(state.result().params == before.params);
+  CHECK((state.result().loss == before.loss));
+  CHECK((state.result().params == before.params));
   CHECK(state.best().loss == before.best.loss);
   while (!state.ended()) adam.step(state);
   Silent without_failure;
-  CHECK(state.result().params == adam.minimize(without_failure, {-1.2, 1.0}).params);
+  CHECK((state.result().params == adam.minimize(without_failure, {-1.2, 1.0}).params));
 }
 
 TEST_CASE("a wish to stop outlives a failure and is not left behind in the communicator") {

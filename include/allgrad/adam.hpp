@@ -51,7 +51,8 @@ struct Adam {
 
   /// The same by hand: minimize is init, and step until the state has ended. A step takes the options as they are then,
   /// but for param_bounds, and a key of its own if it is given one. Both are collective. A signal that comes during a
-  /// step ends the run at the next one; between steps it does what the program lets it do.
+  /// step ends the run at the next one; between steps it does what the program lets it do. Throws as minimize does
+  /// where the options have become such that they cannot be used, or are no longer the same on all ranks.
   AdamState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   void step(AdamState& state, const std::optional<Key>& randkey = {}) const;
 };

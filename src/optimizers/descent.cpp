@@ -27,6 +27,7 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   const InterruptGuard interrupts;
   evaluation_.randkey = options.randkey;
   evaluation_.aux = &aux_;
+  use_options(options.all);
   if (!evaluate(variables_, trial_)) return;
   locally([&] { aux_path_.add(aux_); });
   if (trial_.finite()) {

@@ -28,6 +28,7 @@ class UpdateRule {
 
 /// What a step is taken with.
 struct DescentOptions {
+  Options all;  // to be checked
   std::size_t nsteps;
   const LearningRate& learning_rate;
   std::optional<Key> randkey;

@@ -16,6 +16,12 @@ class AgainstGradient final : public UpdateRule {
   void commit() override {}
 };
 
+// But for the learning rate, which is a function of the user.
+std::vector<Option> options_of(const GradientDescent& descent) {
+  return {Option::count("nsteps", descent.nsteps),
+          Option::count("max_skips_in_a_row", descent.max_skips_in_a_row)};
+}
+
 }  // namespace
 
 GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
@@ -23,8 +29,9 @@ GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
-    return std::vector{Option::count("nsteps", nsteps), Option::rate(learning_rate),
-                       Option::count("max_skips_in_a_row", max_skips_in_a_row)};
+    std::vector<Option> options = options_of(*this);
+    options.push_back(Option::rate(learning_rate));
+    return options;
   });
   return GradientDescentState(
       objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, params); }));
@@ -33,7 +40,8 @@ GradientDescentState GradientDescent::init(Objective& objective, const Guess& gu
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
   AgainstGradient rule;
   static_cast<Descent&>(*state.run_)
-      .step({.nsteps = nsteps,
+      .step({.all = [&] { return options_of(*this); },
+             .nsteps = nsteps,
              .learning_rate = learning_rate,
              .randkey = key ? key : randkey,
              .next_has_other_key = key.has_value(),

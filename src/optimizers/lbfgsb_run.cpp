@@ -31,9 +31,10 @@ LbfgsbRun::LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Pa
   solver_.next();  // wants the loss at the guess
 }
 
-void LbfgsbRun::step(const Lbfgsb& options) {
+void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   if (ended()) return;
   const InterruptGuard interrupts;
+  use_options(all);
   End end_of_run = End::none;
   for (const std::size_t before = step_; step_ == before && end_of_run == End::none;) {
     if (!answer_solver(options)) return;

@@ -20,7 +20,7 @@ class LbfgsbRun final : public Minimization {
   LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Params& params);
 
   /// One iteration; collective.
-  void step(const Lbfgsb& options);
+  void step(const Lbfgsb& options, const Options& all);
 
   std::span<const double> next_params() const override { return iterate_.params; }
   OptimizeResult result() const;

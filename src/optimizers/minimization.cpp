@@ -11,6 +11,7 @@
 #include "comm/emit.hpp"
 #include "comm/exception_text.hpp"
 #include "comm/failure_record.hpp"
+#include "graph/fingerprint.hpp"
 #include "optimizers/interrupt.hpp"
 #include "optimizers/named.hpp"
 
@@ -80,6 +81,46 @@ void Minimization::hand_over_pending() {
   if (pending_) comm().fail(pending_);
 }
 
+void Minimization::use_options(const Options& options) {
+  locally([&] {
+    const std::vector<Option> values = options();
+    Fingerprint hash;
+    for (const Option& option : values) hash.add(option.value);
+    options_ = hash.value();
+    check_options(optimizer_, values, where_);
+  });
+}
+
+// Of all that has to be the same on every rank.
+std::uint64_t Minimization::fingerprint(double loss, std::span<const double> params,
+                                        std::span<const double> gradient) const {
+  Fingerprint hash;
+  hash.add(options_);
+  hash.add(step_);
+  hash.add(evaluation_.randkey.has_value());
+  const Key key = evaluation_.randkey.value_or(0);
+  for (const std::uint32_t word : key.words()) hash.add(word);
+  const auto add = [&](double number) { hash.add(without_sign_of_nan(number)); };
+  add(loss);
+  std::ranges::for_each(params, add);
+  std::ranges::for_each(gradient, add);
+  return hash.value();
+}
+
+template <class F>
+void Minimization::compared(F&& body) const {
+  try {
+    std::forward<F>(body)();
+  } catch (const DivergenceError& error) {
+    throw DivergenceError(
+        fmt::format("{}: expected the same on every rank, got differences at step {}, in the options of the step, in "
+                    "the path up to it or in its evaluation. Give every rank the same options, learning rates, keys "
+                    "and objective: {}",
+                    optimizer_, step_, error.what()),
+        where_);
+  }
+}
+
 void Minimization::ask_objective(Point& point) {
   const std::size_t collectives = comm().collectives();
   const auto is_silent = [&] { return comm().collectives() == collectives; };
@@ -89,14 +130,15 @@ void Minimization::ask_objective(Point& point) {
     if (!is_silent()) throw;
     comm().fail(std::current_exception());
   }
-  if (is_silent()) comm().synchronize();
+  if (is_silent()) comm().synchronize(fingerprint(point.loss, point.params, point.gradient));
 }
 
 bool Minimization::evaluate(std::span<const double> variables, Point& point) {
   space_.to_params(variables, point.params);
   hand_over_pending();
+  comm().compare_too(fingerprint(iterate_.loss, point.params));
   try {
-    ask_objective(point);
+    compared([&] { ask_objective(point); });
   } catch (const StopRequest& stop) {
     end_by(stop);
     return false;
@@ -155,9 +197,11 @@ void Minimization::refuse_guess(const Point& guess) {
 void Minimization::end(std::string message, bool success) {
   hand_over_pending();
   try {
-    comm().synchronize();
+    compared([&] { comm().synchronize(fingerprint(iterate_.loss, next_params())); });
   } catch (const StopRequest& stop) {
     if (stop.reason() != StopReason::wish) return end_by(stop);
+    pending_ = nullptr;
+    return end(std::move(message), success);
   }
   finish(std::move(message), success);
 }

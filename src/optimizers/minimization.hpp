@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <span>
@@ -43,6 +44,10 @@ class Minimization {
  protected:
   Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by);
 
+  /// Takes the options that the next step is made with. Where they cannot be used, or are not the same on all ranks, its
+  /// evaluation throws.
+  void use_options(const Options& options);
+
   /// The parameters at `variables`, where loss and gradient are then computed. Returns false where some rank wanted to
   /// stop, which has ended this. Collective.
   bool evaluate(std::span<const double> variables, Point& point);
@@ -72,7 +77,8 @@ class Minimization {
   /// Throws ArgumentError for a guess at which the loss is not finite; collective.
   [[noreturn]] void refuse_guess(const Point& guess);
 
-  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop.
+  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop. Throws DivergenceError where
+  /// the ranks have not come to the same end.
   void end(std::string message, bool success);
 
   /// Says `text` to the user, once for all ranks.
@@ -95,10 +101,16 @@ class Minimization {
   void want_to_stop(StopReason reason, std::string_view text);
   void hand_over_pending();
   void ask_objective(Point& point);
+  std::uint64_t fingerprint(double loss, std::span<const double> params, std::span<const double> gradient = {}) const;
+
+  /// Runs `body`, and says at which step ranks were found to differ.
+  template <class F>
+  void compared(F&& body) const;
   void end_by(const StopRequest& stop);
   void finish(std::string message, bool success);
 
   Objective* objective_;
+  std::uint64_t options_ = 0;  // a fingerprint of what the next step is made with
   BestPoint best_;
   std::optional<Progress> progress_;
   std::exception_ptr pending_;  // what this rank wants to tell the others: a wish to stop, until the run has ended

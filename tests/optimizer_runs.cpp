@@ -57,6 +57,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
     CHECK_FALSE(state.ended());
     CHECK(std::ranges::equal(state.params(), guess));
     CHECK(std::isnan(state.iterate().loss));
+    CHECK(state.end_reason() == ag::EndReason::running);
     std::size_t steps = 0;
     for (; !state.ended(); ++steps) {
       CHECK(state.step() == steps);
@@ -70,6 +71,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
     CHECK(all_of(state.result()) == all_of(optimizer.minimize(objective, guess)));
     CHECK(state.message() == state.result().message);
     CHECK(state.success() == state.result().success);
+    CHECK(state.end_reason() == state.result().end_reason);
     return state;
   };
   const auto of_path = [](const ag::Trajectory& path) {
@@ -81,6 +83,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
   SECTION("Adam") {
     const auto state = check(ag::Adam{.nsteps = 12, .param_bounds = {{-3, 3}, {.low = 0}}, .randkey = 42}, of_path);
     CHECK(state.step() == 12);
+    CHECK(state.end_reason() == ag::EndReason::steps_taken);
     CHECK(state.iterate().step == 11);
     CHECK(state.iterate().loss == state.result().loss(11));
     CHECK(state.iterate().params[0] == state.result().params(11, 0));
@@ -227,6 +230,7 @@ TEST_CASE("many steps in a row that are skipped end the run") {
   const ag::Adam adam{.learning_rate = 0.4, .max_skips_in_a_row = 5};
   const auto path = adam.minimize(objective, {{"mass", 1.0}});
   CHECK_FALSE(path.success);
+  CHECK(path.end_reason == ag::EndReason::not_finite);
   CHECK(path.skipped == 5);
   CHECK(path.loss.size() == 8);
   CHECK(path.params.shape(0) == 9);

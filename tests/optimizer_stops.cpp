@@ -73,6 +73,7 @@ TEST_CASE("a callback on one rank stops the run on all") {
       [](const auto& result) {
         CHECK_FALSE(result.success);
         CHECK(result.message == fmt::format("stopped by the callback on rank {}", culprit()));
+        CHECK(result.end_reason == ag::EndReason::stopped);
         CHECK(result.callback_error == nullptr);
       });
   CHECK(said.warnings.empty());
@@ -86,6 +87,7 @@ TEST_CASE("what a callback throws on one rank ends the run on all, and is kept")
       [](const auto& result) {
         CHECK_FALSE(result.success);
         CHECK(result.message == fmt::format("the callback threw on rank {}: disk is full", culprit()));
+        CHECK(result.end_reason == ag::EndReason::callback_threw);
         CHECK((result.callback_error != nullptr) == is_culprit());
         if (result.callback_error) CHECK_THROWS_AS(std::rethrow_exception(result.callback_error), std::out_of_range);
       });
@@ -114,6 +116,7 @@ TEST_CASE("a signal on one rank ends the run on all") {
         CHECK_FALSE(result.success);
         CHECK(result.message ==
               fmt::format("interrupted by {} on rank {}", signal == SIGINT ? "SIGINT" : "SIGTERM", culprit()));
+        CHECK(result.end_reason == ag::EndReason::interrupted);
         CHECK(Disposition(signal).is(former.action.sa_handler));
       });
   CHECK(said.warnings.size() == (world().is_root() ? 3 : 0));
@@ -400,4 +403,34 @@ TEST_CASE("by hand, a signal that comes during a step ends the run at the next")
   check(ag::GradientDescent{.learning_rate = 1e-4});
   check(ag::Lbfgsb{});
   std::signal(SIGINT, former);
+}
+
+TEST_CASE("an empty function is no callback") {
+  Analytic objective(2, rosenbrock);
+  CHECK_FALSE(ag::Callback(std::function<void(const ag::Iterate&)>()));
+  CHECK_FALSE(ag::Callback(std::function<ag::Control(const ag::Iterate&)>()));
+  CHECK_FALSE(ag::Callback(static_cast<void (*)(const ag::Iterate&)>(nullptr)));
+  CHECK(ag::Callback([](const ag::Iterate&) {}));
+  CHECK(ag::Adam{.nsteps = 2, .callback = std::function<void(const ag::Iterate&)>()}
+            .minimize(objective, {-1.2, 1.0})
+            .success);
+}
+
+TEST_CASE("a failure behind the last evaluation ends the run, and the path is kept") {
+  Analytic objective(2, rosenbrock);
+  const ag::Adam adam{.nsteps = 3, .learning_rate = [](std::size_t step) {
+                        if (step == 2 && is_culprit()) throw std::runtime_error("no such rate");
+                        return 0.01;
+                      }};
+  auto state = adam.init(objective, {-1.2, 1.0});
+  adam.step(state);
+  adam.step(state);
+  check_parts(text_thrown_by([&] { adam.step(state); }), {"no such rate"});
+  CHECK(state.ended());
+  CHECK(state.end_reason() == ag::EndReason::failed);
+  check_parts(state.message(), {"no such rate"});
+  const auto path = state.result();
+  CHECK_FALSE(path.success);
+  CHECK(path.loss.size() == 3);
+  CHECK(path.best.loss <= path.loss(0));
 }

@@ -156,6 +156,7 @@ TEST_CASE("a minimum behind the wall is no success") {
   const auto fit = ag::Lbfgsb{.callback = watch.callback()}.minimize(objective, {0.3});
   CHECK_FALSE(fit.success);
   CHECK(speaks_of_walls(fit));
+  CHECK(fit.end_reason == ag::EndReason::not_finite);
   CHECK(fit.x(0) <= 1.0);
   CHECK(fit.x(0) > 0.99);
   CHECK(fit.fun == Approx(slope * (0.5 * curvature - 1.0)).epsilon(0.02));

@@ -14,7 +14,8 @@ namespace allgrad {
 /// What a minimization found. The first fields are those of SciPy's OptimizeResult, and are about the last iterate. The
 /// same on every rank, but for `callback_error`.
 struct OptimizeResult {
-  std::string message = {};         // why it ended
+  std::string message = {};  // why it ended
+  EndReason end_reason = EndReason::running;
   bool success = false;             // whether x is a minimum within the tolerances
   double fun = 0.0;                 // the loss at x
   xt::xtensor<double, 1> x = {};    // [ndim]

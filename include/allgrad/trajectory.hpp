@@ -19,7 +19,8 @@ struct Trajectory {
   xt::xtensor<double, 2> params = {};  // [nsteps + 1, ndim], from the guess on; fewer where it ended early
   AuxValues aux = {};                  // of the loss, each [nsteps, ...]
   std::string message = {};            // why it ended
-  bool success = false;                // whether all steps were taken
+  EndReason end_reason = EndReason::running;
+  bool success = false;  // whether all steps were taken
   BestPoint best = {};
   std::size_t skipped = 0;                 // steps that were not taken, since the loss or its gradient was not finite
   std::string not_finite = {};             // what was not finite at the last of them

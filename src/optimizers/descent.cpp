@@ -87,12 +87,12 @@ void Descent::end_if_due(const DescentOptions& options) {
     end(fmt::format("{} steps in a row were skipped. Of the last, at {}: {}. Lower learning_rate, start from a better "
                     "guess, or use Lbfgsb, which steps back from such points.",
                     skips_in_a_row_, named(names_, next_params_), not_finite_),
-        false);
+        EndReason::not_finite);
     warn(fmt::format("{} ended at step {}: {}", optimizer_, step_, message()));
   } else if (step_ >= options.nsteps) {
     const std::string skipped =
         skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
-    end(fmt::format("all {} steps were taken{}", step_, skipped), true);
+    end(fmt::format("all {} steps were taken{}", step_, skipped), EndReason::steps_taken);
   }
 }
 
@@ -102,7 +102,8 @@ Trajectory Descent::result() const {
                     .params = xt::xtensor<double, 2>(std::array{path_.size() / ndim, ndim}),
                     .aux = aux_path_.stacked(),
                     .message = message(),
-                    .success = success(),
+                    .end_reason = end_reason(),
+                    .success = is_success(end_reason()),
                     .best = best(),
                     .skipped = skipped_,
                     .not_finite = not_finite_,

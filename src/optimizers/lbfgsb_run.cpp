@@ -47,7 +47,7 @@ void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   }
   if (end_of_run == End::none && step_ >= options.maxsteps) end_of_run = End::limit_reached;
   if (end_of_run == End::none) return take_signal();
-  end(end_message(end_of_run), end_of_run == End::gradient_vanishes || end_of_run == End::loss_is_flat);
+  end(end_message(end_of_run), reason_of(end_of_run));
 }
 
 // False where some rank wanted to stop.
@@ -129,6 +129,23 @@ LbfgsbRun::End LbfgsbRun::judge_solver() const {
   return End::abnormal;
 }
 
+EndReason LbfgsbRun::reason_of(End end) const {
+  switch (end) {
+    case End::none:
+      return EndReason::running;
+    case End::gradient_vanishes:
+    case End::loss_is_flat:
+      return EndReason::converged;
+    case End::limit_reached:
+      return EndReason::limit_reached;
+    case End::wall_ahead:
+      return EndReason::not_finite;
+    case End::abnormal:
+      return search_.met_wall() ? EndReason::not_finite : EndReason::no_progress;
+  }
+  return EndReason::failed;
+}
+
 std::string LbfgsbRun::end_message(End end) const {
   constexpr std::string_view wall = "THE LOSS OR ITS GRADIENT IS NOT FINITE AT POINTS CLOSE TO X";
   switch (end) {
@@ -149,7 +166,8 @@ std::string LbfgsbRun::end_message(End end) const {
 OptimizeResult LbfgsbRun::result() const {
   const std::array shape{space_.num_params()};
   OptimizeResult result{.message = message(),
-                        .success = success(),
+                        .end_reason = end_reason(),
+                        .success = is_success(end_reason()),
                         .fun = iterate_.loss,
                         .x = xt::xtensor<double, 1>(shape),
                         .jac = xt::xtensor<double, 1>(shape),

@@ -31,7 +31,7 @@ std::vector<std::string> names_of(const Params& params) {
   return names;
 }
 
-std::string reason_of(const StopRequest& stop) {
+std::string message_of(const StopRequest& stop) {
   switch (stop.reason()) {
     case StopReason::wish:
       return fmt::format("stopped by the callback on rank {}", stop.rank());
@@ -41,6 +41,18 @@ std::string reason_of(const StopRequest& stop) {
       return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
   }
   return {};
+}
+
+EndReason reason_of(const StopRequest& stop) {
+  switch (stop.reason()) {
+    case StopReason::wish:
+      return EndReason::stopped;
+    case StopReason::signal:
+      return EndReason::interrupted;
+    case StopReason::exception:
+      return EndReason::callback_threw;
+  }
+  return EndReason::failed;
 }
 
 }  // namespace
@@ -194,32 +206,34 @@ void Minimization::refuse_guess(const Point& guess) {
                       where_);
 }
 
-void Minimization::end(std::string message, bool success) {
+void Minimization::end(std::string message, EndReason reason) {
   hand_over_pending();
   try {
     compared([&] { comm().synchronize(fingerprint(iterate_.loss, next_params())); });
   } catch (const StopRequest& stop) {
     if (stop.reason() != StopReason::wish) return end_by(stop);
     pending_ = nullptr;
-    return end(std::move(message), success);
+    return end(std::move(message), reason);
+  } catch (...) {
+    finish(std::string(exception_text(std::current_exception())), EndReason::failed);
+    throw;
   }
-  finish(std::move(message), success);
+  finish(std::move(message), reason);
 }
 
 void Minimization::end_by(const StopRequest& stop) {
   // Ctrl-C reaches all ranks, but not at the same time: one that came after this rank's last look is answered too.
   if (stop.reason() == StopReason::signal) InterruptGuard::signal();
-  finish(reason_of(stop), false);
+  finish(message_of(stop), reason_of(stop));
   if (stop.reason() == StopReason::wish) return;
   warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));
 }
 
-void Minimization::finish(std::string message, bool success) {
+void Minimization::finish(std::string message, EndReason reason) {
   progress_.reset();
   pending_ = nullptr;
   message_ = std::move(message);
-  success_ = success;
-  ended_ = true;
+  end_reason_ = reason;
 }
 
 void Minimization::warn(const std::string& text) const {

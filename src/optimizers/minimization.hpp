@@ -37,9 +37,9 @@ class Minimization {
   std::size_t steps() const { return step_; }
   Iterate iterate() const;
   const BestPoint& best() const { return best_; }
-  bool ended() const { return ended_; }
+  bool ended() const { return end_reason_ != EndReason::running; }
+  EndReason end_reason() const { return end_reason_; }
   const std::string& message() const { return message_; }
-  bool success() const { return success_; }
 
  protected:
   Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by);
@@ -79,7 +79,7 @@ class Minimization {
 
   /// Ends it; collective. What a rank still has to say comes first, save a wish to stop. Throws DivergenceError where
   /// the ranks have not come to the same end.
-  void end(std::string message, bool success);
+  void end(std::string message, EndReason reason);
 
   /// Says `text` to the user, once for all ranks.
   void warn(const std::string& text) const;
@@ -107,7 +107,7 @@ class Minimization {
   template <class F>
   void compared(F&& body) const;
   void end_by(const StopRequest& stop);
-  void finish(std::string message, bool success);
+  void finish(std::string message, EndReason reason);
 
   Objective* objective_;
   std::uint64_t options_ = 0;  // a fingerprint of what the next step is made with
@@ -115,8 +115,7 @@ class Minimization {
   std::optional<Progress> progress_;
   std::exception_ptr pending_;  // what this rank wants to tell the others: a wish to stop, until the run has ended
   std::string message_;
-  bool ended_ = false;
-  bool success_ = false;
+  EndReason end_reason_ = EndReason::running;
 };
 
 }  // namespace allgrad

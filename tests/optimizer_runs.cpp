@@ -255,6 +255,21 @@ TEST_CASE("a step that leads to parameters that are not finite is skipped") {
   CHECK(path.best.loss == Approx(std::log(1e-10)));
 }
 
+TEST_CASE("a gradient whose square overflows does not spoil Adam's moments") {
+  Said said;
+  std::size_t evaluations = 0;
+  Analytic objective(1, [&](auto p, auto gradient) {
+    gradient[0] = evaluations++ == 2 ? 1e160 : 2.0 * p[0];
+    return p[0] * p[0];
+  });
+  const auto path = ag::Adam{.nsteps = 60, .learning_rate = 0.1, .randkey = 1}.minimize(objective, {{"x", 3.0}});
+  CHECK(path.success);
+  CHECK(path.skipped == 1);
+  CHECK(path.not_finite == "the gradient is too large for means that are finite: x = 1e+160");
+  CHECK(path.params(3, 0) == path.params(2, 0));
+  CHECK(std::abs(path.last_params()(0)) < 0.3);
+}
+
 TEST_CASE("a loss that is not finite at the guess") {
   Said said;
   const auto check = [](auto optimizer) {

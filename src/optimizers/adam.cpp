@@ -7,6 +7,7 @@
 #include "allgrad/random.hpp"
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
+#include "optimizers/finite.hpp"
 #include "optimizers/interrupt.hpp"
 
 namespace allgrad {
@@ -24,7 +25,7 @@ class Moments final : public UpdateRule {
     epsilon_ = adam.epsilon;
   }
 
-  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+  bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
     proposed_.weight1 = now_.weight1 * beta1_;
     proposed_.weight2 = now_.weight2 * beta2_;
     for (std::size_t i = 0; i < variables.size(); ++i) {
@@ -35,6 +36,7 @@ class Moments final : public UpdateRule {
       const double unbiased_mean_square = proposed_.mean_square[i] / (1.0 - proposed_.weight2);
       variables[i] -= rate * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
     }
+    return all_finite(proposed_.mean) && all_finite(proposed_.mean_square);
   }
 
   void commit() override { std::swap(now_, proposed_); }

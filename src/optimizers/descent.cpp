@@ -63,7 +63,9 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   }
   space_.chain(variables_, iterate_.gradient, gradient_);
   std::ranges::copy(variables_, proposed_variables_.begin());
-  rule.propose(rate, gradient_, proposed_variables_);
+  if (!rule.propose(rate, gradient_, proposed_variables_)) {
+    return skip(iterate_, "the gradient is too large for means that are finite: " + named(names_, iterate_.gradient));
+  }
   space_.to_params(proposed_variables_, proposed_params_);
   if (!all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
     return skip(iterate_, "the step leads to " + named(names_, proposed_params_));

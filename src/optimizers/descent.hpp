@@ -19,8 +19,9 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone.
-  virtual void propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
+  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false where that would
+  /// not be finite.
+  [[nodiscard]] virtual bool propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
 
   /// The last proposal is taken.
   virtual void commit() = 0;

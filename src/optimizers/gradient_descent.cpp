@@ -10,8 +10,9 @@ namespace {
 
 class AgainstGradient final : public UpdateRule {
  public:
-  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+  bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
     for (std::size_t i = 0; i < variables.size(); ++i) variables[i] -= rate * gradient[i];
+    return true;
   }
   void commit() override {}
 };

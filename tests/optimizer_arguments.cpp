@@ -201,15 +201,13 @@ TEST_CASE("options that become unusable between steps") {
     usable.step(state);
     CHECK(state.step() == 2);
   };
-  check(
-      ag::Adam{}, [](ag::Adam& adam) { adam.beta1 = 3.0; },
-      {"optimizer_arguments.cpp:", "Adam: expected a number from 0 to below 1 for beta1, got 3."});
-  check(
-      ag::GradientDescent{.learning_rate = 1e-4}, [](ag::GradientDescent& descent) { descent.max_skips_in_a_row = 0; },
-      {"GradientDescent: expected a whole number from 1 to 2147483647 for max_skips_in_a_row, got 0."});
-  check(
-      ag::Lbfgsb{}, [](ag::Lbfgsb& lbfgsb) { lbfgsb.ftol = not_a_number; },
-      {"Lbfgsb: expected a finite number, at least 0 for ftol, got nan."});
+  check(ag::Adam{}, [](ag::Adam& adam) { adam.beta1 = 3.0; },
+        {"optimizer_arguments.cpp:", "Adam: expected a number from 0 to below 1 for beta1, got 3."});
+  check(ag::GradientDescent{.learning_rate = 1e-4},
+        [](ag::GradientDescent& descent) { descent.max_skips_in_a_row = 0; },
+        {"GradientDescent: expected a whole number from 1 to 2147483647 for max_skips_in_a_row, got 0."});
+  check(ag::Lbfgsb{}, [](ag::Lbfgsb& lbfgsb) { lbfgsb.ftol = not_a_number; },
+        {"Lbfgsb: expected a finite number, at least 0 for ftol, got nan."});
 }
 
 TEST_CASE("ranks that part from each other during a run") {

@@ -347,8 +347,8 @@ TEST_CASE("what an objective that sends no messages throws is known to all ranks
   adam.step(state);
   const auto before = state.result();
   const std::string text = text_thrown_by([&] { adam.step(state); });
-  CHECK(text == (on_all || world().size() == 1 ? "no disk"
-                                               : fmt::format("rank {} of {}: no disk", culprit(), world().size())));
+  CHECK(text ==
+        (on_all || world().size() == 1 ? "no disk" : fmt::format("rank {} of {}: no disk", culprit(), world().size())));
   CHECK_FALSE(state.ended());
   CHECK((state.result().loss == before.loss));
   CHECK((state.result().params == before.params));

@@ -26,18 +26,11 @@ enum class Wall { loss_nan, loss_infinite, loss_minus_infinite, gradient_nan, gr
 // What the objective returns at a point behind the wall, where the formula would give `loss`.
 double behind(Wall wall, double loss, std::span<double> gradient) {
   switch (wall) {
-    case Wall::loss_nan:
-      return not_a_number;
-    case Wall::loss_infinite:
-      return infinity;
-    case Wall::loss_minus_infinite:
-      return -infinity;
-    case Wall::gradient_nan:
-      gradient.back() = not_a_number;
-      return loss;
-    case Wall::gradient_infinite:
-      gradient.front() = -infinity;
-      return loss;
+    case Wall::loss_nan: return not_a_number;
+    case Wall::loss_infinite: return infinity;
+    case Wall::loss_minus_infinite: return -infinity;
+    case Wall::gradient_nan: gradient.back() = not_a_number; return loss;
+    case Wall::gradient_infinite: gradient.front() = -infinity; return loss;
   }
   return loss;
 }

@@ -29,7 +29,11 @@ class AdamState final : public DescentState {
 ///   low and high  params = low + (high - low) (1/2 + atan(u) / pi), whatever s is
 /// Far from a single bound, params / s changes as u does. Bounds are approached and never reached.
 ///
-/// A step at which the loss or its gradient is not finite is skipped: it changes neither parameters nor moments.
+/// A step at which the loss or its gradient is not finite, or from which Adam would go to where its parameters or
+/// moments are not, is skipped: it does not change the moments. Where the next step has another random key, it starts
+/// from the same parameters. Otherwise it starts from half the way back to where the last step had started, which makes
+/// that step half as long; so on until loss and gradient are finite again. Each such evaluation is a step that is
+/// skipped.
 struct Adam {
   std::size_t nsteps = 100;
   Bounds param_bounds = {};             // one for each parameter, or none

@@ -23,7 +23,8 @@ class GradientDescentState final : public DescentState {
 /// Gradient descent: u <- u - learning_rate * gradient by u, in the variables u of Adam. Without scales and bounds
 /// these are the parameters.
 ///
-/// A step at which the loss or its gradient is not finite is skipped: it does not change the parameters.
+/// A step at which the loss or its gradient is not finite, or from which it would go to parameters that are not, is
+/// skipped. The next starts from half the way back to where the last step had started, as Adam's.
 struct GradientDescent {
   std::size_t nsteps = 100;
   LearningRate learning_rate = 0.01;

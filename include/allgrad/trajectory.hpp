@@ -23,7 +23,8 @@ struct Trajectory {
   bool success = false;  // whether all steps were taken
   BestPoint best = {};
   std::size_t skipped = 0;                 // steps that were not taken, since the loss or its gradient was not finite
-  std::string not_finite = {};             // what was not finite at the last of them
+  std::string not_finite = {};             // what was not finite at the last of them that was looked into: the first
+                                           // in a row, and one that ended the run
   std::vector<std::string> names = {};     // [ndim], of the parameters
   std::exception_ptr callback_error = {};  // what the callback threw on this rank
 

@@ -56,12 +56,9 @@ class MergeOp {
 
 Urgency urgency_of(StopReason reason) {
   switch (reason) {
-    case StopReason::wish:
-      return Urgency::wish;
-    case StopReason::signal:
-      return Urgency::signal;
-    case StopReason::exception:
-      return Urgency::exception;
+    case StopReason::wish: return Urgency::wish;
+    case StopReason::signal: return Urgency::signal;
+    case StopReason::exception: return Urgency::exception;
   }
   return Urgency::failure;
 }

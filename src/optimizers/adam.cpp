@@ -8,7 +8,7 @@
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
 #include "optimizers/finite.hpp"
-#include "optimizers/interrupt.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
 
@@ -66,12 +66,9 @@ class AdamDescent final : public Descent {
 
 // But for the learning rate, which is a function of the user.
 std::vector<Option> options_of(const Adam& adam) {
-  return {Option::count("nsteps", adam.nsteps),
-          Option::flag("const_randkey", adam.const_randkey),
-          Option::fraction("beta1", adam.beta1),
-          Option::fraction("beta2", adam.beta2),
-          Option::positive("epsilon", adam.epsilon),
-          Option::count("max_skips_in_a_row", adam.max_skips_in_a_row)};
+  return {Option::count("nsteps", adam.nsteps),      Option::flag("const_randkey", adam.const_randkey),
+          Option::fraction("beta1", adam.beta1),     Option::fraction("beta2", adam.beta2),
+          Option::positive("epsilon", adam.epsilon), Option::count("max_skips_in_a_row", adam.max_skips_in_a_row)};
 }
 
 }  // namespace
@@ -107,10 +104,7 @@ void Adam::step(AdamState& state, const std::optional<Key>& key) const {
 }
 
 Trajectory Adam::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  AdamState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -52,10 +52,13 @@ class Descent : public Minimization {
 
  private:
   void advance(const DescentOptions& options, UpdateRule& rule);
-  void skip(const Point& at, std::string why);
+  void look_into_trial(const DescentOptions& options);
+  void skip(const Point& at, const DescentOptions& options);
+  void go_back();
   void end_if_due(const DescentOptions& options);
 
   std::vector<double> variables_;    // where the next evaluation is due
+  std::vector<double> step_from_;    // where the last step that was taken started: there it was finite
   std::vector<double> next_params_;  // the parameters there
   std::vector<double> proposed_variables_, proposed_params_;
   std::vector<double> gradient_;  // by the variables
@@ -66,7 +69,9 @@ class Descent : public Minimization {
   AuxRecord aux_path_;
   std::size_t skipped_ = 0;
   std::size_t skips_in_a_row_ = 0;
-  std::string not_finite_;  // at the last step that was skipped
+  std::string skipped_at_;  // the parameters of the last step that was skipped
+  std::string not_finite_;  // what was not finite, when it was last asked for
+  bool is_stuck_ = false;   // there is no way back from where the next step would be skipped too
 };
 
 }  // namespace allgrad

@@ -2,7 +2,7 @@
 
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
-#include "optimizers/interrupt.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
 
@@ -19,8 +19,7 @@ class AgainstGradient final : public UpdateRule {
 
 // But for the learning rate, which is a function of the user.
 std::vector<Option> options_of(const GradientDescent& descent) {
-  return {Option::count("nsteps", descent.nsteps),
-          Option::count("max_skips_in_a_row", descent.max_skips_in_a_row)};
+  return {Option::count("nsteps", descent.nsteps), Option::count("max_skips_in_a_row", descent.max_skips_in_a_row)};
 }
 
 }  // namespace
@@ -53,10 +52,7 @@ void GradientDescent::step(GradientDescentState& state, const std::optional<Key>
 }
 
 Trajectory GradientDescent::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  GradientDescentState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -1,8 +1,8 @@
 #include "allgrad/lbfgsb.hpp"
 
 #include "optimizers/arguments.hpp"
-#include "optimizers/interrupt.hpp"
 #include "optimizers/lbfgsb_run.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
 
@@ -29,10 +29,7 @@ void Lbfgsb::step(LbfgsbState& state) const {
 }
 
 OptimizeResult Lbfgsb::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  LbfgsbState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -131,17 +131,12 @@ LbfgsbRun::End LbfgsbRun::judge_solver() const {
 
 EndReason LbfgsbRun::reason_of(End end) const {
   switch (end) {
-    case End::none:
-      return EndReason::running;
+    case End::none: return EndReason::running;
     case End::gradient_vanishes:
-    case End::loss_is_flat:
-      return EndReason::converged;
-    case End::limit_reached:
-      return EndReason::limit_reached;
-    case End::wall_ahead:
-      return EndReason::not_finite;
-    case End::abnormal:
-      return search_.met_wall() ? EndReason::not_finite : EndReason::no_progress;
+    case End::loss_is_flat: return EndReason::converged;
+    case End::limit_reached: return EndReason::limit_reached;
+    case End::wall_ahead: return EndReason::not_finite;
+    case End::abnormal: return search_.met_wall() ? EndReason::not_finite : EndReason::no_progress;
   }
   return EndReason::failed;
 }
@@ -149,17 +144,13 @@ EndReason LbfgsbRun::reason_of(End end) const {
 std::string LbfgsbRun::end_message(End end) const {
   constexpr std::string_view wall = "THE LOSS OR ITS GRADIENT IS NOT FINITE AT POINTS CLOSE TO X";
   switch (end) {
-    case End::loss_is_flat:
-      return "CONVERGENCE: REL_REDUCTION_OF_F_<=_FACTR*EPSMCH";
-    case End::limit_reached:
-      return "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT";
-    case End::wall_ahead:
-      return fmt::format("STOP: {}: {}", wall, not_finite_);
+    case End::loss_is_flat: return "CONVERGENCE: REL_REDUCTION_OF_F_<=_FACTR*EPSMCH";
+    case End::limit_reached: return "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT";
+    case End::wall_ahead: return fmt::format("STOP: {}: {}", wall, not_finite_);
     case End::abnormal:
       if (search_.met_wall()) return fmt::format("{} ({}: {})", solver_.message(), wall, not_finite_);
       [[fallthrough]];
-    default:
-      return std::string(solver_.message());
+    default: return std::string(solver_.message());
   }
 }
 

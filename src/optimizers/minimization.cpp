@@ -33,24 +33,18 @@ std::vector<std::string> names_of(const Params& params) {
 
 std::string message_of(const StopRequest& stop) {
   switch (stop.reason()) {
-    case StopReason::wish:
-      return fmt::format("stopped by the callback on rank {}", stop.rank());
-    case StopReason::signal:
-      return fmt::format("interrupted by {} on rank {}", stop.text(), stop.rank());
-    case StopReason::exception:
-      return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
+    case StopReason::wish: return fmt::format("stopped by the callback on rank {}", stop.rank());
+    case StopReason::signal: return fmt::format("interrupted by {} on rank {}", stop.text(), stop.rank());
+    case StopReason::exception: return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
   }
   return {};
 }
 
 EndReason reason_of(const StopRequest& stop) {
   switch (stop.reason()) {
-    case StopReason::wish:
-      return EndReason::stopped;
-    case StopReason::signal:
-      return EndReason::interrupted;
-    case StopReason::exception:
-      return EndReason::callback_threw;
+    case StopReason::wish: return EndReason::stopped;
+    case StopReason::signal: return EndReason::interrupted;
+    case StopReason::exception: return EndReason::callback_threw;
   }
   return EndReason::failed;
 }

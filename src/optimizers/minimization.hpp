@@ -44,15 +44,16 @@ class Minimization {
  protected:
   Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by);
 
-  /// Takes the options that the next step is made with. Where they cannot be used, or are not the same on all ranks, its
-  /// evaluation throws.
+  /// Takes the options that the next step is made with. Where they cannot be used, or are not the same on all ranks,
+  /// its evaluation throws.
   void use_options(const Options& options);
 
   /// The parameters at `variables`, where loss and gradient are then computed. Returns false where some rank wanted to
   /// stop, which has ended this. Collective.
   bool evaluate(std::span<const double> variables, Point& point);
 
-  /// A signal that was noted becomes a wish to stop: a step ends with it, since its InterruptGuard would raise it again.
+  /// A signal that was noted becomes a wish to stop: a step ends with it, since its InterruptGuard would raise it
+  /// again.
   void take_signal();
 
   /// Remembers `point` if it is the lowest so far.

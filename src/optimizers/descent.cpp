@@ -41,7 +41,7 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
     std::swap(iterate_, trial_);
     iterate_step_ = step_;
     remember_best(iterate_, step_);
-    tell(options.callback, options.progress, options.nsteps);
+    tell(options.callback, options.progress, options.nsteps, options.nsteps);
     locally([&] { advance(options, rule); });
   } else {
     locally([&] { skip(trial_, options); });

@@ -74,7 +74,7 @@ void LbfgsbRun::take_guess(const Lbfgsb& options) {
   accepted_ = trial_;
   iterate_ = evaluated_;
   remember_best(evaluated_, 0);
-  tell(options.callback, options.progress, options.maxsteps);
+  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
 }
 
 void LbfgsbRun::step_back() {
@@ -91,7 +91,7 @@ LbfgsbRun::End LbfgsbRun::accept(const Lbfgsb& options) {
   accepted_ = trial_;
   iterate_ = evaluated_;
   iterate_step_ = ++step_;
-  tell(options.callback, options.progress, options.maxsteps);
+  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
   // Where the gradient vanishes, the solver is the one to say so.
   return solver_.gradient_norm() > gtol_ ? judge_reduction(options.ftol, previous_loss) : End::none;
 }

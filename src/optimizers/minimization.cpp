@@ -141,6 +141,9 @@ void Minimization::ask_objective(Point& point) {
 
 bool Minimization::evaluate(std::span<const double> variables, Point& point) {
   space_.to_params(variables, point.params);
+  locally([&] {
+    if (!progress_ && comm().is_root()) progress_.emplace(std::string(optimizer_), names_);
+  });
   hand_over_pending();
   comm().compare_too(fingerprint(iterate_.loss, point.params));
   try {
@@ -165,12 +168,9 @@ void Minimization::remember_best(const Point& point, std::size_t step) {
   best_.step = step;
 }
 
-void Minimization::tell(const Callback& callback, bool progress, std::size_t nsteps) {
+void Minimization::tell(const Callback& callback, bool progress, std::size_t nsteps, std::size_t points) {
   locally([&] {
-    if (progress && comm().is_root()) {
-      if (!progress_) progress_.emplace(std::string(optimizer_), names_);
-      progress_->update(iterate(), nsteps);
-    }
+    if (progress && progress_) progress_->update(iterate(), nsteps, points);
   });
   if (!callback) return;
   try {

@@ -59,8 +59,8 @@ class Minimization {
   /// Remembers `point` if it is the lowest so far.
   void remember_best(const Point& point, std::size_t step);
 
-  /// Tells the user of the iterate, by callback and progress line.
-  void tell(const Callback& callback, bool progress, std::size_t nsteps);
+  /// Tells the user of the iterate, by callback and progress line, which says of how many steps and points the path is.
+  void tell(const Callback& callback, bool progress, std::size_t nsteps, std::size_t points);
 
   /// Runs what may fail on this rank alone; all ranks learn of it in the next evaluation.
   template <class F>

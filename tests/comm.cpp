@@ -158,7 +158,7 @@ TEST_CASE("a request to stop on some ranks is thrown on all, the most urgent one
       thrown_here = true;
       CHECK(stop.reason() == reason);
       CHECK(stop.rank() == rank);
-      CHECK(stop.what() == std::to_string(rank));
+      CHECK(stop.text() == std::to_string(rank));
     }
     CHECK(thrown_here);
     check_sum(world());
@@ -170,6 +170,10 @@ TEST_CASE("a request to stop on some ranks is thrown on all, the most urgent one
   ask(ag::StopReason::signal);
   ask(ag::StopReason::wish);
   check(ag::StopReason::signal, 0);
+
+  // One that is handed on by all ranks keeps the rank that made it.
+  world().fail(std::make_exception_ptr(ag::StopRequest(ag::StopReason::signal, last, std::to_string(last))));
+  check(ag::StopReason::signal, last);
 
   // A failure goes before, also on a rank that has asked to stop.
   ask(ag::StopReason::exception);

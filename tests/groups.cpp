@@ -226,6 +226,19 @@ TEST_CASE("a failure in one model reaches all ranks, and the group works on") {
   CHECK(good.calc_loss_from_params({1.0}) == Approx(std::pow(total - 1.0, 2)));
 }
 
+TEST_CASE("a run of a group with a model on the main communicator names the rank whose callback threw") {
+  auto model = tiny_model(0, world());
+  ag::OnePointGroup group(model);
+  const int last = world().size() - 1;
+  const ag::Sink before = ag::set_sink([](ag::Severity, std::string_view) {});
+  const auto fit = group.run_adam({0.5}, {.nsteps = 5, .callback = [&](const ag::Iterate& at) {
+                                            if (at.step == 1 && world().rank() == last) throw std::bad_alloc();
+                                          }});
+  ag::set_sink(before);
+  CHECK(fit.loss.size() == 2);
+  check_parts(fit.message, {fmt::format("the callback threw on rank {}: ", last)});
+}
+
 TEST_CASE("what is not finite in a group is named on every rank") {
   const auto split = ag::split_subcomms({.num_groups = num_groups()});
   const bool bad = split.group_rank == 0;

@@ -156,3 +156,103 @@ TEST_CASE("arguments that differ between ranks") {
   const auto key_on_root = world.is_root() ? std::optional<ag::Key>(7) : std::nullopt;
   check(ag::Adam{.randkey = key_on_root}, guess, {"the same presence of a randkey on every rank, got 1, 0"});
 }
+
+namespace {
+
+// Rosenbrock's function, computed on each rank alone: without messages, and with an error of its own.
+class Unsummed final : public ag::Objective {
+ public:
+  explicit Unsummed(double error) : error_(error) {}
+  std::size_t num_params() const override { return 2; }
+  const ag::Communicator& communicator() const override { return comm_; }
+  double value(std::span<const double> params, const ag::EvaluationOptions& options) override {
+    std::vector<double> gradient(2);
+    return value_and_gradient(params, gradient, options);
+  }
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const ag::EvaluationOptions&) override {
+    const double loss = rosenbrock(params, gradient);
+    gradient[0] += error_;
+    return loss;
+  }
+
+ private:
+  ag::Communicator comm_ = ag::Communicator::world();
+  double error_;
+};
+
+}  // namespace
+
+TEST_CASE("options that become unusable between steps") {
+  Analytic objective(2, rosenbrock);
+  const auto check = [&](auto optimizer, auto spoil, const Parts& parts) {
+    const auto usable = optimizer;
+    auto state = optimizer.init(objective, guess);
+    optimizer.step(state);
+    spoil(optimizer);
+    std::string text = "nothing was thrown";
+    try {
+      optimizer.step(state);
+    } catch (const ag::ArgumentError& error) {
+      text = error.what();
+    }
+    check_parts(text, parts);
+    CHECK(state.step() == 1);
+    usable.step(state);
+    CHECK(state.step() == 2);
+  };
+  check(ag::Adam{}, [](ag::Adam& adam) { adam.beta1 = 3.0; },
+        {"optimizer_arguments.cpp:", "Adam: expected a number from 0 to below 1 for beta1, got 3."});
+  check(ag::GradientDescent{.learning_rate = 1e-4},
+        [](ag::GradientDescent& descent) { descent.max_skips_in_a_row = 0; },
+        {"GradientDescent: expected a whole number from 1 to 2147483647 for max_skips_in_a_row, got 0."});
+  check(ag::Lbfgsb{}, [](ag::Lbfgsb& lbfgsb) { lbfgsb.ftol = not_a_number; },
+        {"Lbfgsb: expected a finite number, at least 0 for ftol, got nan."});
+}
+
+TEST_CASE("ranks that part from each other during a run") {
+  const ag::Communicator world = ag::Communicator::world();
+  if (world.size() == 1) return;
+  const auto rank = static_cast<std::size_t>(world.rank());
+  Analytic objective(2, rosenbrock);
+  const auto check = [&](const Parts& parts, auto run) {
+    std::string text = "nothing was thrown";
+    try {
+      run();
+    } catch (const ag::DivergenceError& error) {
+      text = error.what();
+    }
+    check_parts(text, {"optimizer_arguments.cpp:", "expected the same on every rank, got differences at step "});
+    check_parts(text, parts);
+    world.synchronize();
+  };
+  SECTION("options of a step") {
+    ag::Adam adam{.nsteps = 4};
+    auto state = adam.init(objective, guess);
+    adam.step(state);
+    adam.nsteps = 1 + rank;
+    check({"Adam: ", "at step 1, in the options of the step"}, [&] { adam.step(state); });
+    ag::Lbfgsb lbfgsb{.maxsteps = 9};
+    auto fit = lbfgsb.init(objective, guess);
+    lbfgsb.step(fit);
+    lbfgsb.ftol = 0.5 * static_cast<double>(rank);
+    check({"Lbfgsb: ", "at step 1,"}, [&] { lbfgsb.step(fit); });
+  }
+  SECTION("the learning rate of the last step") {
+    const ag::Adam adam{.nsteps = 3, .learning_rate = [&](std::size_t step) {
+                          return step == 2 ? 0.01 * static_cast<double>(1 + rank) : 0.01;
+                        }};
+    check({"Adam: ", "at step 3"}, [&] { adam.minimize(objective, guess); });
+  }
+  SECTION("an objective without messages") {
+    Unsummed unsummed(rank == 1 ? 1e-12 : 0.0);
+    check({"Adam: ", "at step 0"}, [&] { ag::Adam{}.minimize(unsummed, guess); });
+    Unsummed not_finite(rank == 1 ? not_a_number : 0.0);
+    check({"Lbfgsb: ", "at step 0"}, [&] { ag::Lbfgsb{}.minimize(not_finite, guess); });
+  }
+  SECTION("keys") {
+    const ag::Adam adam{};
+    auto state = adam.init(objective, guess);
+    check({"Adam: ", "at step 0"}, [&] { adam.step(state, 7 + static_cast<int>(rank)); });
+  }
+}

@@ -12,9 +12,9 @@
 #include "allgrad/error.hpp"
 #include "allgrad/gradient_descent.hpp"
 #include "allgrad/lbfgsb.hpp"
+#include "allgrad/random.hpp"
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
-#include "allgrad/random.hpp"
 #include "said.hpp"
 
 namespace ag = allgrad;
@@ -57,6 +57,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
     CHECK_FALSE(state.ended());
     CHECK(std::ranges::equal(state.params(), guess));
     CHECK(std::isnan(state.iterate().loss));
+    CHECK(state.end_reason() == ag::EndReason::running);
     std::size_t steps = 0;
     for (; !state.ended(); ++steps) {
       CHECK(state.step() == steps);
@@ -70,6 +71,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
     CHECK(all_of(state.result()) == all_of(optimizer.minimize(objective, guess)));
     CHECK(state.message() == state.result().message);
     CHECK(state.success() == state.result().success);
+    CHECK(state.end_reason() == state.result().end_reason);
     return state;
   };
   const auto of_path = [](const ag::Trajectory& path) {
@@ -81,6 +83,7 @@ TEST_CASE("steps by hand are the steps of minimize") {
   SECTION("Adam") {
     const auto state = check(ag::Adam{.nsteps = 12, .param_bounds = {{-3, 3}, {.low = 0}}, .randkey = 42}, of_path);
     CHECK(state.step() == 12);
+    CHECK(state.end_reason() == ag::EndReason::steps_taken);
     CHECK(state.iterate().step == 11);
     CHECK(state.iterate().loss == state.result().loss(11));
     CHECK(state.iterate().params[0] == state.result().params(11, 0));
@@ -180,14 +183,13 @@ TEST_CASE("each step of Adam has a key of its own") {
   CHECK(keys == Keys{ag::Key(7), ag::random::fold_in(key, 1)});
 }
 
-TEST_CASE("a step whose loss is not finite is skipped as if it had not been") {
+TEST_CASE("with another key for the next step, one whose loss is not finite is skipped as if it had not been") {
   const double loss =
       GENERATE(as<double>{}, not_a_number, infinity, 1.0);  // beside 1.0, the gradient alone is not finite
   Said said;
   Analytic objective = with_gaps({1, 4, 5, 9}, loss);
   Analytic without(2, rosenbrock);
-  const auto check = [&](auto optimizer, auto with_fewer_steps) {
-    const auto path = optimizer.minimize(objective, {-1.2, 1.0});
+  const auto check = [&](const auto& path, auto with_fewer_steps) {
     const auto expected = with_fewer_steps.minimize(without, {-1.2, 1.0});
     CHECK(path.success);
     CHECK(path.skipped == 4);
@@ -207,33 +209,76 @@ TEST_CASE("a step whose loss is not finite is skipped as if it had not been") {
                  std::isfinite(loss) ? "these: the gradient by params[1]" : fmt::format("the loss is {}", loss)});
     CHECK(path.not_finite.ends_with("the gradient by params[1] is nan, statistic 3 of 10 is nan"));
   };
-  SECTION("Adam") { check(ag::Adam{.nsteps = 10}, ag::Adam{.nsteps = 6}); }
-  SECTION("gradient descent") {
-    check(ag::GradientDescent{.nsteps = 10, .learning_rate = 1e-4},
-          ag::GradientDescent{.nsteps = 6, .learning_rate = 1e-4});
+  SECTION("Adam") {
+    check(ag::Adam{.nsteps = 10, .randkey = 1}.minimize(objective, {-1.2, 1.0}), ag::Adam{.nsteps = 6});
   }
-  CHECK(objective.explanations() == 4);
+  SECTION("gradient descent") {
+    const ag::GradientDescent descent{.nsteps = 10, .learning_rate = 1e-4};
+    auto state = descent.init(objective, {-1.2, 1.0});
+    while (!state.ended()) descent.step(state, static_cast<int>(state.step()));
+    check(state.result(), ag::GradientDescent{.nsteps = 6, .learning_rate = 1e-4});
+  }
+  CHECK(objective.explanations() == 3);  // of the first in each row
   REQUIRE(said.warnings.size() == (objective.communicator().is_root() ? 1 : 0));
   if (!said.warnings.empty())
     check_parts(said.warnings[0], {"skips step 1: at params[0] = -1.", "the gradient by params[1]"});
 }
 
+TEST_CASE("without another key, a step into the undefined is taken again with half its length") {
+  Said said;
+  const auto rate = GENERATE(0.7, 1.1, 5.0);
+  Analytic objective(1, [](auto p, auto gradient) {  // NaN below 0, minimal at 0.05
+    gradient[0] = 1.0 - 0.05 / p[0];
+    return p[0] - 0.05 * std::log(p[0]);
+  });
+  const auto check = [&](const ag::Trajectory& path) {
+    CHECK(path.success);
+    CHECK(path.skipped > 0);
+    CHECK(path.skipped == objective.walls());
+    CHECK(path.best.params(0) == Approx(0.05).epsilon(0.2));
+    double from = path.params(0, 0);  // of the last step that was taken
+    for (std::size_t i = 0; i < path.loss.size(); ++i) {
+      const double x = path.params(i, 0);
+      if (std::isfinite(path.loss(i))) {
+        from = x;
+      } else {
+        CHECK(x < 0.0);
+        CHECK(path.params(i + 1, 0) == Approx(0.5 * (from + x)));
+      }
+    }
+  };
+  SECTION("Adam") {
+    const auto decaying = [rate](std::size_t step) { return rate / (1.0 + 0.2 * static_cast<double>(step)); };
+    const ag::Adam adam{.nsteps = 400, .learning_rate = decaying, .randkey = 1, .const_randkey = true};
+    check(adam.minimize(objective, {0.6}));
+  }
+  SECTION("gradient descent") {
+    const auto decaying = [rate](std::size_t step) { return step < 3 ? rate : 0.01; };
+    check(ag::GradientDescent{.nsteps = 400, .learning_rate = decaying}.minimize(objective, {0.6}));
+  }
+}
+
 TEST_CASE("many steps in a row that are skipped end the run") {
   Said said;
-  Analytic objective(1, [](auto params, auto gradient) {
-    gradient[0] = 1.0 / params[0];
-    return std::log(params[0]);
+  Analytic objective(1, [](auto params, auto gradient) {  // defined at the guess alone
+    gradient[0] = 1.0;
+    return params[0] == 1.0 ? 3.0 : -std::numeric_limits<double>::quiet_NaN();
   });
   const ag::Adam adam{.learning_rate = 0.4, .max_skips_in_a_row = 5};
   const auto path = adam.minimize(objective, {{"mass", 1.0}});
   CHECK_FALSE(path.success);
+  CHECK(path.end_reason == ag::EndReason::not_finite);
   CHECK(path.skipped == 5);
-  CHECK(path.loss.size() == 8);
-  CHECK(path.params.shape(0) == 9);
-  CHECK(path.last_params()(0) == path.params(3, 0));
-  CHECK(path.best.step == 2);
-  check_parts(path.message, {"5 steps in a row were skipped. Of the last, at mass = -0.143", "the loss is ",
-                             "nan, statistic 3", "Lower learning_rate, start from a better guess, or use Lbfgsb"});
+  REQUIRE(path.loss.size() == 6);
+  CHECK(path.params.shape(0) == 7);
+  for (std::size_t i = 1; i < 7; ++i) {
+    CHECK(path.params(i, 0) == Approx(1.0 - 0.4 * std::exp2(1.0 - static_cast<double>(i))));
+  }
+  CHECK(path.best.step == 0);
+  CHECK(objective.explanations() == 2);  // of the first and of the last
+  check_parts(path.message,
+              {"5 steps in a row were skipped. Of the last, at mass = 0.975: the loss is nan, statistic 3",
+               "Lower learning_rate, start from a better guess, or use Lbfgsb"});
   CHECK(said.warnings.size() == (objective.communicator().is_root() ? 2 : 0));
 }
 
@@ -243,12 +288,34 @@ TEST_CASE("a step that leads to parameters that are not finite is skipped") {
     gradient[0] = 1.0 / params[0];
     return std::log(params[0]);
   });
-  const auto path = ag::GradientDescent{.learning_rate = 1e300}.minimize(objective, {1e-10});
+  const auto rate = [](std::size_t step) { return step == 0 ? 1e-21 : 1e300; };
+  const auto path = ag::GradientDescent{.learning_rate = rate}.minimize(objective, {2e-10});
   CHECK_FALSE(path.success);
   CHECK(path.skipped == 10);
-  CHECK(path.last_params()(0) == 1e-10);
+  CHECK(path.last_params()(0) == Approx(2e-10).epsilon(1e-4));
   CHECK(path.not_finite == "the step leads to params[0] = -inf");
-  CHECK(path.best.loss == Approx(std::log(1e-10)));
+  CHECK(path.best.loss == path.loss(1));
+
+  const auto at_guess = ag::GradientDescent{.learning_rate = 1e300}.minimize(objective, {1e-10});
+  CHECK(at_guess.skipped == 1);  // there is no way back from the guess
+  CHECK(at_guess.last_params()(0) == 1e-10);
+  CHECK(at_guess.message.starts_with(
+      "no step leads on. Of the last, at params[0] = 1e-10: the step leads to params[0] = -inf. Lower"));
+}
+
+TEST_CASE("a gradient whose square overflows does not spoil Adam's moments") {
+  Said said;
+  std::size_t evaluations = 0;
+  Analytic objective(1, [&](auto p, auto gradient) {
+    gradient[0] = evaluations++ == 2 ? 1e160 : 2.0 * p[0];
+    return p[0] * p[0];
+  });
+  const auto path = ag::Adam{.nsteps = 60, .learning_rate = 0.1, .randkey = 1}.minimize(objective, {{"x", 3.0}});
+  CHECK(path.success);
+  CHECK(path.skipped == 1);
+  CHECK(path.not_finite == "the gradient is too large for means that are finite: x = 1e+160");
+  CHECK(path.params(3, 0) == path.params(2, 0));
+  CHECK(std::abs(path.last_params()(0)) < 0.3);
 }
 
 TEST_CASE("a loss that is not finite at the guess") {
@@ -301,7 +368,7 @@ TEST_CASE("L-BFGS-B counts and reports where it backs off") {
   CHECK(fit.backed_off > 0);
   CHECK(objective.explanations() > 0);
   check_parts(fit.not_finite, {"the loss is ", "nan, statistic 3 of 10 is nan"});
-  check_parts(fit.str(), {fmt::format("backed off: {} times; the last: the loss is ", fit.backed_off)});
+  check_parts(fit.str(), {fmt::format("backed off: {}; the last: the loss is ", fit.backed_off)});
 
   Analytic wall(1, [](auto params, auto gradient) {
     gradient[0] = params[0] > 1.0 ? not_a_number : -1.0;

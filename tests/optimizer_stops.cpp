@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -72,6 +73,7 @@ TEST_CASE("a callback on one rank stops the run on all") {
       [](const auto& result) {
         CHECK_FALSE(result.success);
         CHECK(result.message == fmt::format("stopped by the callback on rank {}", culprit()));
+        CHECK(result.end_reason == ag::EndReason::stopped);
         CHECK(result.callback_error == nullptr);
       });
   CHECK(said.warnings.empty());
@@ -85,6 +87,7 @@ TEST_CASE("what a callback throws on one rank ends the run on all, and is kept")
       [](const auto& result) {
         CHECK_FALSE(result.success);
         CHECK(result.message == fmt::format("the callback threw on rank {}: disk is full", culprit()));
+        CHECK(result.end_reason == ag::EndReason::callback_threw);
         CHECK((result.callback_error != nullptr) == is_culprit());
         if (result.callback_error) CHECK_THROWS_AS(std::rethrow_exception(result.callback_error), std::out_of_range);
       });
@@ -113,6 +116,7 @@ TEST_CASE("a signal on one rank ends the run on all") {
         CHECK_FALSE(result.success);
         CHECK(result.message ==
               fmt::format("interrupted by {} on rank {}", signal == SIGINT ? "SIGINT" : "SIGTERM", culprit()));
+        CHECK(result.end_reason == ag::EndReason::interrupted);
         CHECK(Disposition(signal).is(former.action.sa_handler));
       });
   CHECK(said.warnings.size() == (world().is_root() ? 3 : 0));
@@ -266,20 +270,59 @@ TEST_CASE("a step costs the collectives of its evaluation") {
 
 namespace {
 
-// An objective that sends no messages, as on one rank it may be written.
+// Rosenbrock's function as an objective that sends no messages, and does something of its own at each evaluation.
 class Silent final : public ag::Objective {
  public:
+  explicit Silent(std::function<void(std::size_t evaluation)> action = {}) : action_(std::move(action)) {}
   std::size_t num_params() const override { return 2; }
   const ag::Communicator& communicator() const override { return world(); }
-  double value(std::span<const double> params, const ag::EvaluationOptions&) override {
+  double value(std::span<const double> params, const ag::EvaluationOptions& options) override {
     std::vector<double> gradient(2);
-    return rosenbrock(params, gradient);
+    return value_and_gradient(params, gradient, options);
   }
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const ag::EvaluationOptions&) override {
+    const std::size_t evaluation = evaluations_++;
+    if (action_) action_(evaluation);
     return rosenbrock(params, gradient);
   }
+
+ private:
+  std::function<void(std::size_t evaluation)> action_;
+  std::size_t evaluations_ = 0;
 };
+
+// Hands on what another objective returns, and gives another cause to what it throws.
+class Wrapped final : public ag::Objective {
+ public:
+  explicit Wrapped(ag::Objective& inner) : inner_(inner) {}
+  std::size_t num_params() const override { return inner_.num_params(); }
+  const ag::Communicator& communicator() const override { return inner_.communicator(); }
+  double value(std::span<const double> params, const ag::EvaluationOptions& options) override {
+    return inner_.value(params, options);
+  }
+  double value_and_gradient(std::span<const double> params, std::span<double> gradient,
+                            const ag::EvaluationOptions& options) override {
+    try {
+      return inner_.value_and_gradient(params, gradient, options);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(fmt::format("the simulation failed: {}", error.what()));
+    }
+  }
+
+ private:
+  ag::Objective& inner_;
+};
+
+template <class Action>
+std::string text_thrown_by(Action action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
 
 }  // namespace
 
@@ -291,4 +334,103 @@ TEST_CASE("an objective that sends no messages is stopped as well") {
   const auto path = adam.minimize(objective, {-1.2, 1.0});
   CHECK(path.loss.size() == 3);
   CHECK(path.message == fmt::format("stopped by the callback on rank {}", culprit()));
+}
+
+TEST_CASE("what an objective that sends no messages throws is known to all ranks, and the run may be stepped on") {
+  const bool on_all = GENERATE(false, true);
+  Silent objective([&](std::size_t evaluation) {
+    if (evaluation == 2 && (on_all || is_culprit())) throw std::runtime_error("no disk");
+  });
+  const ag::Adam adam{.nsteps = 6};
+  auto state = adam.init(objective, {-1.2, 1.0});
+  adam.step(state);
+  adam.step(state);
+  const auto before = state.result();
+  const std::string text = text_thrown_by([&] { adam.step(state); });
+  CHECK(text ==
+        (on_all || world().size() == 1 ? "no disk" : fmt::format("rank {} of {}: no disk", culprit(), world().size())));
+  CHECK_FALSE(state.ended());
+  CHECK((state.result().loss == before.loss));
+  CHECK((state.result().params == before.params));
+  CHECK(state.best().loss == before.best.loss);
+  while (!state.ended()) adam.step(state);
+  Silent without_failure;
+  CHECK((state.result().params == adam.minimize(without_failure, {-1.2, 1.0}).params));
+}
+
+TEST_CASE("a wish to stop outlives a failure and is not left behind in the communicator") {
+  Silent objective([](std::size_t evaluation) {
+    if (evaluation == 1) throw std::runtime_error("no disk");
+  });
+  const ag::Adam adam{
+      .callback = [](const ag::Iterate&) { return is_culprit() ? ag::Control::stop : ag::Control::proceed; }};
+  auto state = adam.init(objective, {-1.2, 1.0});
+  adam.step(state);
+  CHECK(text_thrown_by([&] { adam.step(state); }) == "no disk");
+  world().synchronize();
+  CHECK_FALSE(state.ended());
+  adam.step(state);
+  CHECK(state.message() == fmt::format("stopped by the callback on rank {}", culprit()));
+}
+
+TEST_CASE("an objective that catches exceptions does not take a wish to stop for one") {
+  Analytic inner(2, rosenbrock);
+  Wrapped objective(inner);
+  const ag::Adam adam{
+      .callback = [](const ag::Iterate& at) { return at.step == 2 ? ag::Control::stop : ag::Control::proceed; }};
+  const auto path = adam.minimize(objective, {-1.2, 1.0});
+  CHECK(path.message == "stopped by the callback on rank 0");
+  CHECK(path.loss.size() == 3);
+}
+
+TEST_CASE("by hand, a signal that comes during a step ends the run at the next") {
+  Said said;
+  const auto former = std::signal(SIGINT, take_signal);
+  std::size_t evaluations = 0;
+  Analytic objective(2, [&](auto p, auto gradient) {
+    if (evaluations++ == 1 && is_culprit()) std::raise(SIGINT);
+    return rosenbrock(p, gradient);
+  });
+  const auto check = [&](const auto& optimizer) {
+    evaluations = 0;
+    auto state = optimizer.init(objective, {-1.2, 1.0});
+    while (!state.ended()) optimizer.step(state);
+    CHECK(state.message() == fmt::format("interrupted by SIGINT on rank {}", culprit()));
+    CHECK(state.step() <= 2);
+    CHECK(last_signal == 0);
+  };
+  check(ag::Adam{});
+  check(ag::GradientDescent{.learning_rate = 1e-4});
+  check(ag::Lbfgsb{});
+  std::signal(SIGINT, former);
+}
+
+TEST_CASE("an empty function is no callback") {
+  Analytic objective(2, rosenbrock);
+  CHECK_FALSE(ag::Callback(std::function<void(const ag::Iterate&)>()));
+  CHECK_FALSE(ag::Callback(std::function<ag::Control(const ag::Iterate&)>()));
+  CHECK_FALSE(ag::Callback(static_cast<void (*)(const ag::Iterate&)>(nullptr)));
+  CHECK(ag::Callback([](const ag::Iterate&) {}));
+  CHECK(ag::Adam{.nsteps = 2, .callback = std::function<void(const ag::Iterate&)>()}
+            .minimize(objective, {-1.2, 1.0})
+            .success);
+}
+
+TEST_CASE("a failure behind the last evaluation ends the run, and the path is kept") {
+  Analytic objective(2, rosenbrock);
+  const ag::Adam adam{.nsteps = 3, .learning_rate = [](std::size_t step) {
+                        if (step == 2 && is_culprit()) throw std::runtime_error("no such rate");
+                        return 0.01;
+                      }};
+  auto state = adam.init(objective, {-1.2, 1.0});
+  adam.step(state);
+  adam.step(state);
+  check_parts(text_thrown_by([&] { adam.step(state); }), {"no such rate"});
+  CHECK(state.ended());
+  CHECK(state.end_reason() == ag::EndReason::failed);
+  check_parts(state.message(), {"no such rate"});
+  const auto path = state.result();
+  CHECK_FALSE(path.success);
+  CHECK(path.loss.size() == 3);
+  CHECK(path.best.loss <= path.loss(0));
 }

@@ -26,18 +26,11 @@ enum class Wall { loss_nan, loss_infinite, loss_minus_infinite, gradient_nan, gr
 // What the objective returns at a point behind the wall, where the formula would give `loss`.
 double behind(Wall wall, double loss, std::span<double> gradient) {
   switch (wall) {
-    case Wall::loss_nan:
-      return not_a_number;
-    case Wall::loss_infinite:
-      return infinity;
-    case Wall::loss_minus_infinite:
-      return -infinity;
-    case Wall::gradient_nan:
-      gradient.back() = not_a_number;
-      return loss;
-    case Wall::gradient_infinite:
-      gradient.front() = -infinity;
-      return loss;
+    case Wall::loss_nan: return not_a_number;
+    case Wall::loss_infinite: return infinity;
+    case Wall::loss_minus_infinite: return -infinity;
+    case Wall::gradient_nan: gradient.back() = not_a_number; return loss;
+    case Wall::gradient_infinite: gradient.front() = -infinity; return loss;
   }
   return loss;
 }
@@ -156,6 +149,7 @@ TEST_CASE("a minimum behind the wall is no success") {
   const auto fit = ag::Lbfgsb{.callback = watch.callback()}.minimize(objective, {0.3});
   CHECK_FALSE(fit.success);
   CHECK(speaks_of_walls(fit));
+  CHECK(fit.end_reason == ag::EndReason::not_finite);
   CHECK(fit.x(0) <= 1.0);
   CHECK(fit.x(0) > 0.99);
   CHECK(fit.fun == Approx(slope * (0.5 * curvature - 1.0)).epsilon(0.02));

@@ -82,6 +82,7 @@ TEST_CASE("L-BFGS-B finds SciPy's minimum of the SMF fit, along SciPy's iterates
     CHECK(fit.x(k) == Approx(expected["x"][k].get<double>()).margin(1e-6).epsilon(0));
     CHECK(std::abs(fit.jac(k)) < 1e-5);
   }
+  CHECK(fit.end_reason == ag::EndReason::converged);
   CHECK(fit.fun < 1e-12);
   CHECK(fit.nit == expected["nit"]);
   CHECK(fit.nfev == expected["nfev"]);
@@ -122,6 +123,7 @@ TEST_CASE("L-BFGS-B says that it ran out of steps") {
   Analytic objective(2, rosenbrock);
   const auto fit = ag::Lbfgsb{.maxsteps = 3}.minimize(objective, {-1.2, 1.0});
   CHECK_FALSE(fit.success);
+  CHECK(fit.end_reason == ag::EndReason::limit_reached);
   CHECK(fit.nit == 3);
   CHECK(fit.nfev == objective.evaluations());
   CHECK(has(fit.message, "TOTAL NO. OF ITERATIONS REACHED LIMIT"));
@@ -137,6 +139,7 @@ TEST_CASE("L-BFGS-B keeps its message where the line search fails") {
   const auto fit = ag::Lbfgsb{}.minimize(uphill, {0.3});
   CHECK_FALSE(fit.success);
   CHECK(fit.message == "ABNORMAL_TERMINATION_IN_LNSRCH");
+  CHECK(fit.end_reason == ag::EndReason::no_progress);
   CHECK(fit.x(0) == 0.3);
 }
 

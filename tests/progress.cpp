@@ -21,7 +21,7 @@ TEST_CASE("off a terminal a line is said every ten seconds, the first after ten"
   for (std::size_t step = 0; step < 100; ++step) {
     now += 0.25;
     progress.update({.step = step, .loss = 100.0 - static_cast<double>(step), .params = params, .gradient = gradient},
-                    500);
+                    500, 500);
   }
   CHECK(said.progress == Lines{"Adam: step 39 of 500, loss 61, up to 1 min 55 s left; log_m1 = 11.5, beta = -2",
                                "Adam: step 79 of 500, loss 21, up to 1 min 45 s left; log_m1 = 11.5, beta = -2"});
@@ -32,15 +32,19 @@ TEST_CASE("the time that is left") {
   double now = 0.0;
   ag::Progress progress("Lbfgsb", {"a"}, [&] { return now; });
   const std::vector<double> param = {1.0};
-  const auto update = [&](double time, std::size_t step, std::size_t nsteps) {
+  const auto update = [&](double time, std::size_t step, std::size_t nsteps, std::size_t points) {
     now = time;
-    progress.update({.step = step, .loss = 0.5, .params = param, .gradient = param}, nsteps);
+    progress.update({.step = step, .loss = 0.5, .params = param, .gradient = param}, nsteps, points);
   };
-  update(12.0, 3, 8);
-  update(24.0, 7, 8);
-  update(3600.0, 9, 40);
-  CHECK(said.progress == Lines{"Lbfgsb: step 3 of 8, loss 0.5, up to 12 s left; a = 1",
+  update(12.0, 0, 8, 9);  // 8 iterations after the guess
+  update(24.0, 3, 8, 8);  // 8 evaluations in all
+  update(36.0, 7, 8, 8);
+  update(48.0, 7, 4, 4);  // fewer steps than have been taken
+  update(3600.0, 9, 40, 40);
+  CHECK(said.progress == Lines{"Lbfgsb: step 0 of 8, loss 0.5, up to 1 min 36 s left; a = 1",
+                               "Lbfgsb: step 3 of 8, loss 0.5, up to 24 s left; a = 1",
                                "Lbfgsb: step 7 of 8, loss 0.5, up to 0 s left; a = 1",
+                               "Lbfgsb: step 7 of 4, loss 0.5, up to 0 s left; a = 1",
                                "Lbfgsb: step 9 of 40, loss 0.5, up to 3 h 00 min left; a = 1"});
 }
 

@@ -29,7 +29,11 @@ class AdamState final : public DescentState {
 ///   low and high  params = low + (high - low) (1/2 + atan(u) / pi), whatever s is
 /// Far from a single bound, params / s changes as u does. Bounds are approached and never reached.
 ///
-/// A step at which the loss or its gradient is not finite is skipped: it changes neither parameters nor moments.
+/// A step at which the loss or its gradient is not finite, or from which Adam would go to where its parameters or
+/// moments are not, is skipped: it does not change the moments. Where the next step has another random key, it starts
+/// from the same parameters. Otherwise it starts from half the way back to where the last step had started, which makes
+/// that step half as long; so on until loss and gradient are finite again. Each such evaluation is a step that is
+/// skipped.
 struct Adam {
   std::size_t nsteps = 100;             ///< from 1 on
   Bounds param_bounds = {};             ///< [ndim] or empty
@@ -51,7 +55,9 @@ struct Adam {
   Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
 
   /// The same by hand: minimize is init, and step until the state has ended. A step takes the options as they are then,
-  /// but for param_bounds, and a key of its own if it is given one. Both are collective.
+  /// but for param_bounds, and a key of its own if it is given one. Both are collective. A signal that comes during a
+  /// step ends the run at the next one; between steps it does what the program lets it do. Throws as minimize does
+  /// where the options have become such that they cannot be used, or are no longer the same on all ranks.
   AdamState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   void step(AdamState& state, const std::optional<Key>& randkey = {}) const;
 };

@@ -68,6 +68,9 @@ class Communicator {
   /// 64 ranks, one in 65,536 to 1,024). Allocates nothing unless it throws.
   void allreduce(Message& message, std::uint64_t fingerprint) const;
 
+  /// Adds `fingerprint` to that of this rank's next allreduce or synchronize, which may be someone else's.
+  void compare_too(std::uint64_t fingerprint) const;
+
   /// A collective of nothing but status and fingerprint: returns on every rank, or throws on every rank.
   void synchronize(std::uint64_t fingerprint = 0) const;
 

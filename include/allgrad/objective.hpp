@@ -21,7 +21,9 @@ struct EvaluationOptions {
 
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an
 /// expression, models and groups have one, and users may derive their own. All its functions are collective over
-/// communicator(), take the same arguments on every rank, and return the same on every rank.
+/// communicator(), take the same arguments on every rank, and return the same on every rank. What an evaluation throws
+/// on some ranks alone is known to the others where it passes through Communicator::fail before the evaluation's next
+/// collective, or where the evaluation has none.
 class Objective {
  public:
   virtual ~Objective() = default;

@@ -28,7 +28,7 @@ enum class Control { proceed, stop };
 /// Called at every point of an optimizer's path whose loss and gradient are finite, on each rank that sets one: any
 /// function of an Iterate that returns nothing or a Control. If it returns Control::stop or throws on any rank, the run
 /// ends on every rank at the next evaluation, with its result, which keeps what was thrown. A callback that not all
-/// ranks set must not communicate.
+/// ranks set must not communicate. An empty std::function makes an empty Callback.
 class Callback {
  public:
   Callback() = default;
@@ -37,11 +37,14 @@ class Callback {
   requires std::is_invocable_r_v<Control, F&, const Iterate&> Callback(F function) : function_(std::move(function)) {}
 
   template <class F>
-  requires std::is_void_v<std::invoke_result_t<F&, const Iterate&>> Callback(F function)
-      : function_([function = std::move(function)](const Iterate& iterate) mutable {
-          function(iterate);
-          return Control::proceed;
-        }) {}
+  requires std::is_void_v<std::invoke_result_t<F&, const Iterate&>> Callback(F function) {
+    std::function<void(const Iterate&)> told(std::move(function));
+    if (!told) return;
+    function_ = [told = std::move(told)](const Iterate& iterate) {
+      told(iterate);
+      return Control::proceed;
+    };
+  }
 
   explicit operator bool() const { return static_cast<bool>(function_); }
   Control operator()(const Iterate& iterate) const { return function_(iterate); }
@@ -56,6 +59,25 @@ struct BestPoint {
   xt::xtensor<double, 1> params = {};                      ///< [ndim]; the guess where no loss was finite
   std::size_t step = 0;                                    ///< in which it was evaluated; 0 is the guess
 };
+
+/// Why a run ended; its `message` says it in words.
+enum class EndReason {
+  running,         ///< it has not ended
+  steps_taken,     ///< all of nsteps
+  converged,       ///< within the tolerances
+  limit_reached,   ///< maxsteps, without having converged
+  not_finite,      ///< the way leads on only to where the loss or its gradient is not finite
+  no_progress,     ///< a line search found no lower loss
+  stopped,         ///< the callback returned Control::stop
+  interrupted,     ///< SIGINT or SIGTERM
+  callback_threw,  ///< on some rank
+  failed,          ///< the last of its steps threw on some rank
+};
+
+/// Whether a run that ended for this reason did what it was to do.
+constexpr bool is_success(EndReason reason) {
+  return reason == EndReason::steps_taken || reason == EndReason::converged;
+}
 
 class Minimization;
 
@@ -80,9 +102,10 @@ class OptimizerState {
   const BestPoint& best() const;
 
   /// Whether it has ended, after which a step does nothing; why; and whether it ended as it should.
-  bool ended() const;
+  bool ended() const { return end_reason() != EndReason::running; }
+  EndReason end_reason() const;
   const std::string& message() const;
-  bool success() const;
+  bool success() const { return is_success(end_reason()); }
 
  protected:
   explicit OptimizerState(std::unique_ptr<Minimization> run);

@@ -54,28 +54,41 @@ class MergeOp {
   MPI_Op op_ = MPI_OP_NULL;
 };
 
+Urgency urgency_of(StopReason reason) {
+  switch (reason) {
+    case StopReason::wish: return Urgency::wish;
+    case StopReason::signal: return Urgency::signal;
+    case StopReason::exception: return Urgency::exception;
+  }
+  return Urgency::failure;
+}
+
+// A request that was raised on all ranks may be handed on by one that did not make it.
+int rank_of(const std::exception_ptr& cause, int own_rank) {
+  try {
+    std::rethrow_exception(cause);
+  } catch (const StopRequest& stop) {
+    return stop.rank();
+  } catch (...) {
+    return own_rank;
+  }
+}
+
 }  // namespace
 
 Urgency urgency_of(const std::exception_ptr& cause) {
   try {
     std::rethrow_exception(cause);
   } catch (const StopRequest& stop) {
-    switch (stop.reason()) {
-      case StopReason::wish:
-        return Urgency::wish;
-      case StopReason::signal:
-        return Urgency::signal;
-      case StopReason::exception:
-        return Urgency::exception;
-    }
+    return urgency_of(stop.reason());
   } catch (...) {
+    return Urgency::failure;
   }
-  return Urgency::failure;
 }
 
 FailureRecord make_failure_record(int rank, const std::exception_ptr& cause) {
   constexpr std::string_view mark = "...";
-  FailureRecord record{.urgency = urgency_of(cause), .rank = rank};
+  FailureRecord record{.urgency = urgency_of(cause), .rank = rank_of(cause, rank)};
   if (record.urgency == Urgency::failure) record.failed = 1;
   const std::string_view text = exception_text(cause);
   const std::size_t room = record.text.size() - 1;  // the last character stays zero

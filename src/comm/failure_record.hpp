@@ -23,7 +23,7 @@ struct FailureRecord {
   std::array<char, 3072> text{};               // what its exception says, cut at the end where it is longer
 };
 
-/// The record of a rank that has a cause.
+/// The record of a rank that has a cause; a StopRequest keeps the rank that made it.
 FailureRecord make_failure_record(int rank, const std::exception_ptr& cause);
 
 /// Merges the records of all ranks, those that have no cause included; collective, one MPI_Allreduce.

@@ -7,7 +7,8 @@
 #include "allgrad/random.hpp"
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
-#include "optimizers/interrupt.hpp"
+#include "optimizers/finite.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
 
@@ -24,7 +25,7 @@ class Moments final : public UpdateRule {
     epsilon_ = adam.epsilon;
   }
 
-  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+  bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
     proposed_.weight1 = now_.weight1 * beta1_;
     proposed_.weight2 = now_.weight2 * beta2_;
     for (std::size_t i = 0; i < variables.size(); ++i) {
@@ -35,6 +36,7 @@ class Moments final : public UpdateRule {
       const double unbiased_mean_square = proposed_.mean_square[i] / (1.0 - proposed_.weight2);
       variables[i] -= rate * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
     }
+    return all_finite(proposed_.mean) && all_finite(proposed_.mean_square);
   }
 
   void commit() override { std::swap(now_, proposed_); }
@@ -62,6 +64,13 @@ class AdamDescent final : public Descent {
   Moments moments;
 };
 
+// But for the learning rate, which is a function of the user.
+std::vector<Option> options_of(const Adam& adam) {
+  return {Option::count("nsteps", adam.nsteps),      Option::flag("const_randkey", adam.const_randkey),
+          Option::fraction("beta1", adam.beta1),     Option::fraction("beta2", adam.beta2),
+          Option::positive("epsilon", adam.epsilon), Option::count("max_skips_in_a_row", adam.max_skips_in_a_row)};
+}
+
 }  // namespace
 
 AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
@@ -69,13 +78,9 @@ AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
-    return std::vector{Option::count("nsteps", nsteps),
-                       Option::rate(learning_rate),
-                       Option::flag("const_randkey", const_randkey),
-                       Option::fraction("beta1", beta1),
-                       Option::fraction("beta2", beta2),
-                       Option::positive("epsilon", epsilon),
-                       Option::count("max_skips_in_a_row", max_skips_in_a_row)};
+    std::vector<Option> options = options_of(*this);
+    options.push_back(Option::rate(learning_rate));
+    return options;
   });
   return AdamState(objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, params); }));
 }
@@ -87,7 +92,8 @@ void Adam::step(AdamState& state, const std::optional<Key>& key) const {
   const auto own_key = randkey && !const_randkey
                            ? std::optional(random::fold_in(*randkey, static_cast<std::uint32_t>(run.steps())))
                            : randkey;
-  run.step({.nsteps = nsteps,
+  run.step({.all = [&] { return options_of(*this); },
+            .nsteps = nsteps,
             .learning_rate = learning_rate,
             .randkey = key ? key : own_key,
             .next_has_other_key = new_keys,
@@ -98,10 +104,7 @@ void Adam::step(AdamState& state, const std::optional<Key>& key) const {
 }
 
 Trajectory Adam::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  AdamState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

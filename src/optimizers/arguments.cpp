@@ -17,15 +17,6 @@ namespace allgrad {
 
 namespace {
 
-void check_options(const Arguments& arguments, const std::vector<Option>& options) {
-  for (const Option& option : options) {
-    if (option.allowed) continue;
-    throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
-                                    arguments.optimizer, option.expected, option.name, option.value),
-                        arguments.where);
-  }
-}
-
 // What has to be the same on all ranks.
 struct Item {
   enum class Kind { number, word, hash };
@@ -104,6 +95,15 @@ Option Option::rate(const LearningRate& rate) {
   return not_negative("learning_rate(0)", rate.at(0));
 }
 
+void check_options(std::string_view optimizer, const std::vector<Option>& options, SourceLocation where) {
+  for (const Option& option : options) {
+    if (option.allowed) continue;
+    throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
+                                    optimizer, option.expected, option.name, option.value),
+                        where);
+  }
+}
+
 Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options) {
   const Communicator& comm = arguments.objective.communicator();
   Params params;
@@ -111,7 +111,7 @@ Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Opt
   std::vector<std::uint64_t> bits;
   comm.guarded([&] {
     const std::vector<Option> values = options();
-    check_options(arguments, values);
+    check_options(arguments.optimizer, values, arguments.where);
     params = check_params(arguments.optimizer, arguments.objective.num_params(), arguments.guess,
                           arguments.param_bounds, bounds_by, arguments.where);
     items = items_of(arguments, params, values);

@@ -43,6 +43,9 @@ struct Arguments {
 /// The options of an optimizer. Called on each rank: it may call functions of the user, who may throw.
 using Options = std::function<std::vector<Option>()>;
 
+/// Throws ArgumentError for the first that is not allowed.
+void check_options(std::string_view optimizer, const std::vector<Option>& options, SourceLocation where);
+
 /// The parameters to start from, on every rank; or throws on every rank: ArgumentError where an argument cannot be
 /// used, DivergenceError where they are not the same on all ranks. Collective over the objective's communicator.
 Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options);

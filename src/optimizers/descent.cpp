@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "allgrad/error.hpp"
 #include "optimizers/interrupt.hpp"
@@ -15,6 +16,7 @@ namespace allgrad {
 Descent::Descent(const Arguments& arguments, const Params& params)
     : Minimization(arguments, params, BoundsBy::transform),
       variables_(space_.start()),
+      step_from_(variables_),
       next_params_(iterate_.params),
       proposed_variables_(variables_),
       proposed_params_(next_params_),
@@ -27,28 +29,27 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   const InterruptGuard interrupts;
   evaluation_.randkey = options.randkey;
   evaluation_.aux = &aux_;
+  use_options(options.all);
   if (!evaluate(variables_, trial_)) return;
-  locally([&] { aux_path_.add(aux_); });
-  if (trial_.finite()) {
+  const bool finite = trial_.finite();
+  if (!finite) look_into_trial(options);
+  locally([&] {
+    aux_path_.add(aux_);
+    losses_.push_back(trial_.loss);
+  });
+  if (finite) {
     std::swap(iterate_, trial_);
     iterate_step_ = step_;
     remember_best(iterate_, step_);
-    tell(options.callback, options.progress, options.nsteps);
-    locally([&] {
-      losses_.push_back(iterate_.loss);
-      advance(options, rule);
-    });
+    tell(options.callback, options.progress, options.nsteps, options.nsteps);
+    locally([&] { advance(options, rule); });
   } else {
-    if (step_ == 0 && !options.next_has_other_key) refuse_guess(trial_);
-    const std::string why = what_is_not_finite(trial_);
-    locally([&] {
-      losses_.push_back(trial_.loss);
-      skip(trial_, why);
-    });
+    locally([&] { skip(trial_, options); });
   }
   locally([&] { path_.insert(path_.end(), next_params_.begin(), next_params_.end()); });
   ++step_;
   end_if_due(options);
+  if (!ended()) take_signal();
 }
 
 void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
@@ -61,36 +62,58 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   }
   space_.chain(variables_, iterate_.gradient, gradient_);
   std::ranges::copy(variables_, proposed_variables_.begin());
-  rule.propose(rate, gradient_, proposed_variables_);
+  const bool remembered = rule.propose(rate, gradient_, proposed_variables_);
   space_.to_params(proposed_variables_, proposed_params_);
-  if (!all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
-    return skip(iterate_, "the step leads to " + named(names_, proposed_params_));
+  if (!remembered || !all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
+    not_finite_ = remembered
+                      ? "the step leads to " + named(names_, proposed_params_)
+                      : "the gradient is too large for means that are finite: " + named(names_, iterate_.gradient);
+    return skip(iterate_, options);
   }
   rule.commit();
+  std::ranges::copy(variables_, step_from_.begin());
   std::swap(variables_, proposed_variables_);
   std::swap(next_params_, proposed_params_);
   skips_in_a_row_ = 0;
 }
 
-void Descent::skip(const Point& at, std::string why) {
-  not_finite_ = std::move(why);
+// It costs an evaluation, and hardly changes in a row of skips: asked for at the first, and at one that ends the run.
+void Descent::look_into_trial(const DescentOptions& options) {
+  if (step_ == 0 && !options.next_has_other_key) refuse_guess(trial_);
+  const bool is_last = skips_in_a_row_ + 1 >= options.max_skips_in_a_row || step_ + 1 >= options.nsteps;
+  if (skips_in_a_row_ == 0 || is_last) not_finite_ = what_is_not_finite(trial_);
+}
+
+void Descent::skip(const Point& at, const DescentOptions& options) {
+  skipped_at_ = named(names_, at.params);
   ++skips_in_a_row_;
+  if (!options.next_has_other_key) go_back();
   if (++skipped_ > 1) return;
   warn(fmt::format("{} skips step {}: at {}, {}. Further such steps are counted and not reported.", optimizer_, step_,
-                   named(names_, at.params), not_finite_));
+                   skipped_at_, not_finite_));
+}
+
+// Without another key, the same point would give the same again.
+void Descent::go_back() {
+  is_stuck_ = variables_ == step_from_;
+  std::ranges::transform(step_from_, variables_, variables_.begin(),
+                         [](double a, double b) { return std::midpoint(a, b); });
+  space_.to_params(variables_, next_params_);
 }
 
 void Descent::end_if_due(const DescentOptions& options) {
-  if (skips_in_a_row_ >= options.max_skips_in_a_row) {
-    end(fmt::format("{} steps in a row were skipped. Of the last, at {}: {}. Lower learning_rate, start from a better "
-                    "guess, or use Lbfgsb, which steps back from such points.",
-                    skips_in_a_row_, named(names_, next_params_), not_finite_),
-        false);
+  if (is_stuck_ || skips_in_a_row_ >= options.max_skips_in_a_row) {
+    const std::string what =
+        is_stuck_ ? "no step leads on" : fmt::format("{} steps in a row were skipped", skips_in_a_row_);
+    end(fmt::format("{}. Of the last, at {}: {}. Lower learning_rate, start from a better guess, or use Lbfgsb, which "
+                    "searches for a point where the loss is finite and lower.",
+                    what, skipped_at_, not_finite_),
+        EndReason::not_finite);
     warn(fmt::format("{} ended at step {}: {}", optimizer_, step_, message()));
   } else if (step_ >= options.nsteps) {
     const std::string skipped =
         skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
-    end(fmt::format("all {} steps were taken{}", step_, skipped), true);
+    end(fmt::format("all {} steps were taken{}", step_, skipped), EndReason::steps_taken);
   }
 }
 
@@ -100,7 +123,8 @@ Trajectory Descent::result() const {
                     .params = xt::xtensor<double, 2>(std::array{path_.size() / ndim, ndim}),
                     .aux = aux_path_.stacked(),
                     .message = message(),
-                    .success = success(),
+                    .end_reason = end_reason(),
+                    .success = is_success(end_reason()),
                     .best = best(),
                     .skipped = skipped_,
                     .not_finite = not_finite_,

@@ -19,8 +19,9 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone.
-  virtual void propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
+  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false where that would
+  /// not be finite.
+  [[nodiscard]] virtual bool propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
 
   /// The last proposal is taken.
   virtual void commit() = 0;
@@ -28,6 +29,7 @@ class UpdateRule {
 
 /// What a step is taken with.
 struct DescentOptions {
+  Options all;  // to be checked
   std::size_t nsteps;
   const LearningRate& learning_rate;
   std::optional<Key> randkey;
@@ -50,10 +52,13 @@ class Descent : public Minimization {
 
  private:
   void advance(const DescentOptions& options, UpdateRule& rule);
-  void skip(const Point& at, std::string why);
+  void look_into_trial(const DescentOptions& options);
+  void skip(const Point& at, const DescentOptions& options);
+  void go_back();
   void end_if_due(const DescentOptions& options);
 
   std::vector<double> variables_;    // where the next evaluation is due
+  std::vector<double> step_from_;    // where the last step that was taken started: there it was finite
   std::vector<double> next_params_;  // the parameters there
   std::vector<double> proposed_variables_, proposed_params_;
   std::vector<double> gradient_;  // by the variables
@@ -64,7 +69,9 @@ class Descent : public Minimization {
   AuxRecord aux_path_;
   std::size_t skipped_ = 0;
   std::size_t skips_in_a_row_ = 0;
-  std::string not_finite_;  // at the last step that was skipped
+  std::string skipped_at_;  // the parameters of the last step that was skipped
+  std::string not_finite_;  // what was not finite, when it was last asked for
+  bool is_stuck_ = false;   // there is no way back from where the next step would be skipped too
 };
 
 }  // namespace allgrad

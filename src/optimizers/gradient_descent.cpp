@@ -2,7 +2,7 @@
 
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
-#include "optimizers/interrupt.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
 
@@ -10,11 +10,17 @@ namespace {
 
 class AgainstGradient final : public UpdateRule {
  public:
-  void propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+  bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
     for (std::size_t i = 0; i < variables.size(); ++i) variables[i] -= rate * gradient[i];
+    return true;
   }
   void commit() override {}
 };
+
+// But for the learning rate, which is a function of the user.
+std::vector<Option> options_of(const GradientDescent& descent) {
+  return {Option::count("nsteps", descent.nsteps), Option::count("max_skips_in_a_row", descent.max_skips_in_a_row)};
+}
 
 }  // namespace
 
@@ -23,8 +29,9 @@ GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
-    return std::vector{Option::count("nsteps", nsteps), Option::rate(learning_rate),
-                       Option::count("max_skips_in_a_row", max_skips_in_a_row)};
+    std::vector<Option> options = options_of(*this);
+    options.push_back(Option::rate(learning_rate));
+    return options;
   });
   return GradientDescentState(
       objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, params); }));
@@ -33,7 +40,8 @@ GradientDescentState GradientDescent::init(Objective& objective, const Guess& gu
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
   AgainstGradient rule;
   static_cast<Descent&>(*state.run_)
-      .step({.nsteps = nsteps,
+      .step({.all = [&] { return options_of(*this); },
+             .nsteps = nsteps,
              .learning_rate = learning_rate,
              .randkey = key ? key : randkey,
              .next_has_other_key = key.has_value(),
@@ -44,10 +52,7 @@ void GradientDescent::step(GradientDescentState& state, const std::optional<Key>
 }
 
 Trajectory GradientDescent::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  GradientDescentState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -1,30 +1,35 @@
 #include "allgrad/lbfgsb.hpp"
 
 #include "optimizers/arguments.hpp"
-#include "optimizers/interrupt.hpp"
 #include "optimizers/lbfgsb_run.hpp"
+#include "optimizers/minimize.hpp"
 
 namespace allgrad {
+
+namespace {
+
+std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
+  return {Option::count("maxsteps", lbfgsb.maxsteps), Option::not_negative("ftol", lbfgsb.ftol),
+          Option::not_negative("gtol", lbfgsb.gtol), Option::count("memory", lbfgsb.memory)};
+}
+
+}  // namespace
 
 LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 
 LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
-  const Params params = check_arguments(arguments, BoundsBy::optimizer, [&] {
-    return std::vector{Option::count("maxsteps", maxsteps), Option::not_negative("ftol", ftol),
-                       Option::not_negative("gtol", gtol), Option::count("memory", memory)};
-  });
+  const Params params = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
   return LbfgsbState(
       objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, params); }));
 }
 
-void Lbfgsb::step(LbfgsbState& state) const { static_cast<LbfgsbRun&>(*state.run_).step(*this); }
+void Lbfgsb::step(LbfgsbState& state) const {
+  static_cast<LbfgsbRun&>(*state.run_).step(*this, [&] { return options_of(*this); });
+}
 
 OptimizeResult Lbfgsb::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const InterruptGuard interrupts;
-  LbfgsbState state = init(objective, guess, where);
-  while (!state.ended()) step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return minimize_by(*this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -31,9 +31,10 @@ LbfgsbRun::LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Pa
   solver_.next();  // wants the loss at the guess
 }
 
-void LbfgsbRun::step(const Lbfgsb& options) {
+void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   if (ended()) return;
   const InterruptGuard interrupts;
+  use_options(all);
   End end_of_run = End::none;
   for (const std::size_t before = step_; step_ == before && end_of_run == End::none;) {
     if (!answer_solver(options)) return;
@@ -45,8 +46,8 @@ void LbfgsbRun::step(const Lbfgsb& options) {
     if (wish == Setulb::Wish::nothing) end_of_run = judge_solver();
   }
   if (end_of_run == End::none && step_ >= options.maxsteps) end_of_run = End::limit_reached;
-  if (end_of_run == End::none) return;
-  end(end_message(end_of_run), end_of_run == End::gradient_vanishes || end_of_run == End::loss_is_flat);
+  if (end_of_run == End::none) return take_signal();
+  end(end_message(end_of_run), reason_of(end_of_run));
 }
 
 // False where some rank wanted to stop.
@@ -73,7 +74,7 @@ void LbfgsbRun::take_guess(const Lbfgsb& options) {
   accepted_ = trial_;
   iterate_ = evaluated_;
   remember_best(evaluated_, 0);
-  tell(options.callback, options.progress, options.maxsteps);
+  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
 }
 
 void LbfgsbRun::step_back() {
@@ -90,7 +91,7 @@ LbfgsbRun::End LbfgsbRun::accept(const Lbfgsb& options) {
   accepted_ = trial_;
   iterate_ = evaluated_;
   iterate_step_ = ++step_;
-  tell(options.callback, options.progress, options.maxsteps);
+  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
   // Where the gradient vanishes, the solver is the one to say so.
   return solver_.gradient_norm() > gtol_ ? judge_reduction(options.ftol, previous_loss) : End::none;
 }
@@ -128,27 +129,36 @@ LbfgsbRun::End LbfgsbRun::judge_solver() const {
   return End::abnormal;
 }
 
+EndReason LbfgsbRun::reason_of(End end) const {
+  switch (end) {
+    case End::none: return EndReason::running;
+    case End::gradient_vanishes:
+    case End::loss_is_flat: return EndReason::converged;
+    case End::limit_reached: return EndReason::limit_reached;
+    case End::wall_ahead: return EndReason::not_finite;
+    case End::abnormal: return search_.met_wall() ? EndReason::not_finite : EndReason::no_progress;
+  }
+  return EndReason::failed;
+}
+
 std::string LbfgsbRun::end_message(End end) const {
   constexpr std::string_view wall = "THE LOSS OR ITS GRADIENT IS NOT FINITE AT POINTS CLOSE TO X";
   switch (end) {
-    case End::loss_is_flat:
-      return "CONVERGENCE: REL_REDUCTION_OF_F_<=_FACTR*EPSMCH";
-    case End::limit_reached:
-      return "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT";
-    case End::wall_ahead:
-      return fmt::format("STOP: {}: {}", wall, not_finite_);
+    case End::loss_is_flat: return "CONVERGENCE: REL_REDUCTION_OF_F_<=_FACTR*EPSMCH";
+    case End::limit_reached: return "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT";
+    case End::wall_ahead: return fmt::format("STOP: {}: {}", wall, not_finite_);
     case End::abnormal:
       if (search_.met_wall()) return fmt::format("{} ({}: {})", solver_.message(), wall, not_finite_);
       [[fallthrough]];
-    default:
-      return std::string(solver_.message());
+    default: return std::string(solver_.message());
   }
 }
 
 OptimizeResult LbfgsbRun::result() const {
   const std::array shape{space_.num_params()};
   OptimizeResult result{.message = message(),
-                        .success = success(),
+                        .end_reason = end_reason(),
+                        .success = is_success(end_reason()),
                         .fun = iterate_.loss,
                         .x = xt::xtensor<double, 1>(shape),
                         .jac = xt::xtensor<double, 1>(shape),

@@ -20,14 +20,13 @@ class LbfgsbRun final : public Minimization {
   LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Params& params);
 
   /// One iteration; collective.
-  void step(const Lbfgsb& options);
+  void step(const Lbfgsb& options, const Options& all);
 
   std::span<const double> next_params() const override { return iterate_.params; }
   OptimizeResult result() const;
 
  private:
   enum class End { none, gradient_vanishes, loss_is_flat, limit_reached, wall_ahead, abnormal };
-
   bool answer_solver(const Lbfgsb& options);
   void take_guess(const Lbfgsb& options);
   void step_back();
@@ -35,6 +34,7 @@ class LbfgsbRun final : public Minimization {
   void remember_pair();
   End judge_reduction(double ftol, double previous_loss);
   End judge_solver() const;
+  EndReason reason_of(End end) const;
   std::string end_message(End end) const;
 
   double gtol_;

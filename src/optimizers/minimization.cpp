@@ -11,6 +11,7 @@
 #include "comm/emit.hpp"
 #include "comm/exception_text.hpp"
 #include "comm/failure_record.hpp"
+#include "graph/fingerprint.hpp"
 #include "optimizers/interrupt.hpp"
 #include "optimizers/named.hpp"
 
@@ -30,16 +31,22 @@ std::vector<std::string> names_of(const Params& params) {
   return names;
 }
 
-std::string reason_of(const StopRequest& stop) {
+std::string message_of(const StopRequest& stop) {
   switch (stop.reason()) {
-    case StopReason::wish:
-      return fmt::format("stopped by the callback on rank {}", stop.rank());
-    case StopReason::signal:
-      return fmt::format("interrupted by {} on rank {}", stop.what(), stop.rank());
-    case StopReason::exception:
-      return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.what());
+    case StopReason::wish: return fmt::format("stopped by the callback on rank {}", stop.rank());
+    case StopReason::signal: return fmt::format("interrupted by {} on rank {}", stop.text(), stop.rank());
+    case StopReason::exception: return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
   }
   return {};
+}
+
+EndReason reason_of(const StopRequest& stop) {
+  switch (stop.reason()) {
+    case StopReason::wish: return EndReason::stopped;
+    case StopReason::signal: return EndReason::interrupted;
+    case StopReason::exception: return EndReason::callback_threw;
+  }
+  return EndReason::failed;
 }
 
 }  // namespace
@@ -70,22 +77,83 @@ void Minimization::want_to_stop(StopReason reason, std::string_view text) {
   want(std::make_exception_ptr(StopRequest(reason, comm().rank(), std::string(text))));
 }
 
-void Minimization::hand_over_pending() {
+void Minimization::take_signal() {
   if (const std::string_view signal = InterruptGuard::signal(); !signal.empty())
     want_to_stop(StopReason::signal, signal);
-  if (pending_) comm().fail(std::exchange(pending_, nullptr));
+}
+
+void Minimization::hand_over_pending() {
+  take_signal();
+  if (pending_) comm().fail(pending_);
+}
+
+void Minimization::use_options(const Options& options) {
+  locally([&] {
+    const std::vector<Option> values = options();
+    Fingerprint hash;
+    for (const Option& option : values) hash.add(option.value);
+    options_ = hash.value();
+    check_options(optimizer_, values, where_);
+  });
+}
+
+// Of all that has to be the same on every rank.
+std::uint64_t Minimization::fingerprint(double loss, std::span<const double> params,
+                                        std::span<const double> gradient) const {
+  Fingerprint hash;
+  hash.add(options_);
+  hash.add(step_);
+  hash.add(evaluation_.randkey.has_value());
+  const Key key = evaluation_.randkey.value_or(0);
+  for (const std::uint32_t word : key.words()) hash.add(word);
+  const auto add = [&](double number) { hash.add(without_sign_of_nan(number)); };
+  add(loss);
+  std::ranges::for_each(params, add);
+  std::ranges::for_each(gradient, add);
+  return hash.value();
+}
+
+template <class F>
+void Minimization::compared(F&& body) const {
+  try {
+    std::forward<F>(body)();
+  } catch (const DivergenceError& error) {
+    throw DivergenceError(
+        fmt::format("{}: expected the same on every rank, got differences at step {}, in the options of the step, in "
+                    "the path up to it or in its evaluation. Give every rank the same options, learning rates, keys "
+                    "and objective: {}",
+                    optimizer_, step_, error.what()),
+        where_);
+  }
+}
+
+void Minimization::ask_objective(Point& point) {
+  const std::size_t collectives = comm().collectives();
+  const auto is_silent = [&] { return comm().collectives() == collectives; };
+  try {
+    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
+  } catch (...) {
+    if (!is_silent()) throw;
+    comm().fail(std::current_exception());
+  }
+  if (is_silent()) comm().synchronize(fingerprint(point.loss, point.params, point.gradient));
 }
 
 bool Minimization::evaluate(std::span<const double> variables, Point& point) {
   space_.to_params(variables, point.params);
-  const std::size_t collectives = comm().collectives();
+  locally([&] {
+    if (!progress_ && comm().is_root()) progress_.emplace(std::string(optimizer_), names_);
+  });
   hand_over_pending();
+  comm().compare_too(fingerprint(iterate_.loss, point.params));
   try {
-    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
-    if (comm().collectives() == collectives) comm().synchronize();  // an objective that sends no messages
+    compared([&] { ask_objective(point); });
   } catch (const StopRequest& stop) {
     end_by(stop);
     return false;
+  } catch (...) {
+    if (pending_ && urgency_of(pending_) == Urgency::failure) pending_ = nullptr;  // the others have been told
+    throw;
   }
   for (std::size_t i = 0; i < point.gradient.size(); ++i) {
     if (space_.frozen()[i]) point.gradient[i] = 0.0;
@@ -100,12 +168,9 @@ void Minimization::remember_best(const Point& point, std::size_t step) {
   best_.step = step;
 }
 
-void Minimization::tell(const Callback& callback, bool progress, std::size_t nsteps) {
+void Minimization::tell(const Callback& callback, bool progress, std::size_t nsteps, std::size_t points) {
   locally([&] {
-    if (progress && comm().is_root()) {
-      if (!progress_) progress_.emplace(std::string(optimizer_), names_);
-      progress_->update(iterate(), nsteps);
-    }
+    if (progress && progress_) progress_->update(iterate(), nsteps, points);
   });
   if (!callback) return;
   try {
@@ -135,29 +200,34 @@ void Minimization::refuse_guess(const Point& guess) {
                       where_);
 }
 
-void Minimization::end(std::string message, bool success) {
+void Minimization::end(std::string message, EndReason reason) {
   hand_over_pending();
   try {
-    comm().synchronize();
+    compared([&] { comm().synchronize(fingerprint(iterate_.loss, next_params())); });
   } catch (const StopRequest& stop) {
     if (stop.reason() != StopReason::wish) return end_by(stop);
+    pending_ = nullptr;
+    return end(std::move(message), reason);
+  } catch (...) {
+    finish(std::string(exception_text(std::current_exception())), EndReason::failed);
+    throw;
   }
-  finish(std::move(message), success);
+  finish(std::move(message), reason);
 }
 
 void Minimization::end_by(const StopRequest& stop) {
   // Ctrl-C reaches all ranks, but not at the same time: one that came after this rank's last look is answered too.
   if (stop.reason() == StopReason::signal) InterruptGuard::signal();
-  finish(reason_of(stop), false);
+  finish(message_of(stop), reason_of(stop));
   if (stop.reason() == StopReason::wish) return;
   warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));
 }
 
-void Minimization::finish(std::string message, bool success) {
+void Minimization::finish(std::string message, EndReason reason) {
   progress_.reset();
+  pending_ = nullptr;
   message_ = std::move(message);
-  success_ = success;
-  ended_ = true;
+  end_reason_ = reason;
 }
 
 void Minimization::warn(const std::string& text) const {

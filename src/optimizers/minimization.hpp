@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <span>
@@ -36,22 +37,30 @@ class Minimization {
   std::size_t steps() const { return step_; }
   Iterate iterate() const;
   const BestPoint& best() const { return best_; }
-  bool ended() const { return ended_; }
+  bool ended() const { return end_reason_ != EndReason::running; }
+  EndReason end_reason() const { return end_reason_; }
   const std::string& message() const { return message_; }
-  bool success() const { return success_; }
 
  protected:
   Minimization(const Arguments& arguments, const Params& params, BoundsBy bounds_by);
+
+  /// Takes the options that the next step is made with. Where they cannot be used, or are not the same on all ranks,
+  /// its evaluation throws.
+  void use_options(const Options& options);
 
   /// The parameters at `variables`, where loss and gradient are then computed. Returns false where some rank wanted to
   /// stop, which has ended this. Collective.
   bool evaluate(std::span<const double> variables, Point& point);
 
+  /// A signal that was noted becomes a wish to stop: a step ends with it, since its InterruptGuard would raise it
+  /// again.
+  void take_signal();
+
   /// Remembers `point` if it is the lowest so far.
   void remember_best(const Point& point, std::size_t step);
 
-  /// Tells the user of the iterate, by callback and progress line.
-  void tell(const Callback& callback, bool progress, std::size_t nsteps);
+  /// Tells the user of the iterate, by callback and progress line, which says of how many steps and points the path is.
+  void tell(const Callback& callback, bool progress, std::size_t nsteps, std::size_t points);
 
   /// Runs what may fail on this rank alone; all ranks learn of it in the next evaluation.
   template <class F>
@@ -69,8 +78,9 @@ class Minimization {
   /// Throws ArgumentError for a guess at which the loss is not finite; collective.
   [[noreturn]] void refuse_guess(const Point& guess);
 
-  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop.
-  void end(std::string message, bool success);
+  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop. Throws DivergenceError where
+  /// the ranks have not come to the same end.
+  void end(std::string message, EndReason reason);
 
   /// Says `text` to the user, once for all ranks.
   void warn(const std::string& text) const;
@@ -91,16 +101,22 @@ class Minimization {
   void want(std::exception_ptr cause);
   void want_to_stop(StopReason reason, std::string_view text);
   void hand_over_pending();
+  void ask_objective(Point& point);
+  std::uint64_t fingerprint(double loss, std::span<const double> params, std::span<const double> gradient = {}) const;
+
+  /// Runs `body`, and says at which step ranks were found to differ.
+  template <class F>
+  void compared(F&& body) const;
   void end_by(const StopRequest& stop);
-  void finish(std::string message, bool success);
+  void finish(std::string message, EndReason reason);
 
   Objective* objective_;
+  std::uint64_t options_ = 0;  // a fingerprint of what the next step is made with
   BestPoint best_;
   std::optional<Progress> progress_;
-  std::exception_ptr pending_;  // what this rank wants to tell the others
+  std::exception_ptr pending_;  // what this rank wants to tell the others: a wish to stop, until the run has ended
   std::string message_;
-  bool ended_ = false;
-  bool success_ = false;
+  EndReason end_reason_ = EndReason::running;
 };
 
 }  // namespace allgrad

@@ -12,8 +12,7 @@ std::size_t OptimizerState::step() const { return run_->steps(); }
 Iterate OptimizerState::iterate() const { return run_->iterate(); }
 std::span<const double> OptimizerState::params() const { return run_->next_params(); }
 const BestPoint& OptimizerState::best() const { return run_->best(); }
-bool OptimizerState::ended() const { return run_->ended(); }
+EndReason OptimizerState::end_reason() const { return run_->end_reason(); }
 const std::string& OptimizerState::message() const { return run_->message(); }
-bool OptimizerState::success() const { return run_->success(); }
 
 }  // namespace allgrad

@@ -37,22 +37,27 @@ Progress::Progress(std::string optimizer, std::vector<std::string> names, Clock 
 
 Progress::~Progress() { end_status(); }
 
-void Progress::update(const Iterate& iterate, std::size_t nsteps) {
+void Progress::update(const Iterate& iterate, std::size_t nsteps, std::size_t points) {
   const double now = clock_();
   if (now - last_ < seconds_between_updates) return;
+  const double left = seconds_left(iterate.step + 1, points, now);
   if (can_show_status()) {
-    show_status(line(iterate, nsteps, now));
+    show_status(line(iterate, nsteps, left));
   } else if (now - last_ >= seconds_between_lines) {
-    emit(Severity::progress, line(iterate, nsteps, now));
+    emit(Severity::progress, line(iterate, nsteps, left));
   } else {
     return;
   }
   last_ = now;
 }
 
-std::string Progress::line(const Iterate& iterate, std::size_t nsteps, double now) const {
-  const auto done = static_cast<double>(iterate.step + 1);
-  const double left = (now - start_) / done * (static_cast<double>(nsteps) - done);
+// As long for each point to come as for those so far.
+double Progress::seconds_left(std::size_t done, std::size_t points, double now) const {
+  const std::size_t to_come = points > done ? points - done : 0;
+  return (now - start_) / static_cast<double>(done) * static_cast<double>(to_come);
+}
+
+std::string Progress::line(const Iterate& iterate, std::size_t nsteps, double left) const {
   return fmt::format("{}: step {} of {}, loss {:.6g}, up to {} left; {}", optimizer_, iterate.step, nsteps,
                      iterate.loss, duration(left), named(names_, iterate.params));
 }

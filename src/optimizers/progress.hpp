@@ -19,13 +19,15 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// The path has come to `iterate`, of at most `nsteps` steps.
-  void update(const Iterate& iterate, std::size_t nsteps);
+  /// The path has come to `iterate`; it has at most `nsteps` steps and `points` points in all, the guess included. The
+  /// clock for the time that is left has started with the object.
+  void update(const Iterate& iterate, std::size_t nsteps, std::size_t points);
 
   static double steady_seconds();
 
  private:
-  std::string line(const Iterate& iterate, std::size_t nsteps, double now) const;
+  std::string line(const Iterate& iterate, std::size_t nsteps, double left) const;
+  double seconds_left(std::size_t done, std::size_t points, double now) const;
 
   std::string optimizer_;
   std::vector<std::string> names_;

@@ -17,7 +17,7 @@ namespace allgrad {
 ///
 /// Throws ExpressionError where the expression is empty, depends on parameters, or on tables of another communicator;
 /// ArgumentError for a random key that is missing or that nothing is drawn with; DivergenceError where ranks have built
-/// different expressions.
+/// different expressions or arguments.
 Array evaluate(const Expr& expr, const Communicator& comm = Communicator::world(), bool total = true,
                const std::optional<Key>& randkey = {}, SourceLocation where = SourceLocation::current());
 

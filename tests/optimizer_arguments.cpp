@@ -44,7 +44,7 @@ TEST_CASE("options that cannot be used") {
   check_refuses(
       ag::GradientDescent{.learning_rate = -0.5}, guess,
       {"GradientDescent: expected a finite number above 0 for learning_rate, got -0.5. Set learning_rate to"});
-  check_refuses(ag::Adam{.learning_rate = not_a_number}, guess,
+  check_refuses(ag::Adam{.learning_rate = -not_a_number}, guess,
                 {"Adam: expected a finite number above 0 for learning_rate, got nan"});
   check_refuses(ag::Adam{.learning_rate = [](std::size_t) { return -1.0; }}, guess,
                 {"Adam: expected a finite number, at least 0 for learning_rate(0), got -1"});
@@ -61,7 +61,7 @@ TEST_CASE("options that cannot be used") {
 TEST_CASE("a guess that cannot be used") {
   check_refuses(ag::Lbfgsb{}, {1.0, 2.0, 3.0},
                 {"Lbfgsb: expected a guess of 2 numbers, one for each parameter of the objective, got 3"});
-  check_refuses(ag::Adam{}, {1.0, not_a_number}, {"Adam: expected a guess of finite numbers, got nan for params[1]"});
+  check_refuses(ag::Adam{}, {1.0, -not_a_number}, {"Adam: expected a guess of finite numbers, got nan for params[1]"});
   check_refuses(ag::Adam{}, {{"a", not_a_number}, {"b", 1.0}}, {"got nan for a. Start where"});
   check_refuses(ag::Adam{}, {{"a", 1.0}, {"a", 1.0}},
                 {"Adam: expected a name of its own for each parameter, got a twice. Rename one of them."});
@@ -91,12 +91,21 @@ TEST_CASE("bounds that cannot be used") {
                 {"guess of params[0] within its bounds [0, 1], got -1.2"});
   check_refuses(
       ag::Adam{.param_bounds = {{}, {1.0, 2.0}}}, guess,
-      {"Adam: expected a guess of params[1] inside its bounds [1, 2], got 1, where the variable in which it walks "
-       "is infinite. Start away from the bound, or use Lbfgsb."});
+      {"Adam: expected a guess of params[1] inside its bounds [1, 2], got 1, which is so close to a bound that no "
+       "step would move it. Start away from the bound, or use Lbfgsb."});
   check_refuses(ag::GradientDescent{.param_bounds = {{}, {.high = 1.0}}}, guess,
                 {"inside its bounds [-inf, 1], got 1"});
   check_refuses(ag::Adam{.param_bounds = {{}, {.low = 0}}}, {1.0, 1e-320},
-                {"inside its bounds [0, inf], got 1e-320, where"});
+                {"inside its bounds [0, inf], got 1e-320, which"});
+  check_refuses(ag::Adam{}, {{"a", 1.0}, {.name = "b", .guess = 1e-17, .bounds = {0, 1}}},
+                {"Adam: expected a guess of b inside its bounds [0, 1], got 1e-17, which is so close"});
+  check_refuses(ag::GradientDescent{},
+                {{"a", 1.0}, {.name = "b", .guess = std::nextafter(1e6, 0), .bounds = {.high = 1e6}}},
+                {"GradientDescent: expected a guess of b inside its bounds [-inf, 1000000]"});
+  check_refuses(ag::Adam{}, {{"a", 1.0}, {.name = "b", .guess = 0.5, .bounds = {-1.7e308, 1.7e308}}},
+                {"Adam: expected bounds of b whose distance is a finite number, got [-1.7e+308, 1.7e+308]. Leave out"});
+  check_refuses(ag::Lbfgsb{}, {{"a", 1.0}, {.name = "b", .guess = 0.5, .bounds = {-1.7e308, 1.7e308}}},
+                {"Lbfgsb: expected bounds of b whose distance is a finite number"});
   check_refuses(ag::Lbfgsb{.param_bounds = {{}, {.low = 0}}},
                 {{"a", 1.0}, {.name = "b", .guess = 1.0, .bounds = {0, 3}}},
                 {"Lbfgsb: expected the bounds of b once, got them in its declaration and in param_bounds. Remove one"});

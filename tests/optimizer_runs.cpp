@@ -275,6 +275,7 @@ TEST_CASE("many steps in a row that are skipped end the run") {
     CHECK(path.params(i, 0) == Approx(1.0 - 0.4 * std::exp2(1.0 - static_cast<double>(i))));
   }
   CHECK(path.best.step == 0);
+  check_parts(path.str(), {"    loss: 3 ... nan\n"});
   CHECK(objective.explanations() == 2);  // of the first and of the last
   check_parts(path.message,
               {"5 steps in a row were skipped. Of the last, at mass = 0.975: the loss is nan, statistic 3",

@@ -1,11 +1,15 @@
 // What optimizers say of their progress, to a sink of the user.
 #include "optimizers/progress.hpp"
 
+#include <unistd.h>
+
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "allgrad/adam.hpp"
 #include "catch.hpp"
+#include "comm/emit.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 
@@ -46,6 +50,38 @@ TEST_CASE("the time that is left") {
                                "Lbfgsb: step 7 of 8, loss 0.5, up to 0 s left; a = 1",
                                "Lbfgsb: step 7 of 4, loss 0.5, up to 0 s left; a = 1",
                                "Lbfgsb: step 9 of 40, loss 0.5, up to 3 h 00 min left; a = 1"});
+}
+
+TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
+  const auto lines_with = [](const char* wanted) {
+    Said said;
+    setenv("ALLGRAD_PROGRESS", wanted, 1);
+    double now = 0.0;
+    ag::Progress progress("Adam", {"a"}, [&] { return now; });
+    const std::vector<double> param = {1.0};
+    now = 60.0;
+    progress.update({.step = 1, .loss = 0.5, .params = param, .gradient = param}, 4, 4);
+    ag::emit(ag::Severity::warning, "slow");
+    unsetenv("ALLGRAD_PROGRESS");
+    CHECK(said.warnings == Lines{"slow"});
+    return said.progress;
+  };
+  const Lines told = {"Adam: step 1 of 4, loss 0.5, up to 1 min 00 s left; a = 1"};
+  CHECK(lines_with("") == told);
+  CHECK(lines_with("plain") == told);
+  CHECK(lines_with("line") == told);  // a sink of the user has no line to rewrite
+  CHECK(lines_with("off").empty());
+
+  const auto can_show_with = [](const char* wanted) {
+    setenv("ALLGRAD_PROGRESS", wanted, 1);
+    const bool can = ag::can_show_status();
+    unsetenv("ALLGRAD_PROGRESS");
+    return can;
+  };
+  CHECK(can_show_with("line"));
+  CHECK_FALSE(can_show_with("plain"));
+  CHECK_FALSE(can_show_with("off"));
+  CHECK(can_show_with("") == (isatty(STDERR_FILENO) != 0));
 }
 
 TEST_CASE("short runs are silent") {

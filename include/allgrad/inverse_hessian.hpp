@@ -10,8 +10,11 @@
 namespace allgrad {
 
 /// What L-BFGS-B has learned of the inverse of the Hessian of the loss, [ndim, ndim], from the last steps of its path.
-/// Where the loss is half of chi^2, it approximates the covariance of the parameters. Rows and columns of frozen
-/// parameters are 0.
+/// Rows and columns of frozen parameters are 0.
+///
+/// It is a quasi-Newton estimate, which starts from a multiple of the unit matrix (in params / scale) and gets better
+/// with each iteration along whose step the loss is curved. Where the loss is half of chi^2, the exact inverse Hessian
+/// at the minimum would be the covariance of the parameters; take this for its order of magnitude and not as it stands.
 class InverseHessian {
  public:
   /// A step along the path, and how the gradient changed by it; each [ndim], in params / scale.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "comm/emit.hpp"
@@ -20,12 +21,9 @@ bool status_is_open = false;
 
 std::string_view prefix(Severity severity) {
   switch (severity) {
-    case Severity::progress:
-      return "";
-    case Severity::warning:
-      return "allgrad: warning: ";
-    case Severity::error:
-      return "allgrad: error: ";
+    case Severity::progress: return "";
+    case Severity::warning: return "allgrad: warning: ";
+    case Severity::error: return "allgrad: error: ";
   }
   return "";
 }
@@ -38,6 +36,12 @@ void write_to_standard_error(Severity severity, std::string_view text) {
 Sink& current_sink() {
   static Sink sink = write_to_standard_error;
   return sink;
+}
+
+// ALLGRAD_PROGRESS, empty where it is not set.
+std::string_view wanted_progress() {
+  const char* value = std::getenv("ALLGRAD_PROGRESS");
+  return value == nullptr ? "" : value;
 }
 
 bool sink_is_default() {
@@ -60,9 +64,16 @@ Sink set_sink(Sink sink) {
   return std::exchange(current_sink(), std::move(sink));
 }
 
-void emit(Severity severity, std::string_view text) { current_sink()(severity, text); }
+void emit(Severity severity, std::string_view text) {
+  if (severity == Severity::progress && wanted_progress() == "off") return;
+  current_sink()(severity, text);
+}
 
-bool can_show_status() { return sink_is_default() && isatty(STDERR_FILENO) != 0; }
+bool can_show_status() {
+  const std::string_view wanted = wanted_progress();
+  if (wanted == "plain" || wanted == "off" || !sink_is_default()) return false;
+  return wanted == "line" || isatty(STDERR_FILENO) != 0;
+}
 
 void show_status(std::string_view line) {
   if (!can_show_status()) return;

@@ -12,6 +12,7 @@
 
 #include "allgrad/error.hpp"
 #include "optimizers/check_params.hpp"
+#include "optimizers/named.hpp"
 
 namespace allgrad {
 
@@ -99,7 +100,7 @@ void check_options(std::string_view optimizer, const std::vector<Option>& option
   for (const Option& option : options) {
     if (option.allowed) continue;
     throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
-                                    optimizer, option.expected, option.name, option.value),
+                                    optimizer, option.expected, option.name, without_sign_of_nan(option.value)),
                         where);
   }
 }

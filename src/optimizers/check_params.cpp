@@ -8,7 +8,7 @@
 #include <string>
 
 #include "allgrad/error.hpp"
-#include "optimizers/finite.hpp"
+#include "optimizers/named.hpp"
 
 namespace allgrad {
 
@@ -53,29 +53,47 @@ void check_names(const Checker& check, const Params& params) {
   }
 }
 
+// Whether steps of the size of the variables' unit, in which the learning rate is, would move the parameter.
+bool can_move(const Param& param, BoundsBy bounds_by) {
+  const ParamSpace space({param}, bounds_by);
+  const double start = space.start()[0];
+  if (!std::isfinite(start)) return false;
+  const auto param_at = [&](double variable) {
+    double value = 0.0;
+    space.to_params({&variable, 1}, {&value, 1});
+    return value;
+  };
+  return param_at(start - 1.0) < param_at(start + 1.0);
+}
+
 void check_bounds(const Checker& check, const Param& param, BoundsBy bounds_by) {
-  const auto& [low, high] = param.bounds;
+  const double low = without_sign_of_nan(param.bounds.low);
+  const double high = without_sign_of_nan(param.bounds.high);
   check.require(low < high, "bounds of {} with low below high, got [{}, {}]. Leave out a side that is open.",
+                param.name, low, high);
+  check.require(!param.bounds.has_low() || !param.bounds.has_high() || std::isfinite(high - low),
+                "bounds of {} whose distance is a finite number, got [{}, {}]. Leave out a side that is open.",
                 param.name, low, high);
   check.require(param.guess >= low && param.guess <= high,
                 "a guess of {} within its bounds [{}, {}], got {}. Move the guess or the bounds.", param.name, low,
                 high, param.guess);
-  if (bounds_by == BoundsBy::optimizer || param.frozen) return;
-  check.require(param.guess > low && param.guess < high && all_finite(ParamSpace({param}, bounds_by).start()),
-                "a guess of {} inside its bounds [{}, {}], got {}, where the variable in which it walks is infinite. "
-                "Start away from the bound, or use Lbfgsb.",
-                param.name, low, high, param.guess);
+  if (bounds_by == BoundsBy::optimizer || param.frozen || is_open(param.bounds)) return;
+  check.require(
+      param.guess > low && param.guess < high && can_move(param, bounds_by),
+      "a guess of {} inside its bounds [{}, {}], got {}, which is so close to a bound that no step would move "
+      "it. Start away from the bound, or use Lbfgsb.",
+      param.name, low, high, param.guess);
 }
 
 void check_param(const Checker& check, const Param& param, BoundsBy bounds_by) {
   check.require(std::isfinite(param.guess),
-                "a guess of finite numbers, got {} for {}. Start where the loss can be computed.", param.guess,
-                param.name);
+                "a guess of finite numbers, got {} for {}. Start where the loss can be computed.",
+                without_sign_of_nan(param.guess), param.name);
   check.require(
       std::isfinite(param.scale) && param.scale > 0.0,
       "a scale of {} that is a finite number above 0, got {}. Set it to a typical change of {}, or leave it at "
       "its default.",
-      param.name, param.scale, param.name);
+      param.name, without_sign_of_nan(param.scale), param.name);
   check_bounds(check, param, bounds_by);
 }
 

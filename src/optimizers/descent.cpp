@@ -57,7 +57,7 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   if (!std::isfinite(rate) || rate < 0.0) {
     throw ArgumentError(fmt::format("{0}: expected a finite number, at least 0, for learning_rate({1}), got {2}. Let "
                                     "learning_rate give one for every step.",
-                                    optimizer_, step_, rate),
+                                    optimizer_, step_, without_sign_of_nan(rate)),
                         where_);
   }
   space_.chain(variables_, iterate_.gradient, gradient_);

@@ -57,7 +57,8 @@ bool LbfgsbRun::answer_solver(const Lbfgsb& options) {
   trial_.loss = evaluated_.loss;
   space_.chain(trial_.params, evaluated_.gradient, trial_.gradient);
   trial_is_finite_ = evaluated_.finite() && trial_.finite();
-  if (++nfev_ == 1) take_guess(options);
+  if (nfev_ == 0) take_guess(options);
+  ++nfev_;
   if (solver_.starts_line_search()) search_.start(accepted_, trial_.params);
   if (trial_is_finite_) {
     search_.pass();
@@ -78,9 +79,9 @@ void LbfgsbRun::take_guess(const Lbfgsb& options) {
 }
 
 void LbfgsbRun::step_back() {
-  ++backed_off_;
   // Once for each line search, since it may cost an evaluation.
   if (!search_.met_wall()) not_finite_ = what_is_not_finite(evaluated_);
+  ++backed_off_;
   search_.step_back(accepted_, trial_);
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <ranges>
+
 namespace allgrad {
 
 std::string named(std::span<const std::string> names, std::span<const double> values) {
@@ -17,7 +19,8 @@ std::string named_or_listed(std::span<const std::string> names, std::span<const 
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != fmt::format("params[{}]", i)) return named(names, values);
   }
-  return fmt::format("[{:.8g}]", fmt::join(values, ", "));
+  const auto without_signs = values | std::views::transform(without_sign_of_nan);
+  return fmt::format("[{:.8g}]", fmt::join(without_signs.begin(), without_signs.end(), ", "));
 }
 
 }  // namespace allgrad

@@ -11,7 +11,8 @@ namespace {
 std::span<const double> numbers(const xt::xtensor<double, 1>& values) { return {values.data(), values.size()}; }
 
 std::string describe(const BestPoint& best, std::span<const std::string> names) {
-  return fmt::format("{:.8g} at step {}, {}", best.loss, best.step, named_or_listed(names, numbers(best.params)));
+  return fmt::format("{:.8g} at step {}, {}", without_sign_of_nan(best.loss), best.step,
+                     named_or_listed(names, numbers(best.params)));
 }
 
 }  // namespace
@@ -26,7 +27,10 @@ xt::xtensor<double, 1> Trajectory::last_params() const {
 std::string Trajectory::str() const {
   const std::size_t ndim = params.shape(1);
   std::string text = fmt::format(" message: {}\n success: {}\n  nsteps: {}\n", message, success, loss.size());
-  if (loss.size() > 0) text += fmt::format("    loss: {:.8g} ... {:.8g}\n", loss(0), loss(loss.size() - 1));
+  if (loss.size() > 0) {
+    text += fmt::format("    loss: {:.8g} ... {:.8g}\n", without_sign_of_nan(loss(0)),
+                        without_sign_of_nan(loss(loss.size() - 1)));
+  }
   text += fmt::format("  params: {}", named_or_listed(names, {params.data(), ndim}));
   text += fmt::format(" ... {}\n    best: {}", named_or_listed(names, numbers(last_params())), describe(best, names));
   if (skipped > 0) text += fmt::format("\n skipped: {} steps; of the last: {}", skipped, not_finite);
@@ -42,7 +46,8 @@ std::string OptimizeResult::str() const {
       "     jac: {}\n"
       "    nfev: {}\n"
       "     nit: {}",
-      message, success, fun, named_or_listed(names, numbers(x)), named_or_listed(names, numbers(jac)), nfev, nit);
+      message, success, without_sign_of_nan(fun), named_or_listed(names, numbers(x)),
+      named_or_listed(names, numbers(jac)), nfev, nit);
   if (best.loss < fun) text += fmt::format("\n    best: {}", describe(best, names));
   if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);
   return text;

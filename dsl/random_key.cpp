@@ -20,17 +20,12 @@ Array RandomKey::evaluate(const Node&, std::span<const Array* const>, Evaluation
 
 View RandomKey::lower(const Node&, Lowering& lowering) const { return lowering.randkey(); }
 
-const Node* find_key(std::span<const Expr> outputs) {
-  const std::vector<Expr> order = topological_order(outputs);
-  const auto key = std::ranges::find_if(order, is_key);
-  return key == order.end() ? nullptr : key->node();
-}
-
 const Node* find_draw(std::span<const Expr> outputs) {
   const std::vector<Expr> order = topological_order(outputs);
   const auto uses_key = [](const Expr& expr) { return std::ranges::any_of(expr.node()->operands, is_key); };
-  const auto draw = std::ranges::find_if(order, uses_key);
-  return draw == order.end() ? find_key(outputs) : draw->node();
+  auto draw = std::ranges::find_if(order, uses_key);
+  if (draw == order.end()) draw = std::ranges::find_if(order, is_key);
+  return draw == order.end() ? nullptr : draw->node();
 }
 
 Expr random::key(SourceLocation where) { return make_node(std::make_shared<const RandomKey>(), {}, where); }

@@ -18,9 +18,6 @@ class RandomKey final : public Operator {
   View lower(const Node& node, Lowering& lowering) const override;
 };
 
-/// The random key that the outputs depend on, null where they draw nothing.
-const Node* find_key(std::span<const Expr> outputs);
-
 /// The first node that uses the random key, or the key itself where it is an output only; null where there is none.
 const Node* find_draw(std::span<const Expr> outputs);
 

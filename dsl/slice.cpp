@@ -82,6 +82,17 @@ std::vector<std::size_t> AxisSlice::positions() const {
   return result;
 }
 
+std::optional<std::vector<std::size_t>> elements_of(const Expr& part, const Expr& vector) {
+  if (part.node() == vector.node()) return AxisSlice{.count = vector.shape()[0].length}.positions();
+  const auto* slice = as<SliceAxis>(part);
+  if (slice == nullptr) return {};
+  auto elements = elements_of(part.node()->operands[0], vector);
+  if (!elements) return {};
+  std::vector<std::size_t> taken;
+  for (std::size_t position : slice->slice().positions()) taken.push_back((*elements)[position]);
+  return taken;
+}
+
 Shape SliceAxis::infer_shape(std::span<const Expr> operands) const { return sliced_shape(operands[0].shape(), slice_); }
 
 Expr SliceAxis::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {

@@ -252,6 +252,49 @@ TEST_CASE("what is not finite in a group is named on every rank") {
   check_parts(text, {"in the model of rank 0", "statistic", "nan"});
 }
 
+TEST_CASE("models of the same ranks in another order are refused, not mixed up") {
+  auto first = tiny_model(0, world());
+  auto second = tiny_model(0, world());
+  ag::OnePointGroup in_order({first, second});
+  CHECK(in_order.calc_loss_from_params({1.0}) == Approx(2.0 * std::pow(tiny_total(world()) - 1.0, 2)));
+  if (world().size() == 1) return;
+  std::vector<std::reference_wrapper<ag::OnePointModel>> order{first, second};
+  if (world().rank() == 0) std::swap(order[0], order[1]);
+  check_throws({"in one order"}, [&] { ag::OnePointGroup group(order); });
+
+  auto on_copy = tiny_model(0, ag::Communicator(MPI_COMM_WORLD));
+  std::vector<std::reference_wrapper<ag::OnePointModel>> with_copy{first, on_copy};
+  if (world().rank() == 0) std::swap(with_copy[0], with_copy[1]);
+  check_throws({"in one order"}, [&] { ag::OnePointGroup group(with_copy); });
+}
+
+TEST_CASE("a failure in a group names the rank of the main communicator") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const int last = world().size() - 1;
+  LambdaModel model(
+      [&](const ag::Expr& params) -> ag::Expr {
+        if (world().rank() == last) throw std::runtime_error("no light cone here");
+        return params[0] * 1.0;
+      },
+      [](const ag::Sumstats& sumstats) { return sumstats.value; }, split.subcomm);
+  ag::OnePointGroup group(model);
+  const std::string who = last == 0 ? "" : fmt::format("rank {} of {}: ", last, world().size());
+  check_throws({who + "no light cone here"}, [&] { group.calc_loss_from_params({1.0}); });
+}
+
+TEST_CASE("room for the gradient of a group, and one number of parameters on all ranks") {
+  auto model = tiny_model(0, world());
+  ag::OnePointGroup group(model);
+  const double at[] = {1.0};
+  std::vector<double> room(2);
+  check_throws({"room for a gradient of 1 numbers", "got 2"}, [&] { group.objective(1).value_and_gradient(at, room); });
+  if (world().size() == 1) return;
+  auto other = tiny_model(0, world());
+  ag::OnePointGroup another(other);
+  const std::vector<double> own(world().rank() == 0 ? 1 : 2, 1.0);
+  check_throws({"same number of parameters on every rank"}, [&] { another.calc_loss_from_params(own); });
+}
+
 TEST_CASE("groups that cannot work are refused on every rank") {
   auto everywhere = tiny_model(0, world());
   check_throws({"at least one model on every rank"},

@@ -1,6 +1,7 @@
 // What a OnePointModel offers beside its fit: aux values, shares, calls with numbers, and each result at its own cost.
 #include <cmath>
 #include <xtensor/xmath.hpp>
+#include <xtensor/xview.hpp>
 
 #include "allgrad/evaluate.hpp"
 #include "allgrad/random.hpp"
@@ -114,6 +115,18 @@ TEST_CASE("descents return aux values at every step") {
   };
   check(model.run_simple_grad_descent({0.7, 1.3}, {.nsteps = 4, .learning_rate = 1e-6}), 4);
   check(model.run_adam({0.7, 1.3}, {.nsteps = 3}), 3);
+}
+
+TEST_CASE("parameters may come from any array") {
+  WithAux model;
+  const double expected = model.calc_loss_from_params({0.7, 1.3});
+  const xt::xtensor<double, 2> path = {{9.0, 0.7}, {8.0, 1.3}, {7.0, 6.0}};
+  CHECK(model.calc_loss_from_params(xt::view(path, xt::range(0, 2), 1)) == expected);
+  CHECK(model.calc_loss_from_params(std::array{0.7, 1.3}) == expected);
+  CHECK(model.calc_loss_from_params(xt::xarray<double>{0.35, 0.65} * 2.0) == expected);
+  CHECK(model.calc_loss_from_params(std::vector<float>{1.0F, 2.0F}) == model.calc_loss_from_params({1.0, 2.0}));
+  const auto fit = model.run_adam(xt::view(path, xt::range(0, 2), 1), {.nsteps = 1});
+  CHECK(fit.loss(0) == expected);
 }
 
 TEST_CASE("aux values of a graph composed by hand") {
@@ -245,6 +258,38 @@ TEST_CASE("evaluate refuses what has no value") {
   });
 }
 
+TEST_CASE("ranks that want different things are told so") {
+  const auto world = ag::Communicator::world();
+  if (world.size() == 1) return;
+  const bool is_first = world.rank() == 0;
+  const auto refuses = [](const std::vector<std::string>& parts, auto action) {
+    check_parts(caught<ag::DivergenceError>([&](unsigned&) { action(); }).text, parts);
+  };
+  const ag::Expr total = sum(rows()["x"]);
+  refuses({"the total or the share"}, [&] { ag::evaluate(total, world, is_first); });
+  const auto draw = ag::random::uniform(ag::random::key(), {});
+  refuses({"same random key"}, [&] { ag::evaluate(draw, world, true, is_first ? 1 : 2); });
+
+  const auto params = ag::parameters(1);
+  const ag::Expr value = params[0] * total, loss = square(value);
+  refuses({"same results on every rank", is_first ? "[loss, value]" : "[loss]"}, [&] {
+    ag::compile(is_first ? ag::Loss(loss, {{"value", value}}) : ag::Loss(loss), params);
+  });
+  refuses({"same results on every rank", "[loss, a, b]"}, [&] {
+    ag::compile({loss, {{"a", is_first ? value : loss}, {"b", is_first ? loss : value}}}, params);
+  });
+}
+
+TEST_CASE("after ranks have evaluated different things, they can evaluate the same again") {
+  WithAux model;
+  const auto expected = model.calc_loss_from_params({0.7, 1.3});
+  if (model.communicator().size() > 1) {
+    const double own = 0.7 + model.communicator().rank();
+    CHECK_THROWS_AS(model.calc_loss_from_params({own, 1.3}), ag::DivergenceError);
+  }
+  CHECK(model.calc_loss_from_params({0.7, 1.3}) == expected.value);
+}
+
 TEST_CASE("graphs are built once, and each result costs its own messages") {
   WithAux model;
   const auto messages = [&](auto action) {
@@ -272,6 +317,12 @@ TEST_CASE("a frozen parameter is not differentiated by") {
   std::vector<double> all(2), part(2);
   const double loss = graph.value_and_gradient(point, all);
   CHECK(graph.value_and_gradient(point, part, {.frozen = {false, true}}) == Approx(loss).epsilon(1e-14));
+  CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
+  CHECK(part[1] == 0.0);
+
+  const ag::Expr of_slice = view(params, {ag::range(1, 2)})[0];
+  ag::CompiledGraph through_slice = ag::compile(sum(square(params[0] * x) + exp(of_slice * x)), params);
+  through_slice.value_and_gradient(point, part, {.frozen = {false, true}});
   CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
   CHECK(part[1] == 0.0);
   check_error<ag::ArgumentError>({"`frozen`", "2 entries", "got 1"}, [&](unsigned& line) {

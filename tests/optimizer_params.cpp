@@ -142,7 +142,7 @@ TEST_CASE("a path whose minimum lies behind a bound ends close to the bound and 
     CHECK(last(1) > 0.9);
   };
   check(ag::Adam{.nsteps = 300, .param_bounds = bounds, .learning_rate = 0.3}.minimize(objective, {2.0, -1.0}));
-  check(ag::GradientDescent{.nsteps = 3000, .learning_rate = 0.1, .param_bounds = bounds}.minimize(objective,
+  check(ag::GradientDescent{.nsteps = 3000, .param_bounds = bounds, .learning_rate = 0.1}.minimize(objective,
                                                                                                    {2.0, 0.0}));
 
   const auto fit = ag::Lbfgsb{.param_bounds = bounds}.minimize(objective, {2.0, -1.0});

@@ -369,7 +369,7 @@ TEST_CASE("L-BFGS-B counts and reports where it backs off") {
   CHECK(fit.backed_off > 0);
   CHECK(objective.explanations() > 0);
   check_parts(fit.not_finite, {"the loss is ", "nan, statistic 3 of 10 is nan"});
-  check_parts(fit.str(), {fmt::format("backed off: {} times; the last: the loss is ", fit.backed_off)});
+  check_parts(fit.str(), {fmt::format("backed off: {}; the last: the loss is ", fit.backed_off)});
 
   Analytic wall(1, [](auto params, auto gradient) {
     gradient[0] = params[0] > 1.0 ? not_a_number : -1.0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that the README's program is the file that the build compiles, and that it prints what the README says it does:
-the counts of steps may differ between processors, the parameters in their fifth decimal."""
+"""Checks that the README's program prints what the README says it does: the counts of steps may differ between
+processors, the parameters in their fifth decimal."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ import subprocess
 
 
 def fields(printed):
-    return dict(re.findall(r'^ *(\w+): (.*)$', printed, re.MULTILINE))
+    return dict(re.findall(r'^ *([\w ]+): (.*)$', printed, re.MULTILINE))
 
 
 def numbers(text):
@@ -19,14 +19,10 @@ def numbers(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('readme', type=Path)
-    parser.add_argument('source', type=Path)
     parser.add_argument('command', nargs='+')
     args = parser.parse_args()
 
-    blocks = re.search(r'^```cpp\n(.*?)^```$.*?^```text\n(.*?)^```$', args.readme.read_text(), re.MULTILINE | re.DOTALL)
-    code, shown = blocks[1], fields(blocks[2])
-    assert code == args.source.read_text(), f'the first C++ block of {args.readme} is not {args.source}'
-
+    shown = fields(re.search(r'^```text\n(.*?)^```$', args.readme.read_text(), re.MULTILINE | re.DOTALL)[1])
     printed = subprocess.run(args.command, check=True, text=True, stdout=subprocess.PIPE).stdout
     got = fields(printed)
     same = [got.keys() == shown.keys(), got['message'] == shown['message'], got['success'] == shown['success']]

@@ -114,8 +114,12 @@ TEST_CASE("reduce_sum of numbers and arrays, to all or to one") {
   const xt::xarray<double> sum_of_more = ag::reduce_sum(own + 1.0);
   CHECK((sum_of_more == sum + 1.0 * size));
 
+  CHECK(ag::reduce_sum(2000000000) == 2000000000LL * size);
+  CHECK(ag::reduce_sum(rank == 0) == 1);
+  CHECK(ag::reduce_sum(true) == size);
+
   const int root = size - 1;
-  const std::optional<int> on_root = ag::reduce_sum(rank + 1, root);
+  const std::optional<std::int64_t> on_root = ag::reduce_sum(rank + 1, root);
   CHECK(on_root.has_value() == (rank == root));
   if (on_root) CHECK(*on_root == total);
   const std::optional<ag::Array> array = ag::reduce_sum(own, root);

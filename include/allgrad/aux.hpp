@@ -56,10 +56,10 @@ class Named {
   std::vector<Entry> entries_;
 };
 
-/// What statistics or loss return beside their value: expressions with names.
+/// What statistics or loss return beside their value: expressions with names, as in {{"chi2", chi2}, {"prior", prior}}.
 using Aux = Named<Expr>;
 
-/// Numbers with names: what aux expressions of a loss are at some parameters.
+/// Numbers with names: what aux expressions of a loss are at some parameters. Of a number [], loss.aux["chi2"]() is it.
 using AuxValues = Named<Array>;
 
 }  // namespace allgrad

@@ -59,8 +59,8 @@ class Communicator {
   /// True where both are handles to the same duplicate.
   bool operator==(const Communicator& other) const;
 
-  /// Lets this rank take part in its next collective as failed with `cause`. The first cause is kept, but for a mere
-  /// request to stop a run.
+  /// Lets this rank take part in its next collective as failed with `cause`. Where it is called again before that, the
+  /// first cause is kept, but a mere request to stop a run gives way.
   void fail(std::exception_ptr cause) const;
 
   /// Replaces the payload by its sum over all ranks. `fingerprint` is a hash of what must be the same everywhere;
@@ -97,15 +97,21 @@ class Communicator {
     }
   }
 
-  /// One number from each rank, in the order of the ranks.
+  /// One number from each rank [size()], in the order of the ranks, on every rank.
   std::vector<std::uint64_t> allgather(std::uint64_t value) const;
 
-  /// The text that rank `root` has.
+  /// The text that rank `root` has, on every rank.
   std::string broadcast(const std::string& text, int root) const;
 
   /// The smallest index at which the values are not the same on all ranks; values.size() where they all are. The span
   /// has the same length on every rank: where that is in doubt, compare the lengths first.
   std::size_t first_difference(std::span<const std::uint64_t> values) const;
+
+  /// A number that tells this duplicate from all others, the same on all of its ranks.
+  std::uint64_t id() const;
+
+  /// 0, 1, 2, ... at each call on this duplicate: numbers things that all its ranks make in the same order.
+  std::uint64_t next_number() const;
 
   /// How many collectives have been done over this duplicate so far: one for each call of allreduce, synchronize,
   /// guarded, allgather, broadcast and first_difference, and one for the exchange of causes after a failure.

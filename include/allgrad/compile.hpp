@@ -18,6 +18,7 @@ enum class ExecutorKind {
   reference,  ///< one xtensor expression per node on whole arrays, to compare with
 };
 
+/// How to compile; the same on every rank.
 struct CompileOptions {
   ExecutorKind executor = ExecutorKind::tiled;
 };
@@ -29,7 +30,9 @@ enum class Stage {
 };
 
 /// A graph that is ready to run: a loss and its gradient, for the optimizers. Made by `compile`. Evaluations throw
-/// ArgumentError for a wrong number of parameters, and for a random key that is missing or that nothing is drawn with.
+/// ArgumentError for a wrong number of parameters, and for a random key that is missing or that nothing is drawn with;
+/// DivergenceError where ranks have other parameters or keys. With the tiled executor they allocate nothing, but for
+/// aux values and where other parameters are frozen for the first time.
 class CompiledGraph final : public Objective {
  public:
   std::size_t num_params() const override;
@@ -39,7 +42,7 @@ class CompiledGraph final : public Objective {
                             const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
-  /// Whether the loss draws random numbers, so that an evaluation needs a key.
+  /// Whether the loss, or a value beside it, draws random numbers, so that an evaluation takes a key.
   bool draws() const;
 
   /// One line per node: operator, operands, shape, placement, and the user's line.
@@ -64,11 +67,13 @@ class CompiledGraph final : public Objective {
   std::unique_ptr<State> state_;
 };
 
-/// Compiles a loss [] as a function of `params` (from `parameters`): inserts allreduces, differentiates, simplifies,
-/// and plans its execution. Collective; every rank compiles the same graph.
+/// Compiles a loss [] as a function of `params` [ndim] (from `parameters`): inserts allreduces, differentiates,
+/// simplifies, and plans its execution. Collective; every rank compiles the same graph. Warns of parameters that the
+/// loss does not use.
 ///
 /// Throws ExpressionError where the loss is not one number for all ranks, where it uses other parameters, or tables on
-/// another communicator; DivergenceError where ranks have built different graphs or constants.
+/// another communicator, or where an aux value is per row; DivergenceError where ranks have built different graphs or
+/// constants.
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm = Communicator::world(),
                       const CompileOptions& options = {}, SourceLocation where = SourceLocation::current());
 

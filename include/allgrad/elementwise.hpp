@@ -4,9 +4,11 @@
 
 namespace allgrad {
 
-// Elementwise functions, as named in xtensor: exp(x), pow(x, y), where(mask, x, y), ... Operands broadcast; each is an
-// Expr, a number or an xtensor expression. allgrad/operators.def has a line of documentation for each. All throw
-// ExpressionError where shapes do not broadcast.
+// Elementwise functions, as named in xtensor: exp(x), pow(x, y), where(mask, x, y), ... allgrad/operators.def lists
+// them with a line of documentation for each. Each operand is an Expr, a number or an xtensor expression. The result
+// has the shape to which the operands broadcast: axes are aligned from the last, and are equal, missing or of length 1;
+// the rows of a table align with themselves alone. All throw ExpressionError where shapes do not broadcast, and for an
+// empty Expr. Comparisons and logical functions give 1 and 0, take all but 0 as true, and have the derivative 0.
 #define ALLGRAD_UNARY(name, ...) Expr name(const Operand& x);
 #define ALLGRAD_BINARY(name, ...) Expr name(const Operand& x, const Operand& y);
 #define ALLGRAD_TERNARY(name, ...) Expr name(const Operand& x, const Operand& y, const Operand& z);

@@ -29,7 +29,8 @@ class DataError : public Error {
   using Error::Error;
 };
 
-/// An argument that does not fit what it is given to: a wrong number of parameters, a step size below zero.
+/// An argument that does not fit what it is given to: a wrong number of parameters, a step size below zero, a guess
+/// outside its bounds.
 class ArgumentError : public Error {
   using Error::Error;
 };

@@ -42,12 +42,13 @@ class Expr {
   Expr& operator=(Expr&&) & noexcept = default;
   ~Expr() = default;
 
+  /// What is known of the value. All throw ExpressionError where the handle is empty.
   const Shape& shape() const;
   std::size_t ndim() const { return shape().size(); }
   Placement placement() const;
 
-  /// Element `index` of the first axis, which the result lacks; negative indices count from the end. Throws
-  /// ExpressionError for a row axis or an index out of bounds.
+  /// Element `index` of the first axis, which the result lacks: [2, 3] becomes [3]. Negative indices count from the
+  /// end. Throws ExpressionError for a row axis, a number [], or an index out of bounds.
   Expr operator[](const Index& index) const;
 
   /// True for a default-constructed handle, which stands for no value.
@@ -60,14 +61,15 @@ class Expr {
   std::shared_ptr<const Node> node_;
 };
 
-/// A value that is the same on every rank, which compiling checks.
+/// A value of the array's shape that is the same on every rank, which compiling checks: constant(2.0) is a number [],
+/// constant({-2.0, 0.3}) a vector [2].
 Expr constant(Array value, SourceLocation where = SourceLocation::current());
 
-/// A value that each rank has of its own, with the same shape on all. It may be used with rows and other per-rank
-/// values; `reduce_sum` makes a total of it.
+/// A value that each rank has of its own, of the same shape on all. It may be used with rows and other per-rank values;
+/// `reduce_sum` makes a total of it.
 Expr rank_constant(Array value, SourceLocation where = SourceLocation::current());
 
-/// A vector of `size` parameters [size]: the input of a graph.
+/// A vector of `size` parameters [size]: the input of a graph. Throws ArgumentError where `size` is 0.
 Expr parameters(std::size_t size, SourceLocation where = SourceLocation::current());
 
 /// An argument of an operation: an Expr, or a number or xtensor expression that becomes a constant. It notes the line

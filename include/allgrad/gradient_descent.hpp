@@ -26,15 +26,15 @@ class GradientDescentState final : public DescentState {
 /// A step at which the loss or its gradient is not finite, or from which it would go to parameters that are not, is
 /// skipped. The next starts from half the way back to where the last step had started, as Adam's.
 struct GradientDescent {
-  std::size_t nsteps = 100;
-  LearningRate learning_rate = 0.01;
-  std::optional<Key> randkey = {};  // for objectives that draw random numbers: every step takes it
-  Bounds param_bounds = {};         // one for each parameter, or none
-  std::size_t max_skips_in_a_row = 10;
-  Callback callback = {};
-  bool progress = true;
+  std::size_t nsteps = 100;             ///< from 1 on
+  Bounds param_bounds = {};             ///< [ndim] or empty
+  LearningRate learning_rate = 0.01;    ///< above 0
+  std::optional<Key> randkey = {};      ///< for objectives that draw random numbers: every step takes it
+  std::size_t max_skips_in_a_row = 10;  ///< so many skipped steps without another between them end the run
+  Callback callback = {};               ///< may stop the run
+  bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
 
-  /// As Adam's.
+  /// As Adam's: see there.
   Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   GradientDescentState init(Objective& objective, const Guess& guess,
                             SourceLocation where = SourceLocation::current()) const;

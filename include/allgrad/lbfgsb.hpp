@@ -31,24 +31,26 @@ class LbfgsbState final : public OptimizerState {
 /// The loss may be undefined in places. Where it or its gradient is not finite, the line search steps back, and such a
 /// point is never an iterate nor the result.
 struct Lbfgsb {
-  std::size_t maxsteps = 100;           // iterations, each of one or more evaluations
-  Bounds param_bounds = {};             // one for each parameter, or none
-  std::optional<Key> randkey = {};      // for objectives that draw random numbers: every evaluation takes it
-  double ftol = 2.220446049250313e-09;  // converged when loss_k - loss_k+1 <= ftol max(|loss_k|, |loss_k+1|, 1)
-  double gtol = 1e-5;                   // converged when no component of the projected gradient times scale is larger
-  std::size_t memory = 10;              // number of steps that the approximation of the Hessian remembers
-  Callback callback = {};
-  bool progress = true;
+  std::size_t maxsteps = 100;           ///< iterations, each of one or more evaluations; from 1 on
+  Bounds param_bounds = {};             ///< [ndim] or empty
+  std::optional<Key> randkey = {};      ///< for objectives that draw random numbers: every evaluation takes it
+  double ftol = 2.220446049250313e-09;  ///< converged when loss_k - loss_k+1 <= ftol max(|loss_k|, |loss_k+1|, 1)
+  double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is larger
+  std::size_t memory = 10;              ///< number of steps that the approximation of the Hessian remembers
+  Callback callback = {};               ///< may stop the run
+  bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
 
   /// Minimizes from `guess` [ndim]. Collective over the objective's communicator: options and guess are the same on
-  /// every rank, and so is the result. SIGINT, SIGTERM and what the callback throws on any rank end it early. Throws
-  /// ArgumentError where an option or the guess cannot be used or the loss at the guess is not finite, DivergenceError
-  /// where ranks differ in options or guess. Not to converge is no exception: see `success`.
+  /// every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback throws
+  /// on any rank end it early. Throws ArgumentError where an option or the guess cannot be used or the loss at the
+  /// guess is not finite, DivergenceError where ranks differ in options or guess, and what the objective throws: to
+  /// keep the path in that case, go by hand. Not to converge is no exception: see `success`.
   OptimizeResult minimize(Objective& objective, const Guess& guess,
                           SourceLocation where = SourceLocation::current()) const;
 
   /// The same by hand: minimize is init, and step until the state has ended. A step is one iteration; the first of them
   /// evaluates the guess before. It takes maxsteps, ftol, callback and progress as they are then. Both are collective.
+  /// Signals, wrong options and evaluations that throw are treated as in Adam::step.
   LbfgsbState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   void step(LbfgsbState& state) const;
 };

@@ -7,8 +7,9 @@
 
 namespace allgrad {
 
-/// How far an optimizer goes at a step: a number, or a function of the step, the first of which is 0. The function is
-/// the same on every rank.
+/// How far an optimizer goes at a step: a number above 0, or a function of the step that gives one, or 0. The first
+/// step has the number 0. The function is the same on every rank; where it gives any other number, the run throws
+/// ArgumentError.
 class LearningRate {
  public:
   LearningRate(double rate) : rate_(rate) {}

@@ -8,7 +8,8 @@
 
 namespace allgrad {
 
-/// A loss: one number, shape []. Its aux values, none of them per row, come back as numbers with it.
+/// A loss: one number, shape []. Its aux values, of any shape but none of them per row, come back as numbers with it.
+/// An Expr is one without aux values: `return mean(square(x));`, or with: `return {loss, {{"chi2", chi2}}};`.
 struct Loss {
   Loss(const Expr& loss, Aux aux_values = {}) : value(loss), aux(std::move(aux_values)) {}
   Expr value;

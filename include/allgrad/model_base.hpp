@@ -21,8 +21,10 @@ namespace allgrad {
 /// What a model and a group of models have in common: a loss with its gradient, and ways to minimize it.
 ///
 /// All functions are collective over communicator(), take the same arguments on every rank and return the same on every
-/// rank, unless they say otherwise. They throw what `compile` throws, and ArgumentError for a wrong number of
-/// parameters, for a model that draws random numbers and gets no `randkey`, and for a key where nothing is drawn.
+/// rank, unless they say otherwise. At the first use, which fixes the number of parameters, they throw what `compile`
+/// and the user's functions throw. They throw ArgumentError for another number of parameters, for a model that draws
+/// random numbers and gets no `randkey`, and for a key where nothing is drawn; DivergenceError where ranks have other
+/// arguments.
 class ModelBase {
  public:
   virtual ~ModelBase() = default;
@@ -47,16 +49,18 @@ class ModelBase {
       const ParamValues& params, const std::optional<Key>& randkey = {},
       SourceLocation where = SourceLocation::current());
 
-  // Each minimizes the loss from `guess` [ndim]; the options are those of the optimizer object:
-  // run_adam({-1.6, -0.5}, {.nsteps = 200, .randkey = 1}).
+  /// Minimizes the loss from `guess` [ndim] by gradient descent, by Adam, and by L-BFGS-B. The options are those of the
+  /// optimizer object, as in run_adam({-1.6, -0.5}, {.nsteps = 200}); each throws what its `minimize` throws.
   Trajectory run_simple_grad_descent(const Guess& guess, const GradientDescent& options = {},
                                      SourceLocation where = SourceLocation::current());
   Trajectory run_adam(const Guess& guess, const Adam& options = {}, SourceLocation where = SourceLocation::current());
   OptimizeResult run_bfgs(const Guess& guess, const Lbfgsb& options = {},
                           SourceLocation where = SourceLocation::current());
 
-  /// Evaluates at `num_evaluations` points of a Latin hypercube between `xmins` and `xmaxs`, each a number for all
-  /// parameters or one for each of the `n_dim`. Throws ArgumentError where a lower bound is not below the upper one.
+  /// Evaluates statistics and loss at `num_evaluations` points of a Latin hypercube (see latin_hypercube) between
+  /// `xmins` and `xmaxs`, each a number for all parameters or one for each of the `n_dim`. All evaluations take the
+  /// same `randkey`. Without a seed, rank 0 draws one for all ranks. Throws ArgumentError where a limit is missing or
+  /// not finite, or a lower one is not below the upper one, and where `n_dim` or `num_evaluations` is 0.
   ParamScan run_lhs_param_scan(const ParamLimits& xmins, const ParamLimits& xmaxs, std::size_t n_dim,
                                std::size_t num_evaluations, const std::optional<std::uint64_t>& seed = {},
                                const std::optional<Key>& randkey = {},

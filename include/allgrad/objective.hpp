@@ -16,13 +16,14 @@ namespace allgrad {
 struct EvaluationOptions {
   std::optional<Key> randkey = {};  ///< for objectives that draw random numbers
   std::vector<bool> frozen = {};    ///< [num_params] or empty: where the gradient is not asked for, and may be 0
-  AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, if they are asked for
+  AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
 };
 
-/// A scalar function of a vector of parameters with its gradient: what optimizers consume. All its functions are
-/// collective over communicator(), take the same arguments on every rank, and return the same on every rank. What an
-/// evaluation throws on some ranks alone is known to the others where it passes through Communicator::fail before the
-/// evaluation's next collective, or where the evaluation has none.
+/// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an
+/// expression, models and groups have one, and users may derive their own. All its functions are collective over
+/// communicator(), take the same arguments on every rank, and return the same on every rank. What an evaluation throws
+/// on some ranks alone is known to the others where it passes through Communicator::fail before the evaluation's next
+/// collective, or where the evaluation has none.
 class Objective {
  public:
   virtual ~Objective() = default;

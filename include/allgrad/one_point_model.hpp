@@ -1,6 +1,7 @@
 #pragma once
 
-#include <memory>
+#include <concepts>
+#include <cstdint>
 #include <utility>
 
 #include "allgrad/compile.hpp"
@@ -8,7 +9,8 @@
 
 namespace allgrad {
 
-/// Summary statistics: sums over rows, or what is computed from such.
+/// Summary statistics, an array of any shape: sums over rows, or what is computed from such. They may be numbers, for
+/// calls of calc_loss_from_sumstats by hand.
 struct Sumstats {
   Sumstats(const Expr& statistics, Aux aux_values = {}) : value(statistics), aux(std::move(aux_values)) {}
 
@@ -18,27 +20,37 @@ struct Sumstats {
 
   Expr value;
   Aux aux;      ///< further values for the loss, which gets them as they are: per row, partial, ...
-  Expr params;  ///< what they were computed from, set by the model: for priors in the loss
+  Expr params;  ///< [ndim], what they were computed from, for priors in the loss: set by the model, else empty
 };
 
 /// A model whose loss depends on its rows through summary statistics. The user derives from it and writes the two
 /// functions; the graph is built and compiled at the first use, which fixes the number of parameters. The two functions
-/// build expressions and do not communicate: tables are members, made before.
+/// build expressions and do not communicate: tables are members, made before. Whatever else they read is a member too,
+/// and the same on every rank; what it was at the first use is in the graph.
 class OnePointModel : public ModelBase {
  public:
+  /// `comm` is that of the model's tables: pass halos.communicator().
   explicit OnePointModel(Communicator comm = Communicator::world(), CompileOptions options = {});
   ~OnePointModel() override;
 
-  /// The statistics of this rank's rows as a function of the parameters [ndim]; the engine sums them over all ranks.
-  /// Called with numbers, as constant({-2.0, 0.3}), it gives an expression for `evaluate`.
+  /// The statistics as a function of the parameters [ndim]. Sums over rows are those of all ranks, wherever they stand;
+  /// what is no such sum counts once. The result is not per row. Called with numbers, as constant({-2.0, 0.3}), it
+  /// gives an expression for `evaluate`.
   virtual Sumstats calc_partial_sumstats_from_params(const Expr& params) const = 0;
 
-  /// The loss of the statistics summed over all ranks. It takes numbers too, and then gives one for `evaluate`.
+  /// The loss [] of the statistics of all ranks. Called with numbers, it gives an expression for `evaluate`.
   virtual Loss calc_loss_from_sumstats(const Sumstats& sumstats) const = 0;
 
-  /// The statistics summed over all ranks; without `total`, this rank's share of them.
+  /// The statistics of all ranks, in the shape that calc_partial_sumstats_from_params gives them; without `total`, this
+  /// rank's share of them, where all of them are sums over rows. Statistics that are not, and those in one array with
+  /// such, come in total on every rank.
   Array calc_sumstats_from_params(const ParamValues& params, bool total = true, const std::optional<Key>& randkey = {},
                                   SourceLocation where = SourceLocation::current());
+
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Array
+      calc_sumstats_from_params(const ParamValues&, T, const std::optional<Key>& = {})
+  = delete;  // no key there
 
   xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
                                             SourceLocation where = SourceLocation::current()) override;
@@ -46,7 +58,7 @@ class OnePointModel : public ModelBase {
   const Communicator& communicator() const override;
   Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) override;
 
-  /// The compiled graph, for optimizers and inspection.
+  /// The compiled graph, for optimizers and inspection. It lives as long as the model.
   CompiledGraph& compiled(std::size_t num_params, SourceLocation where = SourceLocation::current());
 
  protected:
@@ -61,6 +73,7 @@ class OnePointModel : public ModelBase {
   CompiledGraph& graph_without_warning(std::size_t num_params, SourceLocation where);
 
   Communicator comm_;
+  std::uint64_t number_;  // among the models on comm_
   CompileOptions options_;
   std::optional<CompiledGraph> graph_;
 };

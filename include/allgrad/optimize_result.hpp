@@ -11,23 +11,23 @@
 
 namespace allgrad {
 
-/// What a minimization found. The first fields are those of SciPy's OptimizeResult, and are about the last iterate. The
-/// same on every rank, but for `callback_error`.
+/// What a minimization found. The fields up to hess_inv are those of SciPy's OptimizeResult, and are about the last
+/// iterate. The same on every rank, but for `callback_error`.
 struct OptimizeResult {
-  std::string message = {};  // why it ended
-  EndReason end_reason = EndReason::running;
-  bool success = false;             // whether x is a minimum within the tolerances
-  double fun = 0.0;                 // the loss at x
-  xt::xtensor<double, 1> x = {};    // [ndim]
-  xt::xtensor<double, 1> jac = {};  // [ndim], gradient of the loss at x; 0 for frozen parameters
-  std::size_t nfev = 0;             // evaluations of loss and gradient
-  std::size_t nit = 0;              // iterations
-  InverseHessian hess_inv = {};
-  BestPoint best = {};                     // of all evaluations, those between iterates too
-  std::size_t backed_off = 0;              // evaluations where the loss or its gradient was not finite
-  std::string not_finite = {};             // what was not finite the last time that a step met such a point
-  std::vector<std::string> names = {};     // [ndim], of the parameters
-  std::exception_ptr callback_error = {};  // what the callback threw on this rank
+  std::string message = {};                   ///< why it ended
+  EndReason end_reason = EndReason::running;  ///< the same, to compare with
+  bool success = false;                       ///< whether x is a minimum within the tolerances
+  double fun = 0.0;                           ///< the loss at x
+  xt::xtensor<double, 1> x = {};              ///< [ndim]
+  xt::xtensor<double, 1> jac = {};            ///< [ndim], gradient of the loss at x; 0 for frozen parameters
+  std::size_t nfev = 0;                       ///< evaluations of loss and gradient
+  std::size_t nit = 0;                        ///< iterations
+  InverseHessian hess_inv = {};               ///< [ndim, ndim], what is known of the inverse of the Hessian at x
+  BestPoint best = {};                        ///< of all evaluations, those between iterates too
+  std::size_t backed_off = 0;                 ///< evaluations where the loss or its gradient was not finite
+  std::string not_finite = {};                ///< what was not finite the last time that a step met such a point
+  std::vector<std::string> names = {};        ///< [ndim], of the parameters
+  std::exception_ptr callback_error = {};     ///< what the callback threw on this rank
 
   /// As text; `fmt::print("{}\n", result)` prints it too.
   std::string str() const;

@@ -16,10 +16,10 @@ namespace allgrad {
 
 /// A point of an optimizer's path, as a callback sees it. The spans are valid until the next step.
 struct Iterate {
-  std::size_t step;                  // 0 is the guess
-  double loss;                       // at params
-  std::span<const double> params;    // [ndim]
-  std::span<const double> gradient;  // [ndim], of the loss at params; 0 for frozen parameters
+  std::size_t step;                  ///< 0 is the guess
+  double loss;                       ///< at params
+  std::span<const double> params;    ///< [ndim]
+  std::span<const double> gradient;  ///< [ndim], of the loss at params; 0 for frozen parameters
 };
 
 /// What a callback answers.
@@ -27,7 +27,8 @@ enum class Control { proceed, stop };
 
 /// Called at every point of an optimizer's path whose loss and gradient are finite, on each rank that sets one: any
 /// function of an Iterate that returns nothing or a Control. If it returns Control::stop or throws on any rank, the run
-/// ends on every rank at the next evaluation, with its result. An empty std::function makes an empty Callback.
+/// ends on every rank at the next evaluation, with its result, which keeps what was thrown. A callback that not all
+/// ranks set must not communicate. An empty std::function makes an empty Callback.
 class Callback {
  public:
   Callback() = default;
@@ -54,23 +55,23 @@ class Callback {
 
 /// The point with the lowest loss of all that were evaluated.
 struct BestPoint {
-  double loss = std::numeric_limits<double>::quiet_NaN();  // NaN where none was finite
-  xt::xtensor<double, 1> params = {};                      // [ndim]
-  std::size_t step = 0;                                    // in which it was evaluated; 0 is the guess
+  double loss = std::numeric_limits<double>::quiet_NaN();  ///< NaN where none was finite
+  xt::xtensor<double, 1> params = {};                      ///< [ndim]; the guess where no loss was finite
+  std::size_t step = 0;                                    ///< in which it was evaluated; 0 is the guess
 };
 
 /// Why a run ended; its `message` says it in words.
 enum class EndReason {
-  running,         // it has not ended
-  steps_taken,     // all of nsteps
-  converged,       // within the tolerances
-  limit_reached,   // maxsteps, without having converged
-  not_finite,      // the way leads on only to where the loss or its gradient is not finite
-  no_progress,     // a line search found no lower loss
-  stopped,         // the callback returned Control::stop
-  interrupted,     // SIGINT or SIGTERM
-  callback_threw,  // on some rank
-  failed,          // the last of its steps threw on some rank
+  running,         ///< it has not ended
+  steps_taken,     ///< all of nsteps
+  converged,       ///< within the tolerances
+  limit_reached,   ///< maxsteps, without having converged
+  not_finite,      ///< the way leads on only to where the loss or its gradient is not finite
+  no_progress,     ///< a line search found no lower loss
+  stopped,         ///< the callback returned Control::stop
+  interrupted,     ///< SIGINT or SIGTERM
+  callback_threw,  ///< on some rank
+  failed,          ///< the last of its steps threw on some rank
 };
 
 /// Whether a run that ended for this reason did what it was to do.
@@ -94,9 +95,10 @@ class OptimizerState {
   /// The last point of the path that was evaluated; before the first step, the guess with a loss of NaN.
   Iterate iterate() const;
 
-  /// [ndim], where the next step starts.
+  /// [ndim], where the next step starts; valid until then.
   std::span<const double> params() const;
 
+  /// Of all points evaluated so far.
   const BestPoint& best() const;
 
   /// Whether it has ended, after which a step does nothing; why; and whether it ended as it should.

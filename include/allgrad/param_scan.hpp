@@ -4,54 +4,50 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <type_traits>
-#include <vector>
 #include <xtensor/xtensor.hpp>
 
 #include "allgrad/key.hpp"
 #include "allgrad/loss.hpp"
+#include "allgrad/param_values.hpp"
 
 namespace allgrad {
 
-/// A number for all parameters, or one for each of them: an xtensor array, a std::vector, or numbers in braces.
+/// A number for all parameters, or one for each of them (see ParamValues).
 class ParamLimits {
  public:
   template <class T>
   requires std::is_arithmetic_v<T> ParamLimits(T for_all) : values_{static_cast<double>(for_all)}, for_all_(true) {}
 
   template <class C>
-  requires requires(const C& c) {
-    { c.data() } -> std::convertible_to<const double*>;
-    { c.size() } -> std::convertible_to<std::size_t>;
-  }
-  ParamLimits(const C& values) : values_(values.data(), values.data() + values.size()) {}
-
+  requires std::convertible_to<const C&, ParamValues> ParamLimits(const C& values) : values_(values) {}
   ParamLimits(std::initializer_list<double> values) : values_(values) {}
 
   /// True where there is one for each of `n_dim` parameters.
   bool fits(std::size_t n_dim) const { return for_all_ || values_.size() == n_dim; }
 
   std::size_t size() const { return values_.size(); }
-  double operator[](std::size_t param) const { return values_[for_all_ ? 0 : param]; }
+  double operator[](std::size_t param) const { return std::span<const double>(values_)[for_all_ ? 0 : param]; }
 
  private:
-  std::vector<double> values_;
+  ParamValues values_;
   bool for_all_ = false;
 };
 
 /// A model at one point.
 struct ScanPoint {
-  Array sumstats;
+  Array sumstats;  ///< empty for a group of models
   LossValue loss;
 };
 
 /// A model at many points.
 struct ParamScan {
-  xt::xtensor<double, 2> params;  // [num_evaluations, n_dim]
-  Array sumstats;                 // [num_evaluations, ...]; empty for a group of models
-  xt::xtensor<double, 1> losses;  // [num_evaluations]
-  AuxValues aux;                  // of the loss, each [num_evaluations, ...]
-  std::uint64_t seed;             // with which the same points are drawn again
+  xt::xtensor<double, 2> params;  ///< [num_evaluations, n_dim]
+  Array sumstats;                 ///< [num_evaluations, ...]; [num_evaluations, 0] for a group of models
+  xt::xtensor<double, 1> losses;  ///< [num_evaluations]
+  AuxValues aux;                  ///< of the loss, each [num_evaluations, ...]
+  std::uint64_t seed;             ///< with which the same points are drawn again
 };
 
 /// A Latin hypercube sample [num_samples, n_dim] of the unit cube: in each dimension, each of `num_samples` equal

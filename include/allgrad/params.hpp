@@ -12,7 +12,8 @@
 
 namespace allgrad {
 
-/// The interval in which a parameter stays. A side that is left out is open: {-4, 0}, {.low = 0}, {}.
+/// The interval in which a parameter stays. A side that is left out is open: {-4, 0}, {.low = 0}, {}. L-BFGS-B may
+/// reach a bound; Adam and gradient descent walk between them, and a guess on one is an error there.
 struct Bound {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -27,23 +28,23 @@ using Bounds = std::vector<Bound>;
 /// A parameter as it is declared to an optimizer, as in {.name = "log_m1", .guess = 11.6, .bounds = {10, 13}}. Results,
 /// progress and messages speak of it by its name.
 struct Param {
-  std::string name = {};  ///< "params[i]" where it is empty
-  double guess = 0.0;
+  std::string name = {};  ///< one of its own; "params[i]" where it is empty
+  double guess = 0.0;     ///< where the minimization starts
   Bound bounds = {};
-  double scale = 1.0;   ///< a typical size of its changes: optimizers walk in params / scale
+  double scale = 1.0;   ///< a typical size of its changes, above 0: optimizers walk in params / scale
   bool frozen = false;  ///< keeps its guess; the gradient by it is not computed
 };
 using Params = std::vector<Param>;
 
 /// Where a minimization starts, as an argument: values of the parameters [ndim] (see ParamValues), or their
-/// declarations. It refers to them and does not outlive the call.
+/// declarations.
 class Guess {
  public:
   template <class C>
-  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(ParamValues(values)) {}
-  Guess(std::initializer_list<double> values) : values_(values.begin(), values.size()) {}
+  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(values) {}
+  Guess(std::initializer_list<double> values) : values_(values) {}
   Guess(const Params& params) : declared_(params) {}
-  Guess(std::initializer_list<Param> params) : declared_(params.begin(), params.size()) {}
+  Guess(std::initializer_list<Param> params) : declared_(params) {}
 
   std::size_t size() const { return values_.size() + declared_.size(); }
 
@@ -51,8 +52,8 @@ class Guess {
   Params params() const;
 
  private:
-  std::span<const double> values_;  // one of the two is empty
-  std::span<const Param> declared_;
+  ParamValues values_ = {};  // one of the two is empty
+  Params declared_;
 };
 
 }  // namespace allgrad

@@ -24,7 +24,9 @@ namespace allgrad::random {
 template <class T, class... Ts>
 concept OneOf = (std::same_as<T, Ts> || ...);
 
-/// Numbers in [minval, maxval).
+// With a Key: numbers, an array of `shape`.
+
+/// Uniform numbers in [minval, maxval).
 template <OneOf<float, double> T = double>
 xt::xarray<T> uniform(const Key& key, const std::vector<std::size_t>& shape, T minval = 0, T maxval = 1);
 
@@ -32,14 +34,14 @@ xt::xarray<T> uniform(const Key& key, const std::vector<std::size_t>& shape, T m
 template <OneOf<float, double> T = double>
 xt::xarray<T> normal(const Key& key, const std::vector<std::size_t>& shape);
 
-/// Random bits.
+/// Random bits, 32 or 64 in each element.
 template <OneOf<std::uint32_t, std::uint64_t> T = std::uint32_t>
 xt::xarray<T> bits(const Key& key, const std::vector<std::size_t>& shape);
 
-/// `n` new keys, which replace the old one.
+/// `n` new keys, which replace the old one: do not draw with that again.
 std::vector<Key> split(const Key& key, std::size_t n = 2);
 
-/// The new key number `data`.
+/// The new key number `data` of `key`.
 Key fold_in(const Key& key, std::uint32_t data);
 
 /// The key of the evaluation [2], an input of the graph beside the parameters; the same on every rank. A graph that
@@ -54,10 +56,10 @@ class KeyOperand : public Operand {
   KeyOperand(const Key& key, SourceLocation where = SourceLocation::current());
 };
 
-// All of these throw ExpressionError for a key that is not of shape [2].
+// With a KeyOperand: expressions, of `shape`. All throw ExpressionError for a key that is not of shape [2].
 
-/// Numbers in [0, 1), or in [minval, maxval) for bounds that broadcast to `shape`. The derivative by a bound is that of
-/// minval + u * (maxval - minval) at fixed u. Throws ExpressionError where a bound does not broadcast.
+/// Uniform numbers in [0, 1), or in [minval, maxval) for bounds that broadcast to `shape`. The derivative by a bound is
+/// that of minval + u * (maxval - minval) at fixed u. Throws ExpressionError where a bound does not broadcast.
 Expr uniform(const KeyOperand& key, const Shape& shape);
 Expr uniform(const KeyOperand& key, const Shape& shape, const Operand& minval, const Operand& maxval);
 
@@ -67,11 +69,11 @@ Expr normal(const KeyOperand& key, const Shape& shape);
 /// 32 random bits each, as whole numbers from 0 to 2^32 - 1.
 Expr bits(const KeyOperand& key, const Shape& shape);
 
-/// `n` new keys [n, 2], which replace the old one.
+/// `n` new keys [n, 2], which replace the old one: split(key, 3)[0] is the first.
 Expr split(const KeyOperand& key, std::size_t n = 2);
 
-/// The new key number `data` [2]. `data` is a whole number [] from 0 to 2^32 - 1; throws ExpressionError where it has
-/// another shape, or is known to be another number.
+/// The new key number `data` of `key` [2]. `data` is a whole number [] from 0 to 2^32 - 1; throws ExpressionError where
+/// it has another shape, or is known to be another number.
 Expr fold_in(const KeyOperand& key, const Operand& data);
 
 }  // namespace allgrad::random

@@ -13,8 +13,8 @@ using Sink = std::function<void(Severity, std::string_view)>;
 
 /// Sends all that allgrad has to say on this rank to `sink`, and returns the former one; an empty sink restores the
 /// default, which writes to standard error. Warnings and progress are said on rank 0 of the communicator that they are
-/// about, errors on the rank that met them. On a terminal the default shows progress in one line that it rewrites; a
-/// sink of your own gets lines now and then.
+/// about, errors on the rank that met them. On a terminal the default shows progress in one line that it rewrites;
+/// elsewhere, and to a sink of your own, a line comes now and then. Optimizers show none with `progress = false`.
 ///
 /// Launchers like mpiexec pass the output of ranks on through pipes, so that no rank sees the terminal. The environment
 /// variable ALLGRAD_PROGRESS overrides what is found: "line" rewrites one line wherever the default sink writes to,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -22,19 +23,22 @@ struct SplitOptions {
   std::vector<int> ranks_per_group = {};
 };
 
-/// A part of a communicator.
+/// The group of this rank, of those that a communicator was split into. It can be taken apart:
+/// const auto [subcomm, num_groups, group_rank] = split_subcomms({.num_groups = 2});
 struct Subcomm {
-  Communicator subcomm;  ///< of this rank's group; ranks keep their order
+  Communicator subcomm;  ///< of the ranks of the group, in their order
   int num_groups;
-  int group_rank;  ///< which of the groups, from 0
+  int group_rank;  ///< the number of the group, from 0
 };
 
 /// Splits `comm` into contiguous groups of ranks. Collective. Throws ArgumentError on every rank where there would be
-/// more groups than ranks, or where `ranks_per_group` does not add up to the number of ranks.
+/// more groups than ranks, or where `ranks_per_group` does not add up to the number of ranks or has one below 1;
+/// DivergenceError where ranks ask for different groups.
 Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm = Communicator::world(),
                        SourceLocation where = SourceLocation::current());
 
-/// One group for each node, that is for ranks that share memory (MPI_COMM_TYPE_SHARED). Collective.
+/// One group for each node, that is for ranks that share memory (MPI_COMM_TYPE_SHARED), numbered in the order of their
+/// first ranks. Collective.
 Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world());
 
 namespace detail {
@@ -48,16 +52,19 @@ void check_root(int root, const Communicator& comm, SourceLocation where);
 
 }  // namespace detail
 
-/// The sum of each rank's number, on every rank. Whole numbers are exact up to 2^53. Collective.
+/// The sum of each rank's number, on every rank, as a double or, of whole numbers, as a std::int64_t, which is exact up
+/// to 2^53. Collective.
 template <class T>
-requires std::is_arithmetic_v<T> T reduce_sum(T value, const Communicator& comm = Communicator::world(),
-                                              SourceLocation where = SourceLocation::current()) {
+requires std::is_arithmetic_v<T>
+auto reduce_sum(T value, const Communicator& comm = Communicator::world(),
+                SourceLocation where = SourceLocation::current()) {
   auto number = static_cast<double>(value);
   detail::sum_over_ranks({&number, 1}, {}, comm, where);
-  return static_cast<T>(number);
+  return static_cast<std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>>(number);
 }
 
-/// The elementwise sum of each rank's array, on every rank. Collective.
+/// The elementwise sum of each rank's array, on every rank, in the same shape. Collective. Throws DivergenceError where
+/// ranks have arrays of different shapes.
 template <class E>
 Array reduce_sum(const xt::xexpression<E>& value, const Communicator& comm = Communicator::world(),
                  SourceLocation where = SourceLocation::current()) {
@@ -67,7 +74,8 @@ Array reduce_sum(const xt::xexpression<E>& value, const Communicator& comm = Com
   return array;
 }
 
-/// The sum on rank `root`; nothing on the other ranks. Collective.
+/// The sum of each rank's number or array on rank `root`; nothing on the other ranks. Collective. Throws ArgumentError
+/// on every rank where `root` is not a rank of `comm`, DivergenceError where ranks name different ones.
 template <class T>
 auto reduce_sum(const T& value, int root, const Communicator& comm = Communicator::world(),
                 SourceLocation where = SourceLocation::current())

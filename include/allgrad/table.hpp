@@ -45,7 +45,7 @@ class Column {
   bool may_be_nan_ = false;
 };
 
-/// Uses an array [rows] where it lies. It must outlive every table and graph that uses it, unchanged.
+/// Uses an array [rows] where it lies, without a copy. It must outlive every table and graph that uses it, unchanged.
 Column borrow(const Array& values);
 Column borrow(Array&& values) = delete;  // it would be gone at the end of the line: give the array a name
 
@@ -65,8 +65,9 @@ class Table {
  public:
   using Columns = std::vector<std::pair<std::string, Column>>;
 
-  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, or hold NaN
-  /// that was not declared, and where ranks have other columns.
+  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN that
+  /// was not declared, or have one name, and where ranks have other columns; RankError where it is so on some ranks
+  /// only.
   Table(std::string name, Columns columns, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
@@ -74,8 +75,9 @@ class Table {
   Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
-  /// Reads 1-D datasets of numbers from an HDF5 file, after which the table is named; each rank reads an equal,
-  /// contiguous share of the rows. Throws DataError where the file or a dataset is missing or of another type.
+  /// Reads 1-D datasets of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
+  /// share of the rows, of equal size but for one row. Throws DataError where the file or a dataset is missing or of
+  /// another type, and what the constructors throw.
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 

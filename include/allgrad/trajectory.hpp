@@ -15,18 +15,17 @@ namespace allgrad {
 /// The path of an optimizer that takes a fixed number of steps: Adam, GradientDescent. The same on every rank, but for
 /// `callback_error`.
 struct Trajectory {
-  xt::xtensor<double, 1> loss = {};    // [nsteps], loss[i] at params[i]: at the last parameters it is not computed
-  xt::xtensor<double, 2> params = {};  // [nsteps + 1, ndim], from the guess on; fewer where it ended early
-  AuxValues aux = {};                  // of the loss, each [nsteps, ...]
-  std::string message = {};            // why it ended
-  EndReason end_reason = EndReason::running;
-  bool success = false;  // whether all steps were taken
-  BestPoint best = {};
-  std::size_t skipped = 0;                 // steps that were not taken, since the loss or its gradient was not finite
-  std::string not_finite = {};             // what was not finite at the last of them that was looked into: the first
-                                           // in a row, and one that ended the run
-  std::vector<std::string> names = {};     // [ndim], of the parameters
-  std::exception_ptr callback_error = {};  // what the callback threw on this rank
+  xt::xtensor<double, 1> loss = {};           ///< [nsteps], loss[i] at params[i]: at the last of these it is not computed
+  xt::xtensor<double, 2> params = {};         ///< [nsteps + 1, ndim], from the guess on; fewer where it ended early
+  AuxValues aux = {};                         ///< of the loss, each [nsteps, ...]
+  std::string message = {};                   ///< why it ended
+  EndReason end_reason = EndReason::running;  ///< the same, to compare with
+  bool success = false;                       ///< whether it came to its last step, skipped ones included
+  BestPoint best = {};                        ///< of the points whose loss was computed
+  std::size_t skipped = 0;                    ///< steps not taken, since the loss or its gradient was not finite
+  std::string not_finite = {};                ///< what was not finite at the first or the last of them in a row
+  std::vector<std::string> names = {};        ///< [ndim], of the parameters
+  std::exception_ptr callback_error = {};     ///< what the callback threw on this rank
 
   /// The parameters [ndim] where it ended.
   xt::xtensor<double, 1> last_params() const;

@@ -41,14 +41,10 @@ Expr place_cotangent(const Expr& cotangent, Placement operand, Placement node) {
 
 bool is_dual(Placement value, Placement cotangent) {
   switch (value) {
-    case Placement::replicated:
-      return cotangent == Placement::partial;
-    case Placement::partial:
-      return cotangent == Placement::replicated;
-    case Placement::per_row:
-      return cotangent == Placement::per_row;
-    case Placement::per_rank:
-      return cotangent == Placement::per_rank || cotangent == Placement::replicated;
+    case Placement::replicated: return cotangent == Placement::partial;
+    case Placement::partial: return cotangent == Placement::replicated;
+    case Placement::per_row: return cotangent == Placement::per_row;
+    case Placement::per_rank: return cotangent == Placement::per_rank || cotangent == Placement::replicated;
   }
   return false;
 }
@@ -70,9 +66,9 @@ Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
 
 /// True for a part of the input that has frozen elements only.
 bool is_frozen_part(const Expr& expr, const Expr& input, const std::vector<bool>& frozen) {
-  const auto* part = as<SliceAxis>(expr);
-  if (frozen.empty() || part == nullptr || expr.node()->operands[0].node() != input.node()) return false;
-  return std::ranges::all_of(part->slice().positions(), [&](std::size_t i) { return frozen[i]; });
+  if (frozen.empty() || as<SliceAxis>(expr) == nullptr) return false;
+  const auto elements = elements_of(expr, input);
+  return elements && std::ranges::all_of(*elements, [&](std::size_t i) { return frozen[i]; });
 }
 
 }  // namespace

@@ -42,6 +42,14 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
+/// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
+std::uint64_t agree_on_id(MPI_Comm comm) {
+  static std::uint32_t made = 0;
+  std::uint64_t id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | made++;
+  check_mpi(MPI_Bcast(&id, 1, MPI_UINT64_T, 0, comm), "Communicator");
+  return id;
+}
+
 std::string describe(const FailureRecord& record, int size) {
   std::string text = fmt::format("rank {} of {}: {}", record.rank, size, record.text.data());
   if (record.failed == 2) text += " (1 other rank failed too)";
@@ -70,7 +78,7 @@ std::string describe(const FailureRecord& record, int size) {
 Message::Message(std::size_t size) : buffer_(static_cast<std::size_t>(mpi_count(size + trailer))) {}
 
 struct Communicator::State {
-  explicit State(MPI_Comm original) : comm(original) {}
+  explicit State(MPI_Comm original) : comm(original), id(agree_on_id(comm.get())) {}
 
   bool failed() const { return pending != nullptr; }
 
@@ -78,9 +86,11 @@ struct Communicator::State {
   [[noreturn]] void raise_failure();
 
   const OwnedComm comm;
+  const std::uint64_t id;
   const int rank = rank_in(comm.get());
   const int size = size_of(comm.get());
   std::size_t collectives = 0;
+  std::uint64_t next_number = 0;
   std::exception_ptr pending;
   std::uint64_t compare_too = 0;
   Message status{0};
@@ -119,6 +129,10 @@ int Communicator::size() const { return state_->size; }
 MPI_Comm Communicator::handle() const { return state_->comm.get(); }
 
 bool Communicator::operator==(const Communicator& other) const { return state_ == other.state_; }
+
+std::uint64_t Communicator::id() const { return state_->id; }
+
+std::uint64_t Communicator::next_number() const { return state_->next_number++; }
 
 std::size_t Communicator::collectives() const { return state_->collectives; }
 

@@ -78,10 +78,16 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
 
 namespace {
 
-/// A hash per node of what it computes, values of constants left out.
-std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
+/// What ranks compare of their graphs: a hash per node of what it computes, values of constants left out, and one of
+/// which nodes are the results.
+struct Structure {
+  std::vector<std::uint64_t> nodes;
+  std::uint64_t results;
+};
+
+Structure structure_of(const NamedOutputs& results, const std::vector<Expr>& order) {
   std::unordered_map<const Node*, std::size_t> position;
-  std::vector<std::uint64_t> hashes;
+  Structure structure;
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
     Fingerprint hash;
@@ -93,43 +99,60 @@ std::vector<std::uint64_t> structure_of(const std::vector<Expr>& order) {
     hash.add(std::string_view(to_string(node.shape)));
     hash.add(static_cast<int>(node.placement));
     for (const Expr& operand : node.operands) hash.add(position.at(operand.node()));
-    position.emplace(&node, hashes.size());
-    hashes.push_back(hash.value());
+    position.emplace(&node, structure.nodes.size());
+    structure.nodes.push_back(hash.value());
   }
-  return hashes;
+  Fingerprint hash;
+  for (const auto& [name, expr] : results) {
+    hash.add(std::string_view(name));
+    hash.add(position.at(expr.node()));
+  }
+  structure.results = hash.value();
+  return structure;
 }
 
-void check_same_structure(const std::vector<Expr>& order, std::size_t num_params, const Communicator& comm,
+void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& order, const Communicator& comm,
                           SourceLocation where) {
-  std::vector<std::uint64_t> structure = structure_of(order);
-  structure.insert(structure.begin(), num_params);
-  const auto [shortest, longest] = std::ranges::minmax(comm.allgather(structure.size()));
-  structure.resize(shortest);
-  const std::size_t different = comm.first_difference(structure);
-  if (different == longest) return;
-  if (different == 0) {
-    throw DivergenceError(
-        fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
-                    "numbers elsewhere; pass the same parameters on every rank",
-                    num_params, comm.rank()),
-        where);
+  Structure structure = structure_of(results, order);
+  const auto [shortest, longest] = std::ranges::minmax(comm.allgather(structure.nodes.size()));
+  structure.nodes.resize(shortest);
+  const std::size_t different = comm.first_difference(structure.nodes);
+  if (different < longest) {
+    std::size_t position = std::min(different, order.size() - 1);
+    if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
+    const Node& node = *order[position].node();
+    throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
+                                      "differs is {} of shape {} on rank {}; build the same expressions on every "
+                                      "rank, also where it has no rows",
+                                      describe(node), to_string(node.shape), comm.rank()),
+                          node.where);
   }
-  std::size_t position = std::min(different, order.size()) - 1;
-  if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
-  const Node& node = *order[position].node();
-  throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
-                                    "differs is {} of shape {} on rank {}; build the same expressions on every rank, "
-                                    "also where it has no rows",
-                                    describe(node), to_string(node.shape), comm.rank()),
-                        node.where);
+  if (comm.first_difference({&structure.results, 1}) == 1) return;
+  std::vector<std::string> names;
+  for (const auto& [name, expr] : results) names.push_back(name);
+  throw DivergenceError(
+      fmt::format("expected the same results on every rank, got [{}] on rank {} and others elsewhere; "
+                  "return the same values with the same names on every rank",
+                  fmt::join(names, ", "), comm.rank()),
+      where);
 }
 
 }  // namespace
 
-void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
+void check_same_num_params(std::size_t num_params, const Communicator& comm, SourceLocation where) {
+  const std::uint64_t own = num_params;
+  if (comm.first_difference({&own, 1}) == 1) return;
+  throw DivergenceError(fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
+                                    "numbers elsewhere; pass the same parameters on every rank",
+                                    num_params, comm.rank()),
+                        where);
+}
+
+void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
                              SourceLocation where) {
-  const std::vector<Expr> order = topological_order(results);
-  check_same_structure(order, num_params, comm, where);
+  const std::vector<Expr> order = topological_order(exprs_of(results));
+  check_same_num_params(num_params, comm, where);
+  check_same_structure(results, order, comm, where);
 
   std::vector<Expr> constants;
   std::vector<std::uint64_t> values;
@@ -154,11 +177,12 @@ void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_p
 std::vector<bool> used_params(const Expr& result, const Expr& params) {
   std::vector<bool> used(params.shape()[0].length, false);
   for (const Expr& expr : topological_order({&result, 1})) {
-    const auto& operands = expr.node()->operands;
-    if (std::ranges::none_of(operands, [&](const Expr& e) { return e.node() == params.node(); })) continue;
-    const auto* slice = as<SliceAxis>(expr);
-    if (slice == nullptr) return std::vector<bool>(used.size(), true);
-    for (std::size_t position : slice->slice().positions()) used[position] = true;
+    if (elements_of(expr, params)) continue;  // what is used is what is made of it
+    for (const Expr& operand : expr.node()->operands) {
+      const auto elements = elements_of(operand, params);
+      if (!elements) continue;
+      for (std::size_t element : *elements) used[element] = true;
+    }
   }
   return used;
 }

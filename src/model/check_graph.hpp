@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "allgrad/communicator.hpp"
-#include "graph/node.hpp"
+#include "graph/text.hpp"
 
 namespace allgrad {
 
@@ -22,9 +22,12 @@ void check_tables(const Expr& result, const Communicator& comm);
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
-/// Compares the graphs that the ranks have built, their constants, and for how many parameters. Collective; throws
-/// DivergenceError on every rank.
-void check_same_on_all_ranks(const std::vector<Expr>& results, std::size_t num_params, const Communicator& comm,
+/// Collective; throws DivergenceError on every rank.
+void check_same_num_params(std::size_t num_params, const Communicator& comm, SourceLocation where);
+
+/// Compares the graphs that the ranks have built, the names of their results, their constants, and for how many
+/// parameters. Collective; throws DivergenceError on every rank.
+void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
                              SourceLocation where);
 
 /// Which of the parameters a result uses [ndim].

@@ -11,6 +11,7 @@
 #include "graph/text.hpp"
 #include "model/check_graph.hpp"
 #include "model/compiled_graph_state.hpp"
+#include "model/gradient_room.hpp"
 #include "model/not_finite.hpp"
 
 namespace allgrad {
@@ -40,6 +41,7 @@ ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> p
                                         const EvaluationOptions& options) {
   const ModelGraph& graph = programs.graph();
   wanted.aux = options.aux != nullptr && !graph.aux.empty();
+  if (options.aux != nullptr && !wanted.aux) *options.aux = {};
   const bool frozen_fits = options.frozen.empty() || options.frozen.size() == graph.params.shape()[0].length;
   if (!frozen_fits) {
     programs.communicator().fail(std::make_exception_ptr(
@@ -73,12 +75,10 @@ CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const Co
     check_is_scalar_loss(graph.loss, where);
     for (const auto& [name, expr] : graph.aux)
       check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
-    if (!graph.sumstats.empty())
-      check_is_total(graph.sumstats, "the result of calc_partial_sumstats_from_params", where);
     for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
   });
   const Node& params = *graph.params.node();
-  check_same_on_all_ranks(exprs_of(graph.outputs()), params.shape[0].length, comm, params.where);
+  check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, params.where);
   check_same_executor(options.executor, comm, where);
   const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
   std::vector<bool> used = used_params(graph.loss, graph.params);
@@ -108,13 +108,7 @@ double CompiledGraph::value(std::span<const double> params, const EvaluationOpti
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  if (gradient.size() != num_params()) {
-    communicator().fail(std::make_exception_ptr(ArgumentError(
-        fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span "
-                    "of as many",
-                    num_params(), gradient.size()),
-        state_->programs.graph().params.node()->where)));
-  }
+  require_room(gradient, num_params(), communicator(), state_->programs.graph().params.node()->where);
   const ModelProgram& program = state_->run(loss_and_gradient, params, options);
   std::ranges::copy(program.gradient(), gradient.begin());
   return program.loss();

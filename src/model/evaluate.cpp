@@ -1,5 +1,10 @@
 #include "allgrad/evaluate.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
 #include "allgrad/error.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/parameters.hpp"
@@ -42,17 +47,30 @@ void check_key(const Expr& expr, const std::optional<Key>& randkey, SourceLocati
   }
 }
 
+void check_same_arguments(const std::optional<Key>& randkey, bool total, const Communicator& comm,
+                          SourceLocation where) {
+  const auto words = randkey.value_or(0).words();
+  const std::uint64_t arguments[] = {total ? 1U : 0U, randkey ? 1U : 0U, words[0], words[1]};
+  const std::size_t different = comm.first_difference(arguments);
+  if (different == std::size(arguments)) return;
+  throw DivergenceError(fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
+                                    "the same arguments",
+                                    different == 0 ? "choice of the total or the share" : "random key"),
+                        where);
+}
+
 }  // namespace
 
 Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std::optional<Key>& randkey,
                SourceLocation where) {
+  check_same_arguments(randkey, total, comm, where);
   const Expr graph = comm.guarded([&] {
     check_known(expr, comm, where);
     check_key(expr, randkey, where);
     const bool keeps_share = !total && expr.placement() == Placement::partial;
     return insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
   });
-  check_same_on_all_ranks({expr}, 0, comm, where);
+  check_same_on_all_ranks({{"value", expr}}, 0, comm, where);
   const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
   executor->run({}, randkey.value_or(0), 0);
   return comm.guarded([&] {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <set>
 
 #include "allgrad/error.hpp"
 #include "comm/mpi_check.hpp"
@@ -16,10 +15,10 @@ namespace allgrad {
 
 namespace {
 
-/// A model as all ranks know it: by a hash of its ranks, and of how many models of the same ranks come before it.
+/// A model as all ranks know it: by a hash of its communicator and its number there.
 struct Entry {
   std::uint64_t model;
-  std::uint64_t size;
+  std::uint64_t size;  // ranks that it has
 };
 
 using Lists = std::vector<std::vector<Entry>>;  // for each rank
@@ -28,42 +27,38 @@ using Lists = std::vector<std::vector<Entry>>;  // for each rank
   throw ArgumentError("OnePointGroup: " + text, where);
 }
 
-/// The ranks of `part` in `main`.
-std::vector<int> ranks_in(const Communicator& main, const Communicator& part, SourceLocation where) {
-  std::vector<int> own(static_cast<std::size_t>(part.size())), result(own.size());
+/// Refuses a model with ranks outside of `main`.
+void check_is_part(const Communicator& part, const Communicator& main, SourceLocation where) {
+  std::vector<int> own(static_cast<std::size_t>(part.size())), ranks(own.size());
   std::iota(own.begin(), own.end(), 0);
   MPI_Group main_group = MPI_GROUP_NULL, part_group = MPI_GROUP_NULL;
   check_mpi(MPI_Comm_group(main.handle(), &main_group), "MPI_Comm_group");
   check_mpi(MPI_Comm_group(part.handle(), &part_group), "MPI_Comm_group");
-  check_mpi(MPI_Group_translate_ranks(part_group, part.size(), own.data(), main_group, result.data()),
+  check_mpi(MPI_Group_translate_ranks(part_group, part.size(), own.data(), main_group, ranks.data()),
             "MPI_Group_translate_ranks");
   MPI_Group_free(&main_group);
   MPI_Group_free(&part_group);
-  if (std::ranges::find(result, MPI_UNDEFINED) != result.end()) {
-    refuse(
-        "expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
-        "communicator that has the ranks of all models",
-        where);
-  }
-  std::ranges::sort(result);
-  return result;
+  if (std::ranges::find(ranks, MPI_UNDEFINED) == ranks.end()) return;
+  refuse(
+      "expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
+      "communicator that has the ranks of all models",
+      where);
 }
 
-std::vector<Entry> own_list(const std::vector<Communicator>& models, const Communicator& main, SourceLocation where) {
+std::vector<Entry> own_list(const std::vector<GroupMember>& models, const Communicator& main, SourceLocation where) {
   if (models.empty()) {
     refuse(fmt::format("expected at least one model on every rank, got none on rank {}; give it a model, or make "
                        "main_comm a communicator of the ranks that have one (MPI_Comm_split)",
                        main.rank()),
            where);
   }
-  std::map<std::vector<int>, std::uint64_t> seen;
   std::vector<Entry> list;
-  for (const Communicator& model : models) {
-    const std::vector<int> ranks = ranks_in(main, model, where);
+  for (const GroupMember& model : models) {
+    check_is_part(model.comm, main, where);
     Fingerprint hash;
-    hash.add(seen[ranks]++);
-    for (int rank : ranks) hash.add(rank);
-    list.push_back({hash.value(), ranks.size()});
+    hash.add(model.comm.id());
+    hash.add(model.number);
+    list.push_back({hash.value(), static_cast<std::uint64_t>(model.comm.size())});
   }
   return list;
 }
@@ -129,7 +124,7 @@ void check_order(Lists lists, SourceLocation where) {
 
 }  // namespace
 
-void check_group_layout(const std::vector<Communicator>& models, const Communicator& main, SourceLocation where) {
+void check_group_layout(const std::vector<GroupMember>& models, const Communicator& main, SourceLocation where) {
   const Lists lists = gather(main.guarded([&] { return own_list(models, main, where); }), main);
   check_complete(lists, where);
   check_order(lists, where);

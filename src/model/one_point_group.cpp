@@ -8,19 +8,10 @@
 #include "graph/fingerprint.hpp"
 #include "model/check_graph.hpp"
 #include "model/compiled_graph_state.hpp"
+#include "model/gradient_room.hpp"
 #include "model/group_layout.hpp"
 
 namespace allgrad {
-
-namespace {
-
-std::vector<Communicator> communicators_of(const std::vector<std::reference_wrapper<OnePointModel>>& models) {
-  std::vector<Communicator> result;
-  for (const OnePointModel& model : models) result.push_back(model.communicator());
-  return result;
-}
-
-}  // namespace
 
 /// The sum of the models' losses, each evaluated on its own ranks, in one collective of the main communicator.
 class OnePointGroup::Sum final : public Objective {
@@ -28,13 +19,14 @@ class OnePointGroup::Sum final : public Objective {
   Sum(const std::vector<std::reference_wrapper<OnePointModel>>& models, std::size_t num_params,
       const Communicator& comm, SourceLocation where)
       : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params) {
+    check_same_num_params(num_params, comm_, where);
     for (OnePointModel& model : models) {
       attempt([&] {
         graphs_.push_back(&model.graph_without_warning(num_params, where));
         model.communicator().synchronize();  // raises a wrong number of parameters
       });
     }
-    comm_.synchronize(num_params);
+    comm_.synchronize();
     warn_of_unused();
     const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
     draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0), [](std::uint64_t draws) { return draws != 0; });
@@ -50,6 +42,7 @@ class OnePointGroup::Sum final : public Objective {
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options) override {
+    require_room(gradient, num_params(), comm_, where_);
     const double loss = evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
       const double value = graph.value_and_gradient(params, gradient_, own);
       if (graph.communicator().is_root()) {
@@ -92,11 +85,18 @@ class OnePointGroup::Sum final : public Objective {
     warn_of_unused_params(used, comm_, where_);
   }
 
-  /// What goes wrong in one model must not keep this rank from the others: it is raised where the group meets.
+  /// What goes wrong in one model must not keep this rank from the others: it is raised where the group meets, by the
+  /// ranks on which it went wrong.
   template <class Body>
   void attempt(Body body) {
     try {
       body();
+    } catch (const RankError& error) {
+      try {
+        std::rethrow_if_nested(error);
+      } catch (...) {
+        comm_.fail(std::current_exception());
+      }
     } catch (...) {
       comm_.fail(std::current_exception());
     }
@@ -119,6 +119,7 @@ class OnePointGroup::Sum final : public Objective {
                         "randkey away",
                         where_)));
     }
+    if (options.aux != nullptr) *options.aux = {};
     std::ranges::fill(message_.payload(), 0.0);
     for (CompiledGraph* graph : graphs_) {
       attempt([&] {
@@ -127,12 +128,13 @@ class OnePointGroup::Sum final : public Objective {
       });
     }
     Fingerprint fingerprint;
-    fingerprint.add(evaluations_++);
+    fingerprint.add(evaluations_);
     for (double param : params) fingerprint.add(param);
     if (options.randkey) {
       for (std::uint32_t word : options.randkey->words()) fingerprint.add(word);
     }
     comm_.allreduce(message_, fingerprint.value());
+    ++evaluations_;
     return message_.payload()[0];
   }
 
@@ -149,7 +151,9 @@ class OnePointGroup::Sum final : public Objective {
 OnePointGroup::OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models, Communicator main_comm,
                              SourceLocation where)
     : models_(std::move(models)), comm_(std::move(main_comm)) {
-  check_group_layout(communicators_of(models_), comm_, where);
+  std::vector<GroupMember> members;
+  for (const OnePointModel& model : models_) members.push_back({model.comm_, model.number_});
+  check_group_layout(members, comm_, where);
 }
 
 OnePointGroup::OnePointGroup(OnePointModel& model, Communicator main_comm, SourceLocation where)

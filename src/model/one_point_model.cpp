@@ -11,7 +11,8 @@
 
 namespace allgrad {
 
-OnePointModel::OnePointModel(Communicator comm, CompileOptions options) : comm_(std::move(comm)), options_(options) {}
+OnePointModel::OnePointModel(Communicator comm, CompileOptions options)
+    : comm_(std::move(comm)), number_(comm_.next_number()), options_(options) {}
 
 OnePointModel::~OnePointModel() = default;
 

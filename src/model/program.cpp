@@ -57,7 +57,7 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
   }
   Fingerprint fingerprint;
   fingerprint.add(identity_);
-  fingerprint.add(evaluations_++);
+  fingerprint.add(evaluations_);
   for (double param : params_) fingerprint.add(param);
   fingerprint.add(randkey.has_value());
   const Key key = randkey.value_or(0);
@@ -65,9 +65,10 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
   try {
     executor_->run(params_, key, fingerprint.value());
     if (!communicates_) comm_.synchronize(fingerprint.value());
+    ++evaluations_;  // on all ranks, or on none
   } catch (const DivergenceError& error) {
     throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}",
-                                      evaluations_, fmt::join(params_, ", "), comm_.rank(), error.what()),
+                                      evaluations_ + 1, fmt::join(params_, ", "), comm_.rank(), error.what()),
                           where_);
   }
 }

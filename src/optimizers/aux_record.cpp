@@ -1,16 +1,30 @@
 #include "optimizers/aux_record.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 namespace allgrad {
+
+void AuxRecord::refuse(const AuxValues& values) const {
+  std::vector<std::string> names;
+  for (const Column& column : columns_) names.push_back(column.name);
+  throw ArgumentError(
+      fmt::format("expected an objective to write the same aux values at every evaluation, [{}] as at "
+                  "first, each in one shape, got [{}]",
+                  fmt::join(names, ", "), fmt::join(values.names(), ", ")));
+}
 
 void AuxRecord::add(const AuxValues& values) {
   if (count_++ == 0) {
     for (const auto& [name, value] : values)
       columns_.push_back({name, {value.shape().begin(), value.shape().end()}, {}});
   }
+  if (values.size() != columns_.size()) refuse(values);
   auto column = columns_.begin();
   for (const auto& [name, value] : values) {
+    if (name != column->name || !std::ranges::equal(value.shape(), column->shape)) refuse(values);
     column->numbers.insert(column->numbers.end(), value.storage().begin(), value.storage().end());
     ++column;
   }

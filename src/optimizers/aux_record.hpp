@@ -9,6 +9,7 @@ namespace allgrad {
 /// Collects the aux values of many evaluations, one after the other.
 class AuxRecord {
  public:
+  /// Throws ArgumentError where the names or shapes are others than at first.
   void add(const AuxValues& values);
 
   /// Each of the values [number of evaluations, ...].
@@ -20,6 +21,8 @@ class AuxRecord {
     std::vector<std::size_t> shape;  // of one value
     std::vector<double> numbers;
   };
+  [[noreturn]] void refuse(const AuxValues& values) const;
+
   std::vector<Column> columns_;
   std::size_t count_ = 0;
 };

@@ -59,9 +59,13 @@ void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm,
 
 std::uint64_t seed_of(const ScanPoints& points, const Communicator& comm) {
   if (points.seed) return *points.seed;
-  std::random_device device;
-  const std::uint64_t high = device(), low = device();
-  return comm.allgather(high << 32 | low)[0];
+  const std::uint64_t own = comm.guarded([&] {
+    if (!comm.is_root()) return std::uint64_t{0};
+    std::random_device device;
+    const std::uint64_t high = device(), low = device();
+    return high << 32 | low;
+  });
+  return comm.allgather(own)[0];
 }
 
 }  // namespace

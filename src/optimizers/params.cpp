@@ -5,8 +5,8 @@
 namespace allgrad {
 
 Params Guess::params() const {
-  Params params(declared_.begin(), declared_.end());
-  for (const double value : values_) params.push_back({.guess = value});
+  Params params = declared_;
+  for (const double value : std::span<const double>(values_)) params.push_back({.guess = value});
   for (std::size_t i = 0; i < params.size(); ++i) {
     if (params[i].name.empty()) params[i].name = fmt::format("params[{}]", i);
   }

@@ -49,7 +49,7 @@ std::string OptimizeResult::str() const {
       message, success, without_sign_of_nan(fun), named_or_listed(names, numbers(x)),
       named_or_listed(names, numbers(jac)), nfev, nit);
   if (best.loss < fun) text += fmt::format("\n    best: {}", describe(best, names));
-  if (backed_off > 0) text += fmt::format("\nbacked off: {} times; the last: {}", backed_off, not_finite);
+  if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);
   return text;
 }
 

@@ -1,6 +1,7 @@
 // Runs that end early: by the callback, by what it throws, by a signal, on one rank or on all.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <csignal>
 #include <functional>
 #include <stdexcept>
@@ -433,4 +434,31 @@ TEST_CASE("a failure behind the last evaluation ends the run, and the path is ke
   CHECK_FALSE(path.success);
   CHECK(path.loss.size() == 3);
   CHECK(path.best.loss <= path.loss(0));
+}
+
+TEST_CASE("an evaluation that throws in the middle of a run of L-BFGS-B leaves its state") {
+  const std::size_t when = GENERATE(0, 3, 7);
+  Silent objective([&](std::size_t evaluation) {
+    if (evaluation == when && is_culprit()) throw std::runtime_error("no disk");
+  });
+  const ag::Lbfgsb lbfgsb{};
+  auto state = lbfgsb.init(objective, {-1.2, 1.0});
+  std::size_t thrown = 0;
+  while (!state.ended()) {
+    const double best = state.best().loss;
+    const std::size_t step = state.step();
+    const std::string text = text_thrown_by([&] { lbfgsb.step(state); });
+    if (text == "nothing was thrown") continue;
+    ++thrown;
+    check_parts(text, {"no disk"});
+    CHECK(state.step() == step);
+    CHECK((std::isnan(best) || state.best().loss <= best));
+    CHECK((when == 0) == std::isnan(state.result().best.loss));
+  }
+  CHECK(thrown == 1);
+  Silent without_failure;
+  const auto expected = lbfgsb.minimize(without_failure, {-1.2, 1.0});
+  CHECK((state.result().x == expected.x));
+  CHECK(state.result().nfev == expected.nfev);
+  CHECK(state.end_reason() == expected.end_reason);
 }

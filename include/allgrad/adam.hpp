@@ -51,13 +51,15 @@ struct Adam {
   /// same on every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback
   /// throws on any rank end it early. Throws ArgumentError where an option or the guess cannot be used or the loss at
   /// the guess is not finite (unless the next step has another key), DivergenceError where ranks differ in options or
-  /// guess, and what the objective throws.
+  /// guess, and what the objective throws: to keep the path in that case, go by hand.
   Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
 
   /// The same by hand: minimize is init, and step until the state has ended. A step takes the options as they are then,
   /// but for param_bounds, and a key of its own if it is given one. Both are collective. A signal that comes during a
   /// step ends the run at the next one; between steps it does what the program lets it do. Throws as minimize does
-  /// where the options have become such that they cannot be used, or are no longer the same on all ranks.
+  /// where the options have become such that they cannot be used, or are no longer the same on all ranks. A step whose
+  /// evaluation throws leaves the state as it was: it holds the path and the best point so far, and the next step
+  /// evaluates again.
   AdamState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   void step(AdamState& state, const std::optional<Key>& randkey = {}) const;
 };

@@ -43,13 +43,14 @@ struct Lbfgsb {
   /// Minimizes from `guess` [ndim]. Collective over the objective's communicator: options and guess are the same on
   /// every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback throws
   /// on any rank end it early. Throws ArgumentError where an option or the guess cannot be used or the loss at the
-  /// guess is not finite, DivergenceError where ranks differ in options or guess, and what the objective throws. Not to
-  /// converge is no exception: see `success`.
+  /// guess is not finite, DivergenceError where ranks differ in options or guess, and what the objective throws: to
+  /// keep the path in that case, go by hand. Not to converge is no exception: see `success`.
   OptimizeResult minimize(Objective& objective, const Guess& guess,
                           SourceLocation where = SourceLocation::current()) const;
 
   /// The same by hand: minimize is init, and step until the state has ended. A step is one iteration; the first of them
   /// evaluates the guess before. It takes maxsteps, ftol, callback and progress as they are then. Both are collective.
+  /// Signals, wrong options and evaluations that throw are treated as in Adam::step.
   LbfgsbState init(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
   void step(LbfgsbState& state) const;
 };

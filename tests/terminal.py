@@ -16,7 +16,11 @@ WIDTH = 60
 
 def run(command):
     """What the command wrote to its terminal, and how it ended."""
-    pid, terminal = pty.fork()
+    try:
+        pid, terminal = pty.fork()
+    except OSError as error:
+        print(f'skipped: no pseudo-terminal: {error}')
+        sys.exit(77)
     if pid == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, WIDTH, 0, 0))
         os.execv(command[0], command)

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "graph/fingerprint.hpp"
+#include "base/fingerprint.hpp"
 
 namespace allgrad {
 
@@ -49,7 +49,9 @@ Expr Constant::adjoint(const Expr&, const Expr&, std::size_t) const { return {};
 
 Array Constant::evaluate(const Node&, std::span<const Array* const>, Evaluation&) const { return value_; }
 
-View Constant::lower(const Node& node, Lowering& lowering) const { return lowering.external(value_.data(), node.shape); }
+View Constant::lower(const Node& node, Lowering& lowering) const {
+  return lowering.external(value_.data(), node.shape);
+}
 
 Expr constant(Array value, SourceLocation where) {
   return folded_constant(std::move(value), Placement::replicated, where);

@@ -5,8 +5,8 @@
 
 #include "allgrad/sink.hpp"
 #include "allgrad/source_location.hpp"
+#include "base/emit.hpp"
 #include "catch.hpp"
-#include "comm/emit.hpp"
 
 namespace ag = allgrad;
 

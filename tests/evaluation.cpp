@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "catch.hpp"
-#include "model/program.hpp"
+#include "compile/program.hpp"
 
 namespace allgrad::testing {
 

@@ -1,4 +1,4 @@
-#include "dsl/hdf5_columns.hpp"
+#include "io/hdf5_columns.hpp"
 
 #include <hdf5.h>
 
@@ -11,8 +11,8 @@
 
 #include "allgrad/error.hpp"
 #include "catch.hpp"
-#include "dsl/hdf5_handle.hpp"
 #include "hdf5_test_file.hpp"
+#include "io/hdf5_handle.hpp"
 
 using allgrad::read_hdf5_attribute;
 using allgrad::read_hdf5_columns;

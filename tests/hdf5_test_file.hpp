@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "dsl/hdf5_handle.hpp"
+#include "io/hdf5_handle.hpp"
 
 namespace allgrad::testing {
 

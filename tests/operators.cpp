@@ -9,10 +9,10 @@
 #include <xtensor/xadapt.hpp>
 
 #include "catch.hpp"
+#include "compile/program.hpp"
 #include "dsl/elementwise.hpp"
 #include "evaluation.hpp"
 #include "execute/kernel_set.hpp"
-#include "model/program.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;

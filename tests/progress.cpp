@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "allgrad/adam.hpp"
+#include "base/emit.hpp"
 #include "catch.hpp"
-#include "comm/emit.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 

@@ -10,11 +10,11 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "compile/program.hpp"
 #include "dsl/random_key.hpp"
 #include "evaluation.hpp"
 #include "graph/dot.hpp"
 #include "graph/traversal.hpp"
-#include "model/program.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;

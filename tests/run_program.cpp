@@ -8,7 +8,7 @@
 #include <string>
 
 #include "allgrad/run.hpp"
-#include "comm/emit.hpp"
+#include "base/emit.hpp"
 
 namespace ag = allgrad;
 

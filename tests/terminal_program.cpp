@@ -6,7 +6,7 @@
 
 #include "allgrad/adam.hpp"
 #include "allgrad/run.hpp"
-#include "comm/emit.hpp"
+#include "base/emit.hpp"
 
 namespace ag = allgrad;
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "csv.hpp"
-#include "dsl/hdf5_handle.hpp"
+#include "io/hdf5_handle.hpp"
 
 namespace {
 

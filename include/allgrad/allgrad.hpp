@@ -2,7 +2,7 @@
 
 #include "allgrad/adam.hpp"
 #include "allgrad/arrays.hpp"
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
 #include "allgrad/communicator.hpp"
 #include "allgrad/compile.hpp"
 #include "allgrad/elementwise.hpp"

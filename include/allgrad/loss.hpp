@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
 
 namespace allgrad {
 

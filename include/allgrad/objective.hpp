@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
 #include "allgrad/communicator.hpp"
 #include "allgrad/key.hpp"
 

@@ -7,7 +7,7 @@
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
 #include "allgrad/optimizer.hpp"
 
 namespace allgrad {
@@ -15,10 +15,10 @@ namespace allgrad {
 /// The path of an optimizer that takes a fixed number of steps: Adam, GradientDescent. The same on every rank, but for
 /// `callback_error`.
 struct Trajectory {
-  xt::xtensor<double, 1> loss = {};           ///< [nsteps], loss[i] at params[i]: at the last of these it is not computed
-  xt::xtensor<double, 2> params = {};         ///< [nsteps + 1, ndim], from the guess on; fewer where it ended early
-  AuxValues aux = {};                         ///< of the loss, each [nsteps, ...]
-  std::string message = {};                   ///< why it ended
+  xt::xtensor<double, 1> loss = {};    ///< [nsteps], loss[i] at params[i]: at the last of these it is not computed
+  xt::xtensor<double, 2> params = {};  ///< [nsteps + 1, ndim], from the guess on; fewer where it ended early
+  AuxValues aux = {};                  ///< of the loss, each [nsteps, ...]
+  std::string message = {};            ///< why it ended
   EndReason end_reason = EndReason::running;  ///< the same, to compare with
   bool success = false;                       ///< whether it came to its last step, skipped ones included
   BestPoint best = {};                        ///< of the points whose loss was computed

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "allgrad/error.hpp"
+#include "base/exception_text.hpp"
 #include "comm/condense.hpp"
-#include "comm/exception_text.hpp"
 #include "comm/failure_record.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/owned_comm.hpp"

@@ -4,10 +4,10 @@
 #include <string_view>
 #include <type_traits>
 
-#include "comm/exception_text.hpp"
+#include "base/exception_text.hpp"
+#include "base/utf8.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/stop_request.hpp"
-#include "comm/utf8.hpp"
 
 namespace allgrad {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <thread>
 
-#include "comm/emit.hpp"
-#include "comm/exception_text.hpp"
+#include "base/emit.hpp"
+#include "base/exception_text.hpp"
 #include "comm/mpi_check.hpp"
 
 namespace allgrad {

@@ -1,6 +1,6 @@
 #include "graph/operator.hpp"
 
-#include "graph/fingerprint.hpp"
+#include "base/fingerprint.hpp"
 #include "graph/placement.hpp"
 #include "graph/shape.hpp"
 

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "comm/mpi_check.hpp"
-#include "graph/fingerprint.hpp"
 
 namespace allgrad {
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "allgrad/error.hpp"
-#include "graph/fingerprint.hpp"
-#include "model/check_graph.hpp"
-#include "model/compiled_graph_state.hpp"
-#include "model/gradient_room.hpp"
+#include "base/fingerprint.hpp"
+#include "compile/check_graph.hpp"
+#include "compile/compiled_graph_state.hpp"
+#include "compile/gradient_room.hpp"
 #include "model/group_layout.hpp"
 
 namespace allgrad {

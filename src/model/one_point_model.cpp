@@ -6,8 +6,8 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/random.hpp"
-#include "model/check_graph.hpp"
-#include "model/compiled_graph_state.hpp"
+#include "compile/check_graph.hpp"
+#include "compile/compiled_graph_state.hpp"
 
 namespace allgrad {
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
 
 namespace allgrad {
 

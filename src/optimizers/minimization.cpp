@@ -8,10 +8,10 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
-#include "comm/emit.hpp"
-#include "comm/exception_text.hpp"
+#include "base/emit.hpp"
+#include "base/exception_text.hpp"
+#include "base/fingerprint.hpp"
 #include "comm/failure_record.hpp"
-#include "graph/fingerprint.hpp"
 #include "optimizers/interrupt.hpp"
 #include "optimizers/named.hpp"
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "comm/emit.hpp"
+#include "base/emit.hpp"
 #include "optimizers/named.hpp"
 
 namespace allgrad {

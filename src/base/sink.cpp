@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "comm/emit.hpp"
-#include "comm/utf8.hpp"
+#include "base/emit.hpp"
+#include "base/utf8.hpp"
 
 namespace allgrad {
 

@@ -1,4 +1,4 @@
-#include "model/pipeline.hpp"
+#include "compile/pipeline.hpp"
 
 #include "autodiff/gradient.hpp"
 #include "execute/executor.hpp"

@@ -4,9 +4,9 @@
 #include <optional>
 #include <vector>
 
-#include "allgrad/aux.hpp"
+#include "allgrad/aux_values.hpp"
+#include "compile/program.hpp"
 #include "graph/text.hpp"
-#include "model/program.hpp"
 
 namespace allgrad {
 

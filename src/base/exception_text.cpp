@@ -1,4 +1,4 @@
-#include "comm/exception_text.hpp"
+#include "base/exception_text.hpp"
 
 #include <string>
 

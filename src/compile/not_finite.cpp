@@ -1,4 +1,4 @@
-#include "model/not_finite.hpp"
+#include "compile/not_finite.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,9 +1,9 @@
-#include "model/model_program.hpp"
+#include "compile/model_program.hpp"
 
 #include <algorithm>
 
+#include "base/fingerprint.hpp"
 #include "dsl/collectives.hpp"
-#include "graph/fingerprint.hpp"
 #include "graph/operator.hpp"
 
 namespace allgrad {

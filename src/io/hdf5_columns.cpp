@@ -1,4 +1,4 @@
-#include "dsl/hdf5_columns.hpp"
+#include "io/hdf5_columns.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "allgrad/error.hpp"
-#include "dsl/hdf5_handle.hpp"
+#include "io/hdf5_handle.hpp"
 
 namespace allgrad {
 namespace {
@@ -20,21 +20,14 @@ bool is_number(H5T_class_t type) { return type == H5T_INTEGER || type == H5T_FLO
 
 const char* type_name(H5T_class_t type) {
   switch (type) {
-    case H5T_INTEGER:
-      return "integers";
-    case H5T_FLOAT:
-      return "floating-point numbers";
-    case H5T_STRING:
-      return "strings";
-    case H5T_COMPOUND:
-      return "compound records";
-    case H5T_ENUM:
-      return "an enumeration (as h5py stores booleans)";
+    case H5T_INTEGER: return "integers";
+    case H5T_FLOAT: return "floating-point numbers";
+    case H5T_STRING: return "strings";
+    case H5T_COMPOUND: return "compound records";
+    case H5T_ENUM: return "an enumeration (as h5py stores booleans)";
     case H5T_ARRAY:
-    case H5T_VLEN:
-      return "an array in each element";
-    default:
-      return "a type that is no number";
+    case H5T_VLEN: return "an array in each element";
+    default: return "a type that is no number";
   }
 }
 

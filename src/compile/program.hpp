@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "allgrad/compile.hpp"
+#include "compile/pipeline.hpp"
 #include "execute/executor.hpp"
-#include "model/pipeline.hpp"
 
 namespace allgrad {
 

@@ -6,14 +6,14 @@
 #include <iterator>
 
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
+#include "compile/check_graph.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/parameters.hpp"
 #include "dsl/random_key.hpp"
 #include "execute/executor.hpp"
-#include "graph/fingerprint.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
-#include "model/check_graph.hpp"
 #include "passes/insert_allreduce.hpp"
 
 namespace allgrad {

@@ -1,4 +1,4 @@
-#include "model/program.hpp"
+#include "compile/program.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/random_key.hpp"
-#include "graph/fingerprint.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 

@@ -6,13 +6,13 @@
 #include <fstream>
 
 #include "allgrad/error.hpp"
+#include "compile/check_graph.hpp"
+#include "compile/compiled_graph_state.hpp"
+#include "compile/gradient_room.hpp"
+#include "compile/not_finite.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/dot.hpp"
 #include "graph/text.hpp"
-#include "model/check_graph.hpp"
-#include "model/compiled_graph_state.hpp"
-#include "model/gradient_room.hpp"
-#include "model/not_finite.hpp"
 
 namespace allgrad {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "allgrad/compile.hpp"
-#include "model/model_program.hpp"
+#include "compile/model_program.hpp"
 
 namespace allgrad {
 

@@ -1,4 +1,4 @@
-#include "model/check_graph.hpp"
+#include "compile/check_graph.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,11 +6,11 @@
 #include <algorithm>
 
 #include "allgrad/error.hpp"
-#include "comm/emit.hpp"
+#include "base/emit.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/parameters.hpp"
 #include "dsl/slice.hpp"
-#include "graph/fingerprint.hpp"
 #include "graph/shape.hpp"
 #include "graph/text.hpp"
 #include "graph/traversal.hpp"

@@ -11,6 +11,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/call.hpp"
 #include "dsl/column.hpp"
 
 namespace allgrad {
@@ -109,8 +110,10 @@ Table::Table(std::string name, Columns columns, Communicator comm, SourceLocatio
           std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
+  const Call call("Table", where, comm);
+  const Operation check("the building of a table", where);
   std::size_t local_rows = 0;
-  Columns columns = comm.guarded([&] {
+  Columns columns = comm.attempt([&] {
     Columns loaded = load();
     std::vector<std::vector<std::size_t>> shapes;
     for (const auto& [column_name, column] : loaded) shapes.push_back(column.shape_);
@@ -119,7 +122,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
   });
 
   const std::uint64_t names = fingerprint_of(names_of(columns));
-  if (comm.first_difference({&names, 1}) == 0) {
+  if (comm.first_difference({&names, 1}, check) == 0) {
     refuse(
         name,
         fmt::format("ranks have different columns; rank {} has {}; give every rank the same columns in the same order, "
@@ -128,17 +131,18 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
         where);
   }
 
-  const std::vector<std::uint64_t> counts = comm.allgather(local_rows);
+  const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
   const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
-  comm.guarded([&] {
-    for (const auto& [column_name, column] : columns) {
-      if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
-    }
-  });
-  auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row,
-                                                      std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}),
-                                                      std::move(comm)});
-  state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+  comm.guarded(
+      [&] {
+        for (const auto& [column_name, column] : columns) {
+          if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
+        }
+        const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+        auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
+        state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+      },
+      check);
 }
 
 Expr Table::operator[](const ColumnName& name) const {

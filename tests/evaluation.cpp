@@ -49,7 +49,7 @@ namespace {
 std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
                                      const Communicator& comm, ExecutorKind executor, const std::optional<Key>& randkey,
                                      const std::optional<GradientOf>& gradient = {}) {
-  Program program(outputs, params, comm, {executor}, gradient);
+  Program program({comm.next_number(), "outputs"}, outputs, params, comm, {executor}, gradient);
   program.run(at, randkey);
   std::vector<std::vector<double>> results;
   for (std::size_t i = 0; i < program.graph().size(); ++i) {

@@ -57,7 +57,7 @@ std::size_t count(const std::vector<Expr>& outputs, std::string_view name) {
 
 std::vector<ag::Array> evaluate_constants(const std::vector<Expr>& outputs) {
   const auto executor = ag::make_reference_executor(outputs, self());
-  executor->run({}, 0, 0);
+  executor->run({}, 0, ag::Operation("an evaluation"));
   std::vector<ag::Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.push_back(ag::Array::from_shape(ag::local_shape(outputs[i].shape())));

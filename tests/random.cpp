@@ -319,8 +319,8 @@ TEST_CASE("whether a graph draws") {
   CHECK(ag::find_draw(drawing)->operands[0].node() == key.node());
   CHECK(ag::find_draw({&drawing[0], 1}) == nullptr);
   const ag::Communicator world = ag::Communicator::world();
-  CHECK(ag::Program({drawing[1]}, params, world, {}).draws());
-  CHECK_FALSE(ag::Program({drawing[0]}, params, world, {}).draws());
+  CHECK(ag::Program({0, "outputs"}, {drawing[1]}, params, world, {}).draws());
+  CHECK_FALSE(ag::Program({0, "outputs"}, {drawing[0]}, params, world, {}).draws());
 }
 
 TEST_CASE("a missing key") {

@@ -39,7 +39,8 @@ Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm = Com
 
 /// One group for each node, that is for ranks that share memory (MPI_COMM_TYPE_SHARED), numbered in the order of their
 /// first ranks. Collective.
-Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world());
+Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world(),
+                               SourceLocation where = SourceLocation::current());
 
 namespace detail {
 

@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include "comm/stop_request.hpp"
-
 namespace allgrad {
 
 std::string_view exception_text(const std::exception_ptr& exception) {
@@ -11,8 +9,6 @@ std::string_view exception_text(const std::exception_ptr& exception) {
     std::rethrow_exception(exception);
   } catch (const std::exception& error) {
     return error.what();
-  } catch (const StopRequest& stop) {
-    return stop.text();
   } catch (const std::string& text) {
     return text;
   } catch (const char* text) {

@@ -20,14 +20,10 @@ std::vector<Value> all_values(const Inputs& in) {
 /// As an argument of sum and mean.
 ag::Axes axes_of(const std::vector<std::ptrdiff_t>& a) {
   switch (a.size()) {
-    case 1:
-      return a[0];
-    case 2:
-      return {a[0], a[1]};
-    case 3:
-      return {a[0], a[1], a[2]};
-    default:
-      return {a[0], a[1], a[2], a[3]};
+    case 1: return a[0];
+    case 2: return {a[0], a[1]};
+    case 3: return {a[0], a[1], a[2]};
+    default: return {a[0], a[1], a[2], a[3]};
   }
 }
 

@@ -213,7 +213,7 @@ TEST_CASE("a key that is missing, and one that nothing is drawn with") {
   check_parts(caught<ag::DivergenceError>([&](unsigned&) {
                 drawing.calc_loss_from_params({0.4, 0.3}, own_key);
               }).text,
-              {"random keys"});
+              {"these differ: random key"});
 }
 
 TEST_CASE("statistics in total, and each rank's share of them") {

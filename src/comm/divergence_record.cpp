@@ -55,9 +55,8 @@ extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* co
     const bool ours_first = ours[i].first.rank < theirs[i].first.rank;
     const DivergenceRecord& low = ours_first ? ours[i] : theirs[i];
     const DivergenceRecord& high = ours_first ? theirs[i] : ours[i];
-    DivergenceRecord merged{.first = low.first,
-                            .second = low.second,
-                            .next_number = std::max(low.next_number, high.next_number)};
+    DivergenceRecord merged{
+        .first = low.first, .second = low.second, .next_number = std::max(low.next_number, high.next_number)};
     for (const Side* other : {&high.first, &high.second}) {
       if (other->fingerprint != low.first.fingerprint && other->rank < merged.second.rank) merged.second = *other;
     }
@@ -66,7 +65,7 @@ extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* co
 }
 
 std::string describe(const DivergenceRecord& record) {
-  const auto& [first, second] = record;
+  const Side &first = record.first, &second = record.second;
   std::string result = fmt::format("the ranks do not do the same: rank {} is in {}, but rank {} in {}", first.rank,
                                    text(first.text), second.rank, text(second.text));
   const bool same_kind = text(first.what) == text(second.what) && first.num_parts == second.num_parts;

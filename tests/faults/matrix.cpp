@@ -43,7 +43,11 @@ struct Scene {
   Expr total;
 
   explicit Scene(const ag::Table& table)
-      : a(model(table["x"], 1.0)), b(model(table["x"], 1.0)), c(model(table["x"], 1.0)), group(c), total(sum(table["x"], 0)) {
+      : a(model(table["x"], 1.0)),
+        b(model(table["x"], 1.0)),
+        c(model(table["x"], 1.0)),
+        group(c),
+        total(sum(table["x"], 0)) {
     for (LambdaModel* each : {&a, &b}) {
       each->calc_loss_from_params(at);
       each->calc_dloss_dparams(at);
@@ -65,7 +69,13 @@ struct Doing {
   std::function<void(Scene&)> run;
 };
 
-#define DOING(name, call) Doing{name, __LINE__, [](Scene & s) { (void)s; call; }}
+#define DOING(name, call)          \
+  Doing {                          \
+    name, __LINE__, [](Scene& s) { \
+      (void)s;                     \
+      call;                        \
+    }                              \
+  }
 
 const std::vector<Doing>& doings() {
   static const std::vector<Doing> all{
@@ -77,9 +87,13 @@ const std::vector<Doing>& doings() {
       DOING("calc_sumstats_from_params", s.a.calc_sumstats_from_params(s.at, true)),
       DOING("calc_sumstats_from_params", s.a.calc_sumstats_from_params(s.at, false)),
       Doing{"CompiledGraph::value_and_gradient", 0,
-            [](Scene& s) { s.a.compiled(2).value_and_gradient(s.at, s.gradient, {.frozen = {true, false}}); }},
+            [](Scene& s) {
+              s.a.compiled(2).value_and_gradient(s.at, s.gradient, {.frozen = {true, false}});
+            }},
       Doing{"CompiledGraph::value_and_gradient", 0,
-            [](Scene& s) { s.a.compiled(2).value_and_gradient(s.at, s.gradient, {.frozen = {false, true}}); }},
+            [](Scene& s) {
+              s.a.compiled(2).value_and_gradient(s.at, s.gradient, {.frozen = {false, true}});
+            }},
       DOING("run_adam", s.a.run_adam(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_adam", s.b.run_adam(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_simple_grad_descent", s.a.run_simple_grad_descent(s.at, {.nsteps = 3, .progress = false})),

@@ -42,10 +42,14 @@ Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const
         return fmt::format("of {} of model {} at the parameters [{}]", identity_.results, identity_.object,
                            fmt::join(params_, ", "));
       }) {
+  const std::function<std::string()> details = [this] {
+    return fmt::format("of {} of model {}", identity_.results, identity_.object);
+  };
   const Operation compilation = Operation("a compilation", where_)
                                     .with("model", identity_.object)
                                     .with("results", results_)
-                                    .with("frozen parameters", frozen_);
+                                    .with("frozen parameters", frozen_)
+                                    .described_by(details);
   comm_.synchronize(compilation);
   comm_.guarded(
       [&] {

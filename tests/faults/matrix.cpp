@@ -172,7 +172,8 @@ TEST_CASE("an aux value, a key or a model function on one rank alone is an error
   const Said said;
   Scene scene(rows());
   ag::AuxValues aux;
-  check_error<ag::DivergenceError>({"rank 0 is in ", "aux"}, [&](unsigned&) {
+  check_error<ag::DivergenceError>({"rank 0 is in ", "of loss, aux values"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
     const Expr params = ag::parameters(1);
     const ag::Loss loss(square(params[0] * scene.total), {{"p", params[0]}});
     ag::CompiledGraph graph = ag::compile(loss, params);

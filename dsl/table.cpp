@@ -141,13 +141,13 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
   state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
 }
 
-Expr Table::operator[](const ColumnName& name) const {
+Expr Table::operator[](const Name& name) const {
   for (const auto& [column_name, column] : state_->columns) {
-    if (column_name != name.name) continue;
+    if (column_name != name.text) continue;
     return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
                      name.where);
   }
-  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.name,
+  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }

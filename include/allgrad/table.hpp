@@ -12,6 +12,7 @@
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/expr.hpp"
+#include "allgrad/name.hpp"
 
 namespace allgrad {
 
@@ -81,18 +82,8 @@ class Table {
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 
-  /// A column's name with the line that it was written on.
-  struct ColumnName {
-    template <class T>
-    requires std::convertible_to<T, std::string> ColumnName(const T& text,
-                                                            SourceLocation location = SourceLocation::current())
-        : name(text), where(location) {}
-    std::string name;
-    SourceLocation where;
-  };
-
   /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
-  Expr operator[](const ColumnName& name) const;
+  Expr operator[](const Name& name) const;
 
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;

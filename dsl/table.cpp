@@ -102,6 +102,15 @@ void refuse_nan(const std::string& table, const std::string& column, std::span<c
          where);
 }
 
+[[noreturn]] void refuse_inexact(const std::string& table, const std::string& column, const detail::Inexact& inexact,
+                                 std::uint64_t first_row, SourceLocation where) {
+  refuse(table,
+         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
+                     "equals it: {}",
+                     column, inexact.number, first_row + inexact.place, detail::why_inexact),
+         where);
+}
+
 }  // namespace
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
@@ -133,6 +142,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
   comm.guarded([&] {
     for (const auto& [column_name, column] : columns) {
       if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
+      if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
     }
   });
   auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row,

@@ -103,6 +103,15 @@ void refuse_nan(const std::string& table, const std::string& column, std::span<c
          where);
 }
 
+[[noreturn]] void refuse_inexact(const std::string& table, const std::string& column, const detail::Inexact& inexact,
+                                 std::uint64_t first_row, SourceLocation where) {
+  refuse(table,
+         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
+                     "equals it: {}",
+                     column, inexact.number, first_row + inexact.place, detail::why_inexact),
+         where);
+}
+
 }  // namespace
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
@@ -137,6 +146,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
       [&] {
         for (const auto& [column_name, column] : columns) {
           if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
+          if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
         }
         const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
         auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
@@ -145,13 +155,13 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
       check);
 }
 
-Expr Table::operator[](const ColumnName& name) const {
+Expr Table::operator[](const Name& name) const {
   for (const auto& [column_name, column] : state_->columns) {
-    if (column_name != name.name) continue;
+    if (column_name != name.text) continue;
     return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
                      name.where);
   }
-  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.name,
+  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }

@@ -1,5 +1,7 @@
 // Reductions, shapes and parts of arrays: values against loops over whole arrays of all rows, gradients against finite
 // differences of these, on both executors.
+#include <limits>
+
 #include "array_values.hpp"
 #include "catch.hpp"
 
@@ -196,6 +198,19 @@ TEST_CASE("view takes ranges, steps and indices of every lane axis") {
     return plain_take(plain_squeeze(plain_squeeze(plain_take(plain_take(a, 1, {1}), 2, {0}), 2), 1), 1, {0, 2});
   };
   check(in, apply(view(x.expr, ag::all(), 1, -2, ag::range(0, 3, 2)), plain, x));
+}
+
+TEST_CASE("view takes ranges that begin, end and step as far as integers go") {
+  const Inputs in = uneven_inputs();
+  constexpr std::ptrdiff_t huge = ag::Range::end, low = std::numeric_limits<std::ptrdiff_t>::min();
+  for (const Value& x : {in.params(), in.rows_6()}) {
+    const std::size_t axis = x.expr.ndim() - 1;
+    check(in, view_of(x, axis, ag::range(0, huge, huge), {0}));
+    check(in, view_of(x, axis, ag::range(low, huge, huge - 1), {0}));
+    check(in, view_of(x, axis, ag::range(1, huge, huge), {1}));
+    check(in, view_of(x, axis, ag::range(huge, huge, huge), {}));
+    check(in, view_of(x, axis, ag::range(0, low, huge), {}));
+  }
 }
 
 TEST_CASE("operator[] takes an element of the first axis") {

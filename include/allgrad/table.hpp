@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/exact.hpp"
 #include "allgrad/expr.hpp"
+#include "allgrad/name.hpp"
 
 namespace allgrad {
 
@@ -20,7 +22,7 @@ class Column {
  public:
   /// Copies an xtensor expression [rows] of any number type.
   template <class E>
-  Column(const xt::xexpression<E>& values) : Column(Array(values.derived_cast())) {}
+  Column(const xt::xexpression<E>& values) : Column(copied(detail::computed(values, {}))) {}
 
   /// Takes an array [rows] over without a copy.
   Column(Array&& values);
@@ -31,7 +33,9 @@ class Column {
   /// Copies a vector of any number type.
   template <class T>
   requires std::is_arithmetic_v<T> Column(const std::vector<T>& values)
-      : Column(std::vector<double>(values.begin(), values.end())) {}
+      : Column(std::vector<double>(values.begin(), values.end())) {
+    if constexpr (!std::is_same_v<T, bool>) inexact_ = detail::find_inexact(std::span(values));
+  }
 
  private:
   friend class Table;
@@ -39,10 +43,22 @@ class Column {
   friend Column may_be_nan(Column column);
   Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
 
+  template <class T>
+  static Column copied(xt::xarray<T> values) {
+    if constexpr (std::is_same_v<T, double>) {
+      return values;
+    } else {
+      Column column{Array(values)};
+      column.inexact_ = detail::find_inexact(std::span<const T>(values.data(), values.size()));
+      return column;
+    }
+  }
+
   std::shared_ptr<const void> owner_;  // null where borrowed
   const double* data_;
   std::vector<std::size_t> shape_;
   bool may_be_nan_ = false;
+  std::optional<detail::Inexact> inexact_;  // refused by the table, on all ranks
 };
 
 /// Uses an array [rows] where it lies, without a copy. It must outlive every table and graph that uses it, unchanged.
@@ -66,8 +82,8 @@ class Table {
   using Columns = std::vector<std::pair<std::string, Column>>;
 
   /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN that
-  /// was not declared, or have one name, and where ranks have other columns; RankError where it is so on some ranks
-  /// only.
+  /// was not declared or an integer that no double equals, or have one name, and where ranks have other columns;
+  /// RankError where it is so on some ranks only.
   Table(std::string name, Columns columns, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
@@ -81,18 +97,8 @@ class Table {
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 
-  /// A column's name with the line that it was written on.
-  struct ColumnName {
-    template <class T>
-    requires std::convertible_to<T, std::string> ColumnName(const T& text,
-                                                            SourceLocation location = SourceLocation::current())
-        : name(text), where(location) {}
-    std::string name;
-    SourceLocation where;
-  };
-
   /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
-  Expr operator[](const ColumnName& name) const;
+  Expr operator[](const Name& name) const;
 
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;

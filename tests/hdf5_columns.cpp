@@ -157,6 +157,43 @@ TEST_CASE("what is no regular file is refused before it is opened") {
   std::filesystem::remove(pipe);
 }
 
+TEST_CASE("a dataset behind a link or in other files is read from regular files that are there, in full") {
+  TestFile raw(static_cast<std::uint64_t>(getpid()) + 1000000);  // any file of some size
+  raw.write("x", counted(1000));
+  const std::string raw_file = raw.path();
+  const auto folder = std::filesystem::temp_directory_path();
+  const std::string pipe = (folder / ("allgrad_pipe_" + std::to_string(getpid()))).string();
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+
+  TestFile source;
+  source.write("x", counted(3));
+  source.external("in pipe", 10, pipe);
+  source.external("in file", 1000, raw_file);
+  source.external("too long", 5000, raw_file);
+  source.virtual_of("virtual", 1000, raw_file, "x");
+  source.virtual_of("virtual pipe", 1000, pipe, "x");
+  source.virtual_of("no file", 1000, "no_such_file.h5", "x");
+  source.virtual_of("no dataset", 1000, raw_file, "y");
+  for (const auto& [name, target] : {std::pair{"link", raw_file}, std::pair{"pipe", pipe}}) {
+    REQUIRE(H5Lcreate_external(target.c_str(), "x", source.handle(), name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  }
+  const std::string file = source.path();
+
+  alarm(60);  // ends a reader that waits for a writer
+  const std::string no_regular_file = "'" + pipe + "' is no regular file";
+  check_columns_refused(file, {"pipe"}, {"link 'pipe' of '" + file, no_regular_file});
+  check_columns_refused(file, {"in pipe"}, {"dataset 'in pipe'", no_regular_file});
+  check_columns_refused(file, {"virtual pipe"}, {no_regular_file});
+  check_columns_refused(file, {"too long"}, {"'" + raw_file + "' has ", " bytes only"});
+  check_columns_refused(file, {"no file"}, {"there is no file 'no_such_file.h5'"});
+  check_columns_refused(file, {"no dataset"}, {"there is no dataset 'y' in '" + raw_file});
+  alarm(0);
+  std::filesystem::remove(pipe);
+  CHECK(read_hdf5_columns(file, {"link"}, 0, 1).columns[0].values == counted(1000));
+  CHECK(read_hdf5_columns(file, {"virtual"}, 0, 1).columns[0].values == counted(1000));
+  CHECK(read_hdf5_columns(file, {"in file"}, 0, 1).total_rows == 1000);
+}
+
 TEST_CASE("a file that is empty or that this process may not read is refused") {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("allgrad_empty_" + std::to_string(getpid()))).string();

@@ -52,14 +52,22 @@ class TestFile {
 
   /// A dataset of doubles without a value in it. `chunk` 0 stores it in one piece.
   void claim(const std::string& name, hsize_t rows, hsize_t chunk = 0, const double* fill = nullptr) {
+    create(name, rows, [&](hid_t how) {
+      if (chunk != 0) H5Pset_chunk(how, 1, &chunk);
+      if (fill != nullptr) H5Pset_fill_value(how, H5T_NATIVE_DOUBLE, fill);
+    });
+  }
+
+  /// A dataset of doubles that are the bytes of another file.
+  void external(const std::string& name, hsize_t rows, const std::string& file) {
+    create(name, rows, [&](hid_t how) { H5Pset_external(how, file.c_str(), 0, rows * sizeof(double)); });
+  }
+
+  /// A dataset of doubles that are those of a dataset in another file.
+  void virtual_of(const std::string& name, hsize_t rows, const std::string& file, const std::string& dataset) {
     const hdf5::Handle space(H5Screate_simple(1, &rows, nullptr), H5Sclose);
-    const hdf5::Handle how(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-    if (chunk != 0) H5Pset_chunk(how.get(), 1, &chunk);
-    if (fill != nullptr) H5Pset_fill_value(how.get(), H5T_NATIVE_DOUBLE, fill);
-    const hdf5::Handle dataset(
-        H5Dcreate2(handle_.get(), name.c_str(), H5T_NATIVE_DOUBLE, space.get(), H5P_DEFAULT, how.get(), H5P_DEFAULT),
-        H5Dclose);
-    REQUIRE(dataset);
+    create(name, rows,
+           [&](hid_t how) { H5Pset_virtual(how, space.get(), file.c_str(), dataset.c_str(), space.get()); });
   }
 
   /// The first rows of such a dataset.
@@ -95,6 +103,17 @@ class TestFile {
   }
 
  private:
+  template <class Set>
+  void create(const std::string& name, hsize_t rows, Set set) {
+    const hdf5::Handle space(H5Screate_simple(1, &rows, nullptr), H5Sclose);
+    const hdf5::Handle how(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    set(how.get());
+    const hdf5::Handle dataset(
+        H5Dcreate2(handle_.get(), name.c_str(), H5T_NATIVE_DOUBLE, space.get(), H5P_DEFAULT, how.get(), H5P_DEFAULT),
+        H5Dclose);
+    REQUIRE(dataset);
+  }
+
   std::filesystem::path path_;
   hdf5::Handle handle_;
 };

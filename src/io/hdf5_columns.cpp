@@ -10,6 +10,7 @@
 #include "allgrad/error.hpp"
 #include "io/hdf5_handle.hpp"
 #include "io/hdf5_numbers.hpp"
+#include "io/hdf5_sources.hpp"
 
 namespace allgrad {
 namespace {
@@ -93,6 +94,8 @@ class File {
   [[noreturn]] void fail(const std::string& message) const { throw DataError(message, where_); }
 
   hdf5::Quiet quiet_;
+  std::string refused_link_;
+  Handle link_access_ = hdf5::link_access(refused_link_);
   std::string path_;
   SourceLocation where_;
   FileStamp stamp_;
@@ -124,7 +127,12 @@ std::vector<std::string> File::links() const {
 }
 
 std::optional<Dataset> File::find_dataset(const std::string& name) const {
-  Handle handle(H5Dopen2(handle_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  Handle handle(H5Dopen2(handle_.get(), name.c_str(), link_access_.get()), H5Dclose);
+  if (!refused_link_.empty()) {
+    fail(
+        fmt::format("expected a regular file behind the link '{}' of '{}', but {}; mend the link or name other columns",
+                    name, path_, refused_link_));
+  }
   if (!handle) return std::nullopt;
   return Dataset(name, std::move(handle));
 }
@@ -151,7 +159,7 @@ Dataset File::open_column(const std::string& name) const {
   auto dataset = find_dataset(name);
   if (!dataset) {
     const std::string cause = last_error();
-    if (H5Oexists_by_name(handle_.get(), name.c_str(), H5P_DEFAULT) > 0) {
+    if (H5Oexists_by_name(handle_.get(), name.c_str(), link_access_.get()) > 0) {
       fail(
           fmt::format("expected a dataset '{}' in '{}', but HDF5 cannot open it as one: {}; name a dataset, with its "
                       "groups as in 'group/dataset'",
@@ -178,7 +186,7 @@ std::vector<Dataset> File::open_columns(const std::vector<std::string>& names) c
 std::vector<Dataset> File::find_columns(std::vector<std::string>& left_out) const {
   std::vector<Dataset> datasets;
   for (const std::string& name : links()) {
-    const Handle object(H5Oopen(handle_.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
+    const Handle object(H5Oopen(handle_.get(), name.c_str(), link_access_.get()), H5Oclose);
     if (object && H5Iget_type(object.get()) != H5I_DATASET) continue;
     auto dataset = find_dataset(name);
     if (!dataset) {
@@ -220,6 +228,12 @@ void File::check_memory(hsize_t rows, std::size_t columns) const {
 
 // HDF5 reads what was never written as zeros.
 void File::check_stored(const Dataset& dataset) const {
+  if (const std::string missing = hdf5::missing_source(dataset.handle.get()); !missing.empty()) {
+    fail(fmt::format(
+        "expected the values of dataset '{}' in '{}' in the files that it refers to, but {}; put those files "
+        "in their place, or name other columns",
+        dataset.name, path_, missing));
+  }
   const hsize_t rows = dataset.content.shape[0];
   const Handle creation(H5Dget_create_plist(dataset.handle.get()), H5Pclose);
   H5D_fill_value_t fill = H5D_FILL_VALUE_UNDEFINED;

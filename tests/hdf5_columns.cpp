@@ -111,7 +111,7 @@ TEST_CASE("without names, all numeric 1-D datasets of the root group are read") 
   const auto rows = read_hdf5_columns(source.path(), {}, 1, 2);
   REQUIRE(rows.left_out.size() == 3);
   CHECK(rows.left_out[0].starts_with("'lost' (HDF5 cannot open it: "));
-  CHECK(rows.left_out[1] == "'matrix' (floating-point numbers of shape [2, 2])");
+  CHECK(rows.left_out[1] == "'matrix' (floating-point numbers of 64 bits of shape [2, 2])");
   CHECK(rows.left_out[2] == "'text' (strings of shape [2])");
   REQUIRE(rows.columns.size() == 2);
   CHECK(rows.columns[0].name == "a");
@@ -283,9 +283,9 @@ TEST_CASE("what is no column of numbers is refused with what it is") {
   source.write_as("records", pair.get(), counted(4).data(), {2});
   const std::string file = source.path();
 
-  check_columns_refused(
-      file, {"matrix"},
-      {"dataset 'matrix' in '" + file + "'", "shape [rows]", "holds floating-point numbers of shape [2, 3]"});
+  check_columns_refused(file, {"matrix"},
+                        {"dataset 'matrix' in '" + file + "'", "shape [rows]",
+                         "holds floating-point numbers of 64 bits of shape [2, 3]"});
   check_columns_refused(file, {"text"}, {"dataset 'text'", "holds strings of shape [2]"});
   check_columns_refused(file, {"scalar"}, {"dataset 'scalar'", "of shape []"});
   check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});

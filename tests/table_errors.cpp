@@ -179,7 +179,7 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   };
   check({"log_mas"}, {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position'"});
   check({"log_mass", "name"}, {"'name'", "column of integers or floating-point numbers", "holds strings of shape [4]"});
-  check({"position"}, {"'position'", "floating-point numbers of shape [4, 2]", "a dataset of its own"});
+  check({"position"}, {"'position'", "floating-point numbers of 64 bits of shape [4, 2]", "a dataset of its own"});
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});
   check({}, {"equal length"});
   check({"log_mass", "log_mass"}, {"two columns are named \"log_mass\""});

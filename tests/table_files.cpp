@@ -80,6 +80,7 @@ TEST_CASE("what is left out of a file is said on the root, once, where no column
     return;
   }
   REQUIRE(said.warnings.size() == 1);
-  check_parts(said.warnings[0], {file.path(), "'box' (floating-point numbers of shape [])",
-                                 "'position' (floating-point numbers of shape [1, 2])", "Hdf5Options::columns"});
+  check_parts(said.warnings[0],
+              {file.path(), "'box' (floating-point numbers of 64 bits of shape [])",
+               "'position' (floating-point numbers of 64 bits of shape [1, 2])", "Hdf5Options::columns"});
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "allgrad/error.hpp"
+#include "io/hdf5_driver.hpp"
 #include "io/hdf5_handle.hpp"
 #include "io/hdf5_numbers.hpp"
 #include "io/hdf5_sources.hpp"
@@ -21,7 +22,7 @@ using hdf5::last_error;
 std::string type_name(hid_t type) {
   switch (H5Tget_class(type)) {
     case H5T_INTEGER: return fmt::format("integers of {} bits", 8 * H5Tget_size(type));
-    case H5T_FLOAT: return "floating-point numbers";
+    case H5T_FLOAT: return fmt::format("floating-point numbers of {} bits", 8 * H5Tget_size(type));
     case H5T_STRING: return "strings";
     case H5T_COMPOUND: return "compound records";
     case H5T_ENUM: return "an enumeration (as h5py stores booleans)";
@@ -103,7 +104,8 @@ class File {
 };
 
 Handle File::open() const {
-  Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const Handle access = hdf5::careful_file_access();
+  Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   if (file) return file;
   const std::string cause = last_error();
   fail(
@@ -236,19 +238,16 @@ void File::check_stored(const Dataset& dataset) const {
   }
   const hsize_t rows = dataset.content.shape[0];
   const Handle creation(H5Dget_create_plist(dataset.handle.get()), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(creation.get());
   H5D_fill_value_t fill = H5D_FILL_VALUE_UNDEFINED;
   H5Pfill_value_defined(creation.get(), &fill);
-  if (rows == 0 || fill == H5D_FILL_VALUE_USER_DEFINED) return;
-
+  const bool may_be_missing = fill == H5D_FILL_VALUE_USER_DEFINED;
   hsize_t stored = rows;
-  const H5D_layout_t layout = H5Pget_layout(creation.get());
-  if (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.get()) == 0) {
-    const Handle file(H5Iget_file_id(dataset.handle.get()), H5Fclose);  // another one behind an external link
-    hsize_t file_bytes = 0;
-    H5Fget_filesize(file.get(), &file_bytes);
-    const hsize_t bytes = std::min(file_bytes, H5Dget_storage_size(dataset.handle.get()));
-    stored = bytes / std::max<std::size_t>(1, H5Tget_size(dataset.content.type.get()));
-  } else if (layout == H5D_CHUNKED) {
+  if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.get()) == 0)) {
+    const hsize_t bytes = H5Dget_storage_size(dataset.handle.get());
+    if (bytes > 0 || !may_be_missing)
+      stored = bytes / std::max<std::size_t>(1, H5Tget_size(dataset.content.type.get()));
+  } else if (layout == H5D_CHUNKED && rows > 0 && !may_be_missing) {
     hsize_t length = 1;
     hsize_t chunks = 0;
     H5Pget_chunk(creation.get(), 1, &length);

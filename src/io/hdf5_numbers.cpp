@@ -39,8 +39,10 @@ std::optional<InexactInteger> convert(std::span<double> values) {
 }  // namespace
 
 bool is_number(hid_t type) {
+  constexpr std::size_t widest_float = 16, widest_integer = sizeof(std::int64_t);
   const H5T_class_t kind = H5Tget_class(type);
-  return kind == H5T_FLOAT || (kind == H5T_INTEGER && H5Tget_size(type) <= sizeof(std::int64_t));
+  const std::size_t bytes = H5Tget_size(type);
+  return (kind == H5T_FLOAT && bytes <= widest_float) || (kind == H5T_INTEGER && bytes <= widest_integer);
 }
 
 bool read_numbers(hid_t type, const std::function<herr_t(hid_t memory_type, void* out)>& read, std::span<double> values,

@@ -10,7 +10,7 @@
 
 namespace allgrad::hdf5 {
 
-/// Whether elements of this type are numbers that `read_numbers` reads: floats of any width, integers of up to 64 bits.
+/// Whether elements of this type are numbers that `read_numbers` reads: floats of up to 128 bits, integers of up to 64.
 bool is_number(hid_t type);
 
 /// An integer that no double is equal to.

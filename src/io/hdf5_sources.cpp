@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "io/hdf5_driver.hpp"
+
 namespace allgrad::hdf5 {
 
 namespace {
@@ -55,7 +57,8 @@ std::string text_of(Get get) {
 }
 
 bool has_dataset(const fs::path& file, const std::string& name) {
-  const Handle opened(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const Handle access = careful_file_access();
+  const Handle opened(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   return Handle(H5Dopen2(opened.get(), name.c_str(), H5P_DEFAULT), H5Dclose) ? true : false;
 }
 

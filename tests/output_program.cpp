@@ -93,7 +93,9 @@ void fit(const ag::Communicator& world) {
   const auto stop = [](const ag::Iterate& at) -> void {
     if (at.step == 20) throw std::runtime_error("enough");  // of which a warning tells
   };
-  const auto path = ag::Adam{.nsteps = 100, .callback = stop}.minimize(objective, {{"a", 3.0}});
+  ag::Adam adam{.nsteps = 100, .callback = stop};
+  adam.progress = false;
+  const auto path = adam.minimize(objective, {{"a", 3.0}});
   require(path.message.find("enough") != std::string::npos, path.message);
 }
 

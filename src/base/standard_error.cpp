@@ -57,10 +57,12 @@ bool takes_bytes(Clock::time_point deadline) {
 }  // namespace
 
 bool write_to_standard_error(std::string_view text) noexcept {
+  static bool waits = true;  // one wait is enough: while nobody reads, what follows is lost at once
   const NoWriteSignals no_signals;
-  const auto deadline = Clock::now() + std::chrono::seconds(1);
+  const auto deadline = Clock::now() + std::chrono::seconds(waits ? 1 : 0);
   while (!text.empty()) {
-    if (!takes_bytes(deadline)) return false;
+    waits = takes_bytes(deadline);
+    if (!waits) return false;
     const ssize_t written = write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return false;

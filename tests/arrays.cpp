@@ -277,6 +277,7 @@ TEST_CASE("any number of rows on a rank, at the borders of batches and tiles") {
   const Lengths counts = {0, 1, 3, 4, 5, 15, 16, 17, 1000, 1023, 1024, 1025, 5000};
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const auto rotated = [&](std::size_t rank) { return counts[(i + 5 * rank) % counts.size()]; };
+    if (rows_of_all({rotated(0), rotated(1), rotated(2)}) == 0) continue;
     const Inputs in({rotated(0), rotated(1), rotated(2)});
     INFO(counts[i] << " rows on rank 0");
     check(in, in.rows());
@@ -289,6 +290,7 @@ TEST_CASE("any number of rows on a rank, at the borders of batches and tiles") {
 TEST_CASE("values so wide that a tile has a few rows only") {
   const Array wide = xt::linspace(-1.0, 2.0, 400);
   for (const std::size_t count : {0, 1, 15, 16, 17, 33}) {
+    if (rows_of_all({count, 33 - count, 16}) == 0) continue;
     const Inputs in({count, 33 - count, 16});
     INFO(count << " rows on rank 0");
     const Value x = expand(in.rows(), 1) * constant_value(wide);

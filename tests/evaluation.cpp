@@ -36,8 +36,9 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
     Table::Columns result;
     for (const auto& [column, values] : columns) {
       const auto [first, last] = split(values.size(), comm.rank(), comm.size());
-      result.emplace_back(column, may_be_nan(std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(first),
-                                                                 values.begin() + static_cast<std::ptrdiff_t>(last))));
+      const std::vector<double> part(values.begin() + static_cast<std::ptrdiff_t>(first),
+                                     values.begin() + static_cast<std::ptrdiff_t>(last));
+      result.emplace_back(column, may_be_nan(may_be_infinite(part)));
     }
     return result;
   };

@@ -132,14 +132,14 @@ TEST_CASE("a file is missing on one rank") {
   });
 }
 
-TEST_CASE("ranks have other columns") {
-  check_error<ag::DataError>(
-      {"table \"halos\": ranks have different columns", fmt::format("rank {} has [", world().rank()),
-       is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
-      [](unsigned& line) {
-        line = __LINE__ + 1;
-        ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
-      });
+TEST_CASE("ranks make tables of other columns or names") {
+  check_error<ag::DataError>({"table \"halos\": ranks make different tables",
+                              fmt::format("rank {} makes \"halos\" with the columns [", world().rank()),
+                              is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
+                             [](unsigned& line) {
+                               line = __LINE__ + 1;
+                               ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
+                             });
   check_works();
 }
 

@@ -41,6 +41,7 @@ class Column {
   friend class Table;
   friend Column borrow(const Array& values);
   friend Column may_be_nan(Column column);
+  friend Column may_be_infinite(Column column);
   Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
 
   template <class T>
@@ -59,6 +60,7 @@ class Column {
   std::vector<std::size_t> shape_;
   bool may_be_nan_ = false;
   std::optional<detail::Inexact> inexact_;  // refused by the table, on all ranks
+  bool may_be_infinite_ = false;
 };
 
 /// Uses an array [rows] where it lies, without a copy. It must outlive every table and graph that uses it, unchanged.
@@ -68,22 +70,27 @@ Column borrow(Array&& values) = delete;  // it would be gone at the end of the l
 /// Declares that a column may hold NaN, which is an error otherwise.
 Column may_be_nan(Column column);
 
+/// Declares that a column may hold inf or -inf, which is an error otherwise.
+Column may_be_infinite(Column column);
+
 /// Which datasets `Table::from_hdf5` reads.
 struct Hdf5Options {
-  std::vector<std::string> columns = {};     ///< all 1-D datasets of numbers at the file's root where empty
-  std::vector<std::string> may_be_nan = {};  ///< those that may hold NaN
+  std::vector<std::string> columns = {};          ///< all 1-D datasets of numbers at the file's root where empty
+  std::vector<std::string> may_be_nan = {};       ///< those that may hold NaN
+  std::vector<std::string> may_be_infinite = {};  ///< those that may hold inf or -inf
 };
 
 /// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
-/// holds other rows, maybe none. A value handle; copies share the columns. Building one is collective: what goes wrong
-/// on one rank is raised on all.
+/// holds other rows, maybe none, as long as one rank has some. A value handle; copies share the columns. Building one
+/// is collective: what goes wrong on one rank is raised on all.
 class Table {
  public:
   using Columns = std::vector<std::pair<std::string, Column>>;
 
-  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN that
-  /// was not declared or an integer that no double equals, or have one name, and where ranks have other columns;
-  /// RankError where it is so on some ranks only.
+  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN or
+  /// infinities that were not declared or an integer that no double equals, or have one name, where no rank has rows,
+  /// and where the name of the table or the columns are not the same on all ranks; RankError where it is so on some
+  /// ranks only.
   Table(std::string name, Columns columns, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
@@ -92,8 +99,10 @@ class Table {
         SourceLocation where = SourceLocation::current());
 
   /// Reads 1-D datasets of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
-  /// share of the rows, of equal size but for one row. Throws DataError where the file or a dataset is missing or of
-  /// another type, and what the constructors throw.
+  /// share of the rows, of equal size but for one row. Where no columns are named, a warning tells which datasets are
+  /// none. Throws DataError where the file or a dataset is missing, of another type or not fully written, an integer is
+  /// none that double can hold, the rows do not fit into memory, or the file is not the same on all ranks (its rows,
+  /// size and time of modification), and what the constructors throw.
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/loss.hpp"
+#include "allgrad/nonfinite.hpp"
 #include "allgrad/objective.hpp"
 
 namespace allgrad {
@@ -41,6 +43,10 @@ class CompiledGraph final : public Objective {
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
+
+  /// Where the loss or its gradient at `params` turns NaN or infinite; nothing where both are finite. Collective. It
+  /// costs some evaluations, and as little memory as these.
+  std::optional<Nonfinite> find_nonfinite(std::span<const double> params, const EvaluationOptions& options = {});
 
   /// Whether the loss, or a value beside it, draws random numbers, so that an evaluation takes a key.
   bool draws() const;

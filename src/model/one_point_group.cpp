@@ -18,18 +18,16 @@ class OnePointGroup::Sum final : public Objective {
  public:
   Sum(const std::vector<std::reference_wrapper<OnePointModel>>& models, std::size_t num_params,
       const Communicator& comm, SourceLocation where)
-      : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params) {
+      : where_(where), comm_(comm), models_(models), gradient_(num_params), message_(2 + num_params) {
     check_same_num_params(num_params, comm_, where);
-    for (OnePointModel& model : models) {
+    for (OnePointModel& model : models_) {
       attempt([&] {
-        graphs_.push_back(&model.graph_without_warning(num_params, where));
+        graph_of(model);
         model.communicator().synchronize();  // raises a wrong number of parameters
       });
     }
     comm_.synchronize();
     warn_of_unused();
-    const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
-    draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0), [](std::uint64_t draws) { return draws != 0; });
   }
 
   std::size_t num_params() const override { return gradient_.size(); }
@@ -57,9 +55,10 @@ class OnePointGroup::Sum final : public Objective {
   /// Of the models that have such values, the one with the lowest rank.
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) override {
     std::string text;
-    for (CompiledGraph* graph : graphs_) {
+    for (OnePointModel& model : models_) {
       attempt([&] {
-        const std::string own = graph->what_is_not_finite(params, options_for(*graph, options));
+        CompiledGraph& graph = graph_of(model);
+        const std::string own = graph.what_is_not_finite(params, options_for(graph, options));
         if (text.empty()) text = own;
       });
     }
@@ -75,8 +74,8 @@ class OnePointGroup::Sum final : public Objective {
   void warn_of_unused() {
     Message uses(num_params());
     std::ranges::fill(uses.payload(), 0.0);
-    for (const CompiledGraph* graph : graphs_) {
-      const std::vector<bool>& used = graph->state_->used_params;
+    for (OnePointModel& model : models_) {
+      const std::vector<bool>& used = graph_of(model).state_->used_params;
       std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
     }
     comm_.allreduce(uses, 0);
@@ -102,7 +101,12 @@ class OnePointGroup::Sum final : public Objective {
     }
   }
 
-  std::span<double> gradients() { return message_.payload().subspan(1); }
+  /// Built anew where the model was rebuilt since.
+  CompiledGraph& graph_of(OnePointModel& model) { return model.graph_without_warning(num_params(), where_); }
+
+  double& loss() { return message_.payload()[0]; }
+  double& drawing() { return message_.payload()[1]; }  // how many ranks' models draw random numbers
+  std::span<double> gradients() { return message_.payload().subspan(2); }
 
   /// A model that draws nothing gets no key.
   const EvaluationOptions& options_for(const CompiledGraph& graph, const EvaluationOptions& options) {
@@ -113,18 +117,14 @@ class OnePointGroup::Sum final : public Objective {
 
   template <class Evaluate>
   double evaluate(std::span<const double> params, const EvaluationOptions& options, Evaluate evaluate_model) {
-    if (options.randkey && !draws_) {
-      comm_.fail(std::make_exception_ptr(
-          ArgumentError("expected no random key, since no model of the group draws random numbers, got one; leave "
-                        "randkey away",
-                        where_)));
-    }
     if (options.aux != nullptr) *options.aux = {};
     std::ranges::fill(message_.payload(), 0.0);
-    for (CompiledGraph* graph : graphs_) {
+    for (OnePointModel& model : models_) {
       attempt([&] {
-        const double loss = evaluate_model(*graph, options_for(*graph, options));
-        if (graph->communicator().is_root()) message_.payload()[0] += loss;
+        CompiledGraph& graph = graph_of(model);
+        if (graph.draws()) drawing() += 1.0;
+        const double own = evaluate_model(graph, options_for(graph, options));
+        if (graph.communicator().is_root()) loss() += own;
       });
     }
     Fingerprint fingerprint;
@@ -135,16 +135,20 @@ class OnePointGroup::Sum final : public Objective {
     }
     comm_.allreduce(message_, fingerprint.value());
     ++evaluations_;
-    return message_.payload()[0];
+    if (options.randkey && drawing() == 0.0) {
+      throw ArgumentError(
+          "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
+          where_);
+    }
+    return loss();
   }
 
   SourceLocation where_;
   Communicator comm_;
-  std::vector<CompiledGraph*> graphs_;
+  std::vector<std::reference_wrapper<OnePointModel>> models_;
   std::vector<double> gradient_;  // of one model
-  Message message_;               // loss and gradient
+  Message message_;               // loss, how many draw, gradient
   EvaluationOptions model_options_;
-  bool draws_ = false;
   std::uint64_t evaluations_ = 0;
 };
 

@@ -33,8 +33,8 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
     // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
-            "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
-            "make another one to change it",
+            "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters until "
+            "rebuild()",
             graph_->num_params(), num_params),
         where)));
     return *graph_;
@@ -50,6 +50,8 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
   return graph_.emplace(compile_model(std::move(built), comm_, options_, where));
 }
 
+void OnePointModel::rebuild() { graph_.reset(); }
+
 Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) { return graph(num_params, where); }
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
@@ -62,6 +64,11 @@ Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool t
                                                SourceLocation where) {
   CompiledGraph::State& state = *graph(params.size(), where).state_;
   return state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey}).sumstats();
+}
+
+std::optional<Nonfinite> OnePointModel::find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey,
+                                                       SourceLocation where) {
+  return graph(params.size(), where).find_nonfinite(params, {.randkey = randkey});
 }
 
 xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,

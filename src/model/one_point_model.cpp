@@ -33,8 +33,8 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
     // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
-            "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters until "
-            "rebuild()",
+            "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
+            "make another one or rebuild() this one to change it",
             graph_->num_params(), num_params),
         where)));
     return *graph_;

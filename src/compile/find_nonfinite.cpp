@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 
 #include "allgrad/elementwise.hpp"
@@ -26,7 +27,7 @@ namespace allgrad {
 
 namespace {
 
-/// Computes expressions that are not per row, at one point.
+/// Computes expressions at one point, as Compute.
 class Calculator {
  public:
   Calculator(const ModelPrograms& programs, std::span<const double> params, const Key& randkey)
@@ -34,9 +35,9 @@ class Calculator {
 
   const Communicator& communicator() const { return comm_; }
 
-  std::vector<std::vector<double>> operator()(const std::vector<Expr>& outputs) const {
+  std::vector<std::vector<double>> operator()(const std::function<std::vector<Expr>()>& build) const {
     const std::vector<Expr> graph =
-        comm_.guarded([&] { return merge_collectives(common_subexpressions(insert_allreduce(outputs))); });
+        comm_.guarded([&] { return merge_collectives(common_subexpressions(insert_allreduce(build()))); });
     const auto executor = make_executor(executor_, graph, comm_);
     executor->run(params_, randkey_, 0);
     std::vector<std::vector<double>> values;
@@ -58,20 +59,24 @@ Expr row_numbers(const Expr& value) {
   return make_node(std::make_shared<const RowNumber>(rows_of(value.shape())), {}, where);
 }
 
+/// How many rows in which a mask [rows] is 1 come before each of some row numbers.
+Expr count_before(const Expr& mask, const Array& ends) {
+  const Shape column{mask.shape()[0], Extent(1)};
+  const Expr rows = reshaped(row_numbers(mask), column);
+  return sum_over(reshaped(mask, column) && rows < constant(ends), {0}, mask.node()->where);
+}
+
 /// The lowest row in which a mask [rows] is 1; it is in one.
 std::size_t lowest_row(const Expr& mask, const Calculator& compute) {
   constexpr std::size_t parts = 64;  // of the rows that are left, in one sweep
-  const Shape column{mask.shape()[0], Extent(1)};
-  const Expr rows = reshaped(row_numbers(mask), column), found = reshaped(mask, column);
   std::size_t low = 0, high = rows_of(mask.shape())->total_rows;
   while (high - low > 1) {
     const std::size_t width = (high - low + parts - 1) / parts;
     Array ends = Array::from_shape({parts});
     for (std::size_t i = 0; i < parts; ++i) ends(i) = static_cast<double>(low + (i + 1) * width);
-    const std::vector<double> counts = compute({sum_over(found && rows < constant(ends), {0}, mask.node()->where)})[0];
-    const auto part =
-        static_cast<std::size_t>(std::ranges::find_if(counts, [](double n) { return n > 0.0; }) - counts.begin());
-    low += part * width;
+    const std::vector<double> counts = compute([&] { return std::vector{count_before(mask, ends)}; })[0];
+    const auto part = std::ranges::find_if(counts, [](double n) { return n > 0.0; }) - counts.begin();
+    low += static_cast<std::size_t>(part) * width;
     high = std::min(high, low + width);
   }
   return low;
@@ -94,7 +99,9 @@ Expr at_row(const Expr& value, std::size_t row) {
 }
 
 Expr at(const Expr& value, const Place& place, const Communicator& comm) {
-  if (value.placement() == Placement::per_row) return place.row ? at_row(value, *place.row) : Expr();
+  if (value.placement() == Placement::per_row) {
+    return place.row ? at_row(value, *place.row) : constant(Array::from_shape({0}));  // too many to show
+  }
   if (value.placement() != Placement::per_rank) return value;
   const auto rank = static_cast<double>(place.rank.value_or(0));
   return as_placement(where(equal(rank_number(comm), rank), value, 0.0), Placement::partial);
@@ -104,11 +111,11 @@ Place find_place(const TracedValue& value, const Origin& origin, const Calculato
   const Communicator& comm = compute.communicator();
   if (!origin.rows.empty()) {
     const std::size_t row = lowest_row(origin.rows, compute);
-    const Expr on_rank = at_row(origin.rows * rank_number(comm), row);
-    return {.row = row, .rank = static_cast<int>(compute({on_rank})[0][0])};
+    const auto rank = compute([&] { return std::vector{at_row(origin.rows * rank_number(comm), row)}; });
+    return {.row = row, .rank = static_cast<int>(rank[0][0])};
   }
   if (value.value.placement() != Placement::per_rank) return {};
-  const double own = compute({has_nonfinite(value.value)})[0][0];
+  const double own = compute([&] { return std::vector{has_nonfinite(value.value)}; })[0][0];
   const std::vector<std::uint64_t> found = comm.allgather(own > 0.0 ? 1 : 0);
   return {.row = {}, .rank = static_cast<int>(std::ranges::find(found, 1U) - found.begin())};
 }
@@ -117,12 +124,11 @@ Nonfinite look_at(const TracedValue& value, const Place& place, const Expr& sums
   std::vector<Expr> looked_at{value.value};
   std::ranges::copy(value.node.node()->operands, std::back_inserter(looked_at));
   if (!sumstats.empty()) looked_at.push_back(sumstats);
-  std::vector<Expr> exprs;
-  for (const Expr& expr : looked_at) {
-    const Expr there = at(expr, place, compute.communicator());
-    exprs.push_back(there.empty() ? constant(Array::from_shape({0})) : there);
-  }
-  std::vector<std::vector<double>> numbers = compute(exprs);
+  std::vector<std::vector<double>> numbers = compute([&] {
+    std::vector<Expr> there;
+    for (const Expr& expr : looked_at) there.push_back(at(expr, place, compute.communicator()));
+    return there;
+  });
   Sighting sighting{.value = std::move(numbers[0]), .row = place.row, .rank = place.rank};
   if (!sumstats.empty()) {
     sighting.sumstats = std::move(numbers.back());

@@ -74,6 +74,18 @@ Masks masks_of(const std::vector<TracedValue>& values, const Users& users) {
   return masks;
 }
 
+/// Of each value: where it is not finite, and per row where it is blamed and is the first to be.
+std::vector<Expr> counts_of(const Masks& masks) {
+  std::vector<Expr> counts;
+  for (std::size_t i = 0; i < masks.bad.size(); ++i) {
+    counts.push_back(count(masks.bad[i]));
+    if (!is_per_row(masks.bad[i])) continue;
+    counts.push_back(count(masks.blamed[i]));
+    counts.push_back(count(masks.first[i]));
+  }
+  return counts;
+}
+
 }  // namespace
 
 Expr has_nonfinite(const Expr& value) {
@@ -122,15 +134,11 @@ std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, co
 
 std::optional<Origin> find_origin(const std::vector<TracedValue>& values, const Compute& compute) {
   const Users users = users_of(values);
-  const Masks masks = masks_of(values, users);
-  std::vector<Expr> counts;  // of each value: where it is not finite, is blamed, and is the first to be
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    counts.push_back(count(masks.bad[i]));
-    if (!is_per_row(masks.bad[i])) continue;
-    counts.push_back(count(masks.blamed[i]));
-    counts.push_back(count(masks.first[i]));
-  }
-  const std::vector<std::vector<double>> numbers = compute(counts);
+  Masks masks;
+  const std::vector<std::vector<double>> numbers = compute([&] {
+    masks = masks_of(values, users);
+    return counts_of(masks);
+  });
 
   struct Found {
     bool bad, blamed, first;

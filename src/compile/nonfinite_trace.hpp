@@ -28,8 +28,9 @@ struct Origin {
   Expr rows;          ///< 1 in the rows where it has them, else 0 [rows]; empty where it is not per row
 };
 
-/// The values of expressions that are not per row.
-using Compute = std::function<std::vector<std::vector<double>>(const std::vector<Expr>&)>;
+/// The values of the expressions that `build` makes, which are not per row. Collective; what `build` throws on any rank
+/// is raised on all.
+using Compute = std::function<std::vector<std::vector<double>>(const std::function<std::vector<Expr>()>& build)>;
 
 /// The first value that is not finite although all are that it is computed from, of those by which the last one is not
 /// finite; nothing where the last one is finite. Row by row: a row is to blame for what the same row makes of it.

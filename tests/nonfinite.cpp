@@ -203,6 +203,25 @@ TEST_CASE("a value that each rank has of its own") {
         fmt::format("log at {} is nan on rank {}, at element 1 of 2, where its operand is -8", line.str(), last));
 }
 
+TEST_CASE("sums of finite numbers that overflow") {
+  const auto halos = table_of([](std::size_t) { return 1e305; }, one);
+  Line line;
+  const auto value = find(
+      [&](const ag::Expr& p) {
+        line.line = __LINE__ + 1;
+        return log(sum(p[0] * halos["x"]));
+      },
+      {1.0});
+  REQUIRE(value);
+  CHECK(value->text == fmt::format("sum axes=[0] at {} is inf", line.str()));
+
+  const xt::xarray<double> large{1.0, 1e308};
+  const auto gradient = find([&](const ag::Expr& p) { return sum(p * large) + sum(large * p); }, {1.0, 0.0});
+  REQUIRE(gradient);
+  CHECK(gradient->text == "the gradient, a sum of finite contributions, is inf, at element 1 of 2");
+  CHECK(gradient->is_derivative);
+}
+
 TEST_CASE("a draw per row is named with the row's number, whichever rank has it") {
   const auto halos = table_of(one, one);
   const auto draws = ag::random::normal(ag::Key(3), {num_rows});

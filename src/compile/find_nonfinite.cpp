@@ -138,7 +138,7 @@ Nonfinite look_at(const TracedValue& value, const Place& place, const Expr& sums
   return describe_nonfinite(value, sighting);
 }
 
-bool is_finite(double loss) { return std::isfinite(loss); }
+bool is_finite(double number) { return std::isfinite(number); }
 
 /// What was run is another order of the same operations, which may overflow alone.
 Nonfinite in_what_is_run(double loss, std::span<const double> gradient, const Node& node) {

@@ -40,8 +40,9 @@ class Objective {
   virtual double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                     const EvaluationOptions& options = {}) = 0;
 
-  /// Where loss or gradient at `params` are not finite: what is the first to be not, of all that they are computed from,
-  /// as text for the user ("statistics 3, 4 of 10 are 0 under log10 at fit.cpp:31"). Empty where nothing is known.
+  /// Where loss or gradient at `params` are not finite: what is the first to be not, of all that they are computed
+  /// from, as text for the user ("statistics 3, 4 of 10 are 0 under log10 at fit.cpp:31"). Empty where nothing is
+  /// known.
   virtual std::string what_is_not_finite([[maybe_unused]] std::span<const double> params,
                                          [[maybe_unused]] const EvaluationOptions& options = {}) {
     return {};

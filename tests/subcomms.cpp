@@ -95,7 +95,7 @@ TEST_CASE("a split that cannot be is refused on every rank") {
 
 TEST_CASE("ranks that ask for different groups are told so") {
   if (world().size() == 1) return;
-  check_error<ag::DivergenceError>({"same groups on every rank"}, [&](unsigned& line) {
+  check_error<ag::DivergenceError>({"these differ: groups"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     ag::split_subcomms({.num_groups = world().rank() == 0 ? 1 : 2});
   });
@@ -138,11 +138,11 @@ TEST_CASE("reduce_sum refuses what has no sum") {
                                    ag::reduce_sum(1.0, size);
                                  });
   if (size == 1) return;
-  check_error<ag::DivergenceError>({"arrays of one shape", "give every rank"}, [&](unsigned& line) {
+  check_error<ag::DivergenceError>({"of shape [", "these differ: shape"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     ag::reduce_sum(xt::xarray<double>(xt::ones<double>({2 + world().rank()})));
   });
-  check_error<ag::DivergenceError>({"same root"}, [&](unsigned& line) {
+  check_error<ag::DivergenceError>({"to root", "these differ: root"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     ag::reduce_sum(1.0, world().rank() == 0 ? 0 : 1);
   });

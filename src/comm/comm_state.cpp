@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <mutex>
 
 #include "allgrad/error.hpp"
 #include "comm/call.hpp"
@@ -32,16 +31,11 @@ int size_of(MPI_Comm comm) {
 /// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
 std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const Operation& operation) {
   static std::atomic<std::uint32_t> made = 0;
-  auto id = std::make_unique<std::uint64_t>(0);
+  const auto id = std::make_shared<std::uint64_t>(0);
   if (rank_in(comm) == 0) *id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | ++made;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, id.get(), 1, MPI_UINT64_T, MPI_MAX, comm, &request), "MPI_Iallreduce");
-  try {
-    wait(request, {operation, {}, ranks});
-  } catch (const Notes::Reason& why) {
-    (void)id.release();  // MPI may still write to it
-    throw RankError(why.missing, why.text);
-  }
+  wait(request, {operation, {}, ranks}, id);
   return *id;
 }
 
@@ -52,19 +46,7 @@ std::string describe(const FailureRecord& record, int size) {
   return text;
 }
 
-/// Keeps what MPI may still write to, for as long as the process runs.
-void keep_for_ever(std::shared_ptr<void> owner) {
-  static std::mutex mutex;
-  static auto* const kept = new std::vector<std::shared_ptr<void>>;
-  const std::scoped_lock lock(mutex);
-  kept->push_back(std::move(owner));
-}
-
-std::atomic<bool> any_given_up = false;
-
 }  // namespace
-
-bool any_collective_given_up() { return any_given_up; }
 
 Communicator::State::State(MPI_Comm original, const Operation& operation)
     : comm(original, operation),
@@ -89,12 +71,10 @@ void Communicator::State::require_usable(const Operation& operation) const {
 void Communicator::State::complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation) {
   ++collectives;
   try {
-    wait(request, {operation, {id, collectives}, world_ranks});
-  } catch (const Notes::Reason& why) {
-    keep_for_ever(std::move(owner));
-    broken = why.text;
-    any_given_up = true;
-    throw RankError(why.missing, why.text, line_of(operation));
+    wait(request, {operation, {id, collectives}, world_ranks}, std::move(owner));
+  } catch (const RankError& error) {
+    broken = error.what();
+    throw;
   }
 }
 

@@ -71,7 +71,4 @@ struct CommAccess {
   static Communicator::State& state(const Communicator& comm) { return *comm.state_; }
 };
 
-/// Whether a collective of any communicator of this process was given up.
-bool any_collective_given_up();
-
 }  // namespace allgrad

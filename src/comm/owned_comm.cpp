@@ -76,14 +76,9 @@ OwnedComm::OwnedComm(MPI_Comm original, const Operation& operation) {
     const ReturnedErrors errors(original);
     const std::vector<int> ranks = ranks_in_world(original);
     MPI_Request request = MPI_REQUEST_NULL;
-    auto duplicate = std::make_unique<MPI_Comm>(MPI_COMM_NULL);
+    const auto duplicate = std::make_shared<MPI_Comm>(MPI_COMM_NULL);
     check_mpi(MPI_Comm_idup(original, duplicate.get(), &request), "MPI_Comm_idup");
-    try {
-      wait(request, {operation, {}, ranks});
-    } catch (const Notes::Reason& why) {
-      (void)duplicate.release();  // MPI may still write to it
-      throw RankError(why.missing, why.text);
-    }
+    wait(request, {operation, {}, ranks}, duplicate);
     comm_ = *duplicate;
   }
   check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");

@@ -11,9 +11,9 @@
 
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
-#include "comm/comm_state.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/notes.hpp"
+#include "comm/wait.hpp"
 
 namespace allgrad {
 

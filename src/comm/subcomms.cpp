@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "comm/call.hpp"
 #include "comm/mpi_check.hpp"
 
@@ -59,16 +60,11 @@ std::vector<int> sizes_of(const SplitOptions& split, int num_ranks, SourceLocati
   return sizes;
 }
 
-void check_same_sizes(const std::vector<int>& sizes, const Communicator& comm, SourceLocation where) {
-  std::vector<std::uint64_t> own(static_cast<std::size_t>(comm.size()));  // there are no more groups than ranks
-  std::ranges::copy(sizes, own.begin());
-  if (comm.first_difference(own, Operation("the comparison of groups", where)) == own.size()) return;
-  throw DivergenceError(
-      fmt::format(
-          "split_subcomms: expected the same groups on every rank, got [{}] on rank {} and others elsewhere; give "
-          "every rank the same arguments",
-          fmt::join(sizes, ", "), comm.rank()),
-      where);
+template <class Range>
+std::uint64_t hash_of(const Range& numbers) {
+  Fingerprint hash;
+  for (const auto number : numbers) hash.add(number);
+  return hash.value();
 }
 
 }  // namespace
@@ -76,7 +72,8 @@ void check_same_sizes(const std::vector<int>& sizes, const Communicator& comm, S
 Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm, SourceLocation where) {
   const Call call("split_subcomms", where, comm);
   const std::vector<int> sizes = comm.attempt([&] { return sizes_of(split, comm.size(), where); });
-  check_same_sizes(sizes, comm, where);
+  const std::function<std::string()> details = [&] { return fmt::format("of [{}] ranks", fmt::join(sizes, ", ")); };
+  comm.synchronize(Operation("a split into groups", where).with("groups", hash_of(sizes)).described_by(details));
   int group = 0;
   for (int end = sizes[0]; comm.rank() >= end; end += sizes[static_cast<std::size_t>(group)]) ++group;
   MadeComm made;
@@ -106,21 +103,10 @@ namespace detail {
 void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape, const Communicator& comm,
                     SourceLocation where) {
   const Call call("reduce_sum", where, comm);
-  const Operation sum("a sum over ranks", where);
-  std::vector<std::uint64_t> extents{shape.size()};
-  const auto check = [&] {
-    if (comm.first_difference(extents, sum) == extents.size()) return;
-    throw DivergenceError(fmt::format("reduce_sum: expected arrays of one shape on all ranks, got [{}] on rank {} and "
-                                      "others elsewhere; give every rank an array of the same shape",
-                                      fmt::join(shape, ", "), comm.rank()),
-                          where);
-  };
-  check();
-  extents.assign(shape.begin(), shape.end());
-  check();
+  const std::function<std::string()> details = [&] { return fmt::format("of shape [{}]", fmt::join(shape, ", ")); };
   Message message = comm.attempt([&] { return Message(values.size()); });
   std::ranges::copy(values, message.payload().begin());
-  comm.allreduce(message, sum);
+  comm.allreduce(message, Operation("a sum over ranks", where).with("shape", hash_of(shape)).described_by(details));
   std::ranges::copy(message.payload(), values.begin());
 }
 
@@ -132,9 +118,9 @@ void check_root(int root, const Communicator& comm, SourceLocation where) {
                                     comm.size() - 1, root),
                         where);
   });
-  const auto own = static_cast<std::uint64_t>(root);
-  if (comm.first_difference({&own, 1}, Operation("the comparison of roots", where)) == 1) return;
-  throw DivergenceError("reduce_sum: expected the same root on every rank, got different ones", where);
+  const std::function<std::string()> details = [&] { return fmt::format("to root {}", root); };
+  comm.synchronize(
+      Operation("a sum over ranks", where).with("root", static_cast<std::uint64_t>(root)).described_by(details));
 }
 
 }  // namespace detail

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -182,16 +185,33 @@ class Wait {
   bool warned_ = false;
 };
 
+std::atomic<bool> any_given_up = false;
+
+void keep_for_ever(std::shared_ptr<void> written) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::shared_ptr<void>>;
+  const std::scoped_lock lock(mutex);
+  kept->push_back(std::move(written));
+  any_given_up = true;
+}
+
 }  // namespace
 
-void wait(MPI_Request& request, const Awaited& awaited) {
+void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> written) {
   for (int i = 0; i < quick_tests; ++i) {
     int done = 0;
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
     if (done != 0) return;
   }
-  Wait(request, awaited).run();
+  try {
+    Wait(request, awaited).run();
+  } catch (const Notes::Reason& why) {
+    keep_for_ever(std::move(written));
+    throw RankError(why.missing, why.text, line_of(awaited.operation));
+  }
 }
+
+bool any_collective_given_up() { return any_given_up; }
 
 void check_time_limit() { time_limit(); }
 

@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include <memory>
 #include <span>
 
 #include "allgrad/operation.hpp"
@@ -19,8 +20,12 @@ struct Awaited {
 
 /// Returns when the request of a collective is complete. After a second it looks at signals, if an optimizer has them
 /// noted, and it looks all the time for ranks that have left and, where there is a time limit, at the clock. Throws
-/// Notes::Reason where the wait ends without what it waited for, which the other ranks that wait are told.
-void wait(MPI_Request& request, const Awaited& awaited);
+/// RankError where the collective is given up, which the other ranks that wait are told. `written` is what MPI writes
+/// to: it is kept for ever then.
+void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> written);
+
+/// Whether any collective of this process was given up.
+bool any_collective_given_up();
 
 /// Throws ArgumentError where ALLGRAD_TIMEOUT is set to something else than a number of seconds above 0.
 void check_time_limit();

@@ -119,9 +119,10 @@ H5FD_class_t make_driver() {
 
 Handle careful_file_access() {
   static const H5FD_class_t driver = make_driver();
-  const Handle registered(H5FDregister(&driver), H5FDunregister);
+  // For good: a driver whose last user is an open file would be freed before the file is closed by it.
+  static const hid_t registered = H5FDregister(&driver);
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_driver(access.get(), registered.get(), nullptr);  // which keeps it registered
+  H5Pset_driver(access.get(), registered, nullptr);
   return access;
 }
 

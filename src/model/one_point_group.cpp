@@ -32,6 +32,7 @@ class OnePointGroup::Sum final : public Objective {
       attempt(model.communicator(), [&] { graph_of(model); });
     }
     raise_failure();
+    comm_.synchronize(compilation);  // so that no rank goes on alone with a model that failed elsewhere
     comm_.guarded([&] { warn_of_unused(compilation); }, compilation);
   }
 

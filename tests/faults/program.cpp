@@ -24,8 +24,10 @@ LambdaModel make_model(const ag::Communicator& world) {
           [](const ag::Sumstats& s) { return square(s.value - 2.0); }};
 }
 
-void evaluate(LambdaModel& model) {
-  model.calc_loss_from_params({0.5});  // LINE evaluate
+void evaluate(LambdaModel& model) { model.calc_loss_from_params({0.5}); }
+
+void check_sum(const ag::Communicator& world) {
+  if (ag::reduce_sum(1, world) != world.size()) throw std::runtime_error("a wrong sum");
 }
 
 using Body = std::function<void(const ag::Communicator&, LambdaModel&)>;
@@ -44,6 +46,7 @@ const std::map<std::string, Body> bodies{
     {"one more evaluation",
      [](const ag::Communicator& world, LambdaModel& model) {
        for (int i = 0; i < 3 + world.rank() / (world.size() - 1); ++i) evaluate(model);
+       check_sum(world);
      }},
     {"one rank throws",
      [](const ag::Communicator& world, LambdaModel& model) {
@@ -66,6 +69,7 @@ const std::map<std::string, Body> bodies{
      [](const ag::Communicator& world, LambdaModel& model) {
        if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
        evaluate(model);
+       check_sum(world);
      }},
     {"another communicator",
      [](const ag::Communicator& world, LambdaModel& model) {
@@ -99,6 +103,5 @@ int main(int argc, char** argv) {
     LambdaModel model = make_model(world);
     model.calc_loss_from_params({0.25});
     body(world, model);
-    if (ag::reduce_sum(1, world) != world.size()) throw std::runtime_error("a wrong sum");
   });
 }

@@ -84,6 +84,25 @@ TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
   CHECK(can_show_with("") == (isatty(STDERR_FILENO) != 0));
 }
 
+// As on a terminal, where what a rank shows is not to be mixed with what others do.
+TEST_CASE("the root alone tells of the progress of a run") {
+  char path[] = "/tmp/allgrad_progress_XXXXXX";
+  const int file = mkstemp(path);
+  REQUIRE(file >= 0);
+  unlink(path);
+  const int standard_error = dup(STDERR_FILENO);
+  dup2(file, STDERR_FILENO);
+  setenv("ALLGRAD_PROGRESS", "line", 1);
+  Analytic objective(2, rosenbrock);
+  const auto pause = [](const ag::Iterate& at) { usleep(at.step == 0 ? 300000 : 0); };
+  ag::Adam{.nsteps = 3, .callback = pause}.minimize(objective, {-1.2, 1.0});
+  unsetenv("ALLGRAD_PROGRESS");
+  dup2(standard_error, STDERR_FILENO);
+  close(standard_error);
+  CHECK((lseek(file, 0, SEEK_END) > 0) == objective.communicator().is_root());
+  close(file);
+}
+
 TEST_CASE("short runs are silent") {
   Said said;
   Analytic objective(2, rosenbrock);

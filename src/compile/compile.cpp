@@ -69,6 +69,11 @@ CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
 CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
 CompiledGraph::~CompiledGraph() = default;
 
+CompiledGraph::State& CompiledGraph::state() const {
+  if (state_) return *state_;
+  throw ArgumentError("expected a compiled graph, got one that was moved from; use the one that it was moved to");
+}
+
 CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
                             SourceLocation where) {
   comm.guarded([&] {
@@ -92,41 +97,41 @@ CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const Co
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
                       SourceLocation where) {
   CompiledGraph graph = compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
-  warn_of_unused_params(graph.state_->used_params, comm, params.node()->where);
+  warn_of_unused_params(graph.state().used_params, comm, params.node()->where);
   return graph;
 }
 
-bool CompiledGraph::draws() const { return state_->draws; }
+bool CompiledGraph::draws() const { return state().draws; }
 
-std::size_t CompiledGraph::num_params() const { return state_->programs.graph().params.shape()[0].length; }
+std::size_t CompiledGraph::num_params() const { return state().programs.graph().params.shape()[0].length; }
 
-const Communicator& CompiledGraph::communicator() const { return state_->programs.communicator(); }
+const Communicator& CompiledGraph::communicator() const { return state().programs.communicator(); }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
-  return state_->run({.loss = true}, params, options).loss();
+  return state().run({.loss = true}, params, options).loss();
 }
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  require_room(gradient, num_params(), communicator(), state_->programs.graph().params.node()->where);
-  const ModelProgram& program = state_->run(loss_and_gradient, params, options);
+  require_room(gradient, num_params(), communicator(), state().programs.graph().params.node()->where);
+  const ModelProgram& program = state().run(loss_and_gradient, params, options);
   std::ranges::copy(program.gradient(), gradient.begin());
   return program.loss();
 }
 
 std::string CompiledGraph::what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) {
-  if (state_->programs.graph().sumstats.empty()) return {};
+  if (state().programs.graph().sumstats.empty()) return {};
   const EvaluationOptions without_aux{.randkey = options.randkey};
-  return list_not_finite("statistic", state_->run({.sumstats = true}, params, without_aux).sumstats());
+  return list_not_finite("statistic", state().run({.sumstats = true}, params, without_aux).sumstats());
 }
 
-std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state_->programs, stage)); }
+std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state().programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
   communicator().guarded([&] {
     if (!communicator().is_root()) return;
     std::ofstream file(path);
-    file << to_dot(outputs_of(state_->programs, stage));
+    file << to_dot(outputs_of(state().programs, stage));
     file.close();
     if (file) return;
     throw Error(

@@ -76,7 +76,7 @@ class OnePointGroup::Sum final : public Objective {
     Message uses(num_params());
     std::ranges::fill(uses.payload(), 0.0);
     for (const CompiledGraph* graph : graphs_) {
-      const std::vector<bool>& used = graph->state_->used_params;
+      const std::vector<bool>& used = graph->state().used_params;
       std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
     }
     comm_.allreduce(uses, 0);

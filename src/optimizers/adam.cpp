@@ -32,11 +32,14 @@ class Moments final : public UpdateRule {
       const double g = gradient[i];
       proposed_.mean[i] = beta1_ * now_.mean[i] + (1.0 - beta1_) * g;
       proposed_.mean_square[i] = beta2_ * now_.mean_square[i] + (1.0 - beta2_) * g * g;
+    }
+    if (!all_finite(proposed_.mean) || !all_finite(proposed_.mean_square)) return false;
+    for (std::size_t i = 0; i < variables.size(); ++i) {
       const double unbiased_mean = proposed_.mean[i] / (1.0 - proposed_.weight1);
       const double unbiased_mean_square = proposed_.mean_square[i] / (1.0 - proposed_.weight2);
       variables[i] -= rate * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
     }
-    return all_finite(proposed_.mean) && all_finite(proposed_.mean_square);
+    return true;
   }
 
   void commit() override { std::swap(now_, proposed_); }
@@ -86,7 +89,7 @@ AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation wh
 }
 
 void Adam::step(AdamState& state, const std::optional<Key>& key) const {
-  auto& run = static_cast<AdamDescent&>(*state.run_);
+  auto& run = static_cast<AdamDescent&>(state.run());
   run.moments.use(*this);
   const bool new_keys = key || (randkey && !const_randkey);
   const auto own_key = randkey && !const_randkey

@@ -81,7 +81,7 @@ Option Option::not_negative(std::string_view name, double value) {
 }
 
 Option Option::fraction(std::string_view name, double value) {
-  return {name, value, value >= 0.0 && value < 1.0, "a number from 0 to below 1"};
+  return {name, value, std::isgreaterequal(value, 0.0) && value < 1.0, "a number from 0 to below 1"};
 }
 
 Option Option::count(std::string_view name, std::size_t value) {
@@ -100,7 +100,7 @@ void check_options(std::string_view optimizer, const std::vector<Option>& option
   for (const Option& option : options) {
     if (option.allowed) continue;
     throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
-                                    optimizer, option.expected, option.name, without_sign_of_nan(option.value)),
+                                    optimizer, option.expected, option.name, shown(option.value)),
                         where);
   }
 }

@@ -57,17 +57,16 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   if (!std::isfinite(rate) || rate < 0.0) {
     throw ArgumentError(fmt::format("{0}: expected a finite number, at least 0, for learning_rate({1}), got {2}. Let "
                                     "learning_rate give one for every step.",
-                                    optimizer_, step_, without_sign_of_nan(rate)),
+                                    optimizer_, step_, shown(rate)),
                         where_);
   }
   space_.chain(variables_, iterate_.gradient, gradient_);
   std::ranges::copy(variables_, proposed_variables_.begin());
-  const bool remembered = rule.propose(rate, gradient_, proposed_variables_);
+  const bool proposes = rule.propose(rate, gradient_, proposed_variables_);
   space_.to_params(proposed_variables_, proposed_params_);
-  if (!remembered || !all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
-    not_finite_ = remembered
-                      ? "the step leads to " + named(names_, proposed_params_)
-                      : "the gradient is too large for means that are finite: " + named(names_, iterate_.gradient);
+  if (!proposes || !all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
+    not_finite_ = proposes ? "the step leads to " + named(names_, proposed_params_)
+                           : "the gradient is too large to compute with: " + named(names_, iterate_.gradient);
     return skip(iterate_, options);
   }
   rule.commit();
@@ -137,6 +136,6 @@ Trajectory Descent::result() const {
 
 DescentState::DescentState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 
-Trajectory DescentState::result() const { return static_cast<const Descent&>(*run_).result(); }
+Trajectory DescentState::result() const { return static_cast<const Descent&>(run()).result(); }
 
 }  // namespace allgrad

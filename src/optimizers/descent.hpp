@@ -19,8 +19,8 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false where that would
-  /// not be finite.
+  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false, and moves
+  /// nothing, where the gradient is so large that what it is to remember would not be finite.
   [[nodiscard]] virtual bool propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
 
   /// The last proposal is taken.

@@ -2,6 +2,7 @@
 
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
+#include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
 
 namespace allgrad {
@@ -11,6 +12,7 @@ namespace {
 class AgainstGradient final : public UpdateRule {
  public:
   bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+    if (!all_finite(gradient)) return false;
     for (std::size_t i = 0; i < variables.size(); ++i) variables[i] -= rate * gradient[i];
     return true;
   }
@@ -39,7 +41,7 @@ GradientDescentState GradientDescent::init(Objective& objective, const Guess& gu
 
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
   AgainstGradient rule;
-  static_cast<Descent&>(*state.run_)
+  static_cast<Descent&>(state.run())
       .step({.all = [&] { return options_of(*this); },
              .nsteps = nsteps,
              .learning_rate = learning_rate,

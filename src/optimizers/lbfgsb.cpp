@@ -25,7 +25,7 @@ LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocatio
 }
 
 void Lbfgsb::step(LbfgsbState& state) const {
-  static_cast<LbfgsbRun&>(*state.run_).step(*this, [&] { return options_of(*this); });
+  static_cast<LbfgsbRun&>(state.run()).step(*this, [&] { return options_of(*this); });
 }
 
 OptimizeResult Lbfgsb::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {

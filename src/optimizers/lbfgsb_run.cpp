@@ -173,9 +173,10 @@ OptimizeResult LbfgsbRun::result() const {
                         .callback_error = callback_error_};
   std::ranges::copy(iterate_.params, result.x.begin());
   std::ranges::copy(iterate_.gradient, result.jac.begin());
+  for (const std::size_t i : space_.at_bounds(iterate_.params)) result.at_bounds.push_back(names_[i]);
   return result;
 }
 
-OptimizeResult LbfgsbState::result() const { return static_cast<const LbfgsbRun&>(*run_).result(); }
+OptimizeResult LbfgsbState::result() const { return static_cast<const LbfgsbRun&>(run()).result(); }
 
 }  // namespace allgrad

@@ -52,6 +52,18 @@ TEST_CASE("the time that is left") {
                                "Lbfgsb: step 9 of 40, loss 0.5, up to 3 h 00 min left; a = 1"});
 }
 
+TEST_CASE("the time that is left where a run goes on from an earlier one") {
+  Said said;
+  double now = 0.0;
+  ag::Progress progress("Adam", {"a"}, [&] { return now; });
+  const std::vector<double> param = {1.0};
+  now = 5.0;
+  progress.start_at(80);
+  now = 15.0;
+  progress.update({.step = 80, .loss = 0.5, .params = param, .gradient = param}, 90, 90);
+  CHECK(said.progress == Lines{"Adam: step 80 of 90, loss 0.5, up to 1 min 30 s left; a = 1"});
+}
+
 TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
   const auto lines_with = [](const char* wanted) {
     Said said;

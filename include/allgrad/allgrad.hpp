@@ -3,6 +3,7 @@
 #include "allgrad/adam.hpp"
 #include "allgrad/arrays.hpp"
 #include "allgrad/aux_values.hpp"
+#include "allgrad/checkpoint.hpp"
 #include "allgrad/communicator.hpp"
 #include "allgrad/compile.hpp"
 #include "allgrad/elementwise.hpp"

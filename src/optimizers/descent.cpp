@@ -30,7 +30,8 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   evaluation_.randkey = options.randkey;
   evaluation_.aux = &aux_;
   use_options(options.all);
-  if (!evaluate(variables_, trial_)) return;
+  if (!evaluate(variables_, trial_)) return save(options.checkpoint);
+  remember_first(trial_);
   const bool finite = trial_.finite();
   if (!finite) look_into_trial(options);
   locally([&] {
@@ -50,6 +51,28 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   ++step_;
   end_if_due(options);
   if (!ended()) take_signal();
+  save_if_due(options.checkpoint);
+}
+
+void Descent::fields(Archive& archive) {
+  Minimization::fields(archive);
+  archive(variables_, step_from_, next_params_, losses_, path_, aux_path_, skipped_, skips_in_a_row_, skipped_at_,
+          not_finite_, rate_, rate_step_, is_stuck_);
+}
+
+void Descent::resume(const DescentOptions& options, Identity identity) {
+  if (!restore(options.checkpoint, std::move(identity), options.progress) || ended()) return;
+  comm().guarded([&] { check_rate(options); });
+  if (step_ > 0) end_if_due(options);
+}
+
+void Descent::check_rate(const DescentOptions& options) {
+  if (!options.learning_rate.is_schedule() || std::isnan(rate_)) return;
+  const double rate = options.learning_rate.at(rate_step_);
+  if (rate == rate_) return;
+  checkpoint_name(options.checkpoint)
+      .refuse(fmt::format("one of another run: expected learning_rate({}) = {}, got {}", rate_step_, shown(rate),
+                          shown(rate_)));
 }
 
 void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
@@ -60,6 +83,8 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
                                     optimizer_, step_, shown(rate)),
                         where_);
   }
+  rate_ = rate;
+  rate_step_ = step_;
   space_.chain(variables_, iterate_.gradient, gradient_);
   std::ranges::copy(variables_, proposed_variables_.begin());
   const bool proposes = rule.propose(rate, gradient_, proposed_variables_);

@@ -9,8 +9,9 @@ namespace allgrad {
 namespace {
 
 std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
-  return {Option::count("maxsteps", lbfgsb.maxsteps), Option::not_negative("ftol", lbfgsb.ftol),
-          Option::not_negative("gtol", lbfgsb.gtol), Option::count("memory", lbfgsb.memory)};
+  return {Option::limit("maxsteps", lbfgsb.maxsteps), Option::not_negative("ftol", lbfgsb.ftol),
+          Option::not_negative("gtol", lbfgsb.gtol),  Option::count("memory", lbfgsb.memory),
+          Option::every(lbfgsb.checkpoint),           Option::resume(lbfgsb.checkpoint)};
 }
 
 }  // namespace
@@ -19,9 +20,11 @@ LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std
 
 LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
-  const Params params = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
-  return LbfgsbState(
-      objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, params); }));
+  const Checked checked = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
+  auto run =
+      objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, checked.params); });
+  run->resume(*this, checked.identity);
+  return LbfgsbState(std::move(run));
 }
 
 void Lbfgsb::step(LbfgsbState& state) const {

@@ -26,6 +26,7 @@
 #include "allgrad/param_scan.hpp"
 #include "allgrad/params.hpp"
 #include "allgrad/random.hpp"
+#include "allgrad/results.hpp"
 #include "allgrad/run.hpp"
 #include "allgrad/sink.hpp"
 #include "allgrad/subcomms.hpp"

@@ -12,13 +12,6 @@ namespace allgrad {
 /// What a run is, as names and values: all that has to be the same for it to go on from a checkpoint.
 using Identity = std::vector<std::pair<std::string, std::string>>;
 
-/// The content of a checkpoint, where there is one.
-struct CheckpointText {
-  enum class Status : char { absent, read, unreadable };
-  Status status;
-  std::string text;  // where it is unreadable, why
-};
-
 /// A checkpoint as errors speak of it.
 struct CheckpointName {
   /// Throws DataError: in place of a checkpoint of this run, `found` is in the file.
@@ -29,10 +22,8 @@ struct CheckpointName {
   SourceLocation where;
 };
 
-/// Replaces `file` at once. Throws DataError where that fails, which leaves the former one.
+/// Puts a checkpoint in place of `file`. Throws DataError where that fails: the former one stays.
 void write_checkpoint(const std::string& file, Identity identity, std::string state);
-
-CheckpointText read_checkpoint(const std::string& file);
 
 /// The state in `text`. Throws DataError where it is no checkpoint, is damaged, or is not of `identity`.
 std::string checked_state(std::string_view text, const CheckpointName& name, const Identity& identity);

@@ -11,6 +11,7 @@
 #include "base/exception_text.hpp"
 #include "comm/failure_record.hpp"
 #include "optimizers/archive.hpp"
+#include "optimizers/file.hpp"
 #include "optimizers/minimization.hpp"
 #include "optimizers/named.hpp"
 
@@ -54,23 +55,14 @@ bool Minimization::restore(const Checkpoint& checkpoint, Identity identity, bool
   const auto say = [&](const std::string& text) {
     if (progress && comm().is_root()) emit(Severity::progress, text);
   };
-  // The status travels with the text, so that all ranks throw the same.
-  std::string text = comm().guarded([&] {
-    if (!comm().is_root()) return std::string();
-    auto [status, content] = read_checkpoint(checkpoint.file);
-    content.insert(content.begin(), static_cast<char>(status));
-    return content;
-  });
-  text = comm().broadcast(text, 0);
-  const auto status = static_cast<CheckpointText::Status>(text.front());
-  if (status == CheckpointText::Status::absent) {
+  const auto [status, text] = read_file(checkpoint.file, comm());
+  if (status == FileText::Status::absent) {
     say(fmt::format("{}: there is no checkpoint '{}' yet, starting from the guess", optimizer_, checkpoint.file));
     return false;
   }
-  comm().guarded([&] {
-    const std::string_view content = std::string_view(text).substr(1);
-    if (status == CheckpointText::Status::unreadable) name.refuse(fmt::format("'{}' on reading it", content));
-    const std::string state = checked_state(content, name, identity_);
+  comm().guarded([&, &status = status, &text = text] {
+    if (status == FileText::Status::unreadable) name.refuse(fmt::format("'{}' on reading it", text));
+    const std::string state = checked_state(text, name, identity_);
     Archive archive(state);
     fields(archive);
     if (!archive.rest().empty()) name.refuse("a state with more in it");

@@ -63,7 +63,7 @@ void print(const ag::OptimizeResult& fit) {
 int main(int argc, char** argv) {
   return ag::run(argc, argv, [&](const ag::Communicator&) {
     const std::string optimizer = argv[1];
-    const ag::Checkpoint checkpoint = {.file = argv[2], .every = 2, .resume = true};
+    const ag::Checkpoint checkpoint = {.file = argv[2], .every = 1, .resume = true};
     const ag::Callback pause = [](const ag::Iterate&) { usleep(2000); };
     const ag::Params params = {{.name = "x", .guess = -1.2, .bounds = {-2.0, 2.0}},
                                {.name = "y", .guess = 1.5, .scale = 0.5},

@@ -68,11 +68,11 @@ void write(const std::string& file, const std::string& content) {
 }
 
 // (1 - x)^2 + 100 (z - x^2)^2 + y, and terms that depend on the key, of which each rank adds another share. It is not a
-// number where x is in a gap; `before` is called with the number of each evaluation.
+// number beyond a wall; `before` is called with the number of each evaluation.
 class Noisy {
  public:
-  explicit Noisy(std::function<void(std::size_t)> before = {}, double gap = 100.0)
-      : objective(3, [this, before = std::move(before), gap](auto p, auto gradient, const auto& options) {
+  explicit Noisy(std::function<void(std::size_t)> before = {}, double wall = 100.0)
+      : objective(3, [this, before = std::move(before), wall](auto p, auto gradient, const auto& options) {
           if (before) before(objective.evaluations());
           const double loss = rosenbrock(std::vector{p[0], p[2]}, gradient);
           gradient[2] = gradient[1];
@@ -80,7 +80,7 @@ class Noisy {
           const double noise = options.randkey ? 1e-11 * options.randkey->words()[1] : 0.0;
           gradient[0] += noise;
           if (options.aux != nullptr) *options.aux = {{"noise", ag::Array({2}, noise)}, {"x", p[0]}};
-          return p[0] > gap && p[0] < gap + 0.5 ? std::nan("") : loss + p[1] + noise * p[0];
+          return p[0] > wall ? std::nan("") : loss + p[1] + noise * p[0];
         }) {}
 
   Analytic objective;
@@ -165,20 +165,20 @@ void set_steps(ag::Lbfgsb& lbfgsb, std::size_t steps) { lbfgsb.maxsteps = steps;
 
 TEST_CASE("a run that was dropped goes on from its last checkpoint") {
   const std::size_t every = GENERATE(1, 3);
-  const double gap = GENERATE(100.0, -1.1);
+  const double wall = GENERATE(100.0, -1.1);
   Said said;
   for_each_optimizer([&](const auto& optimizer) {
     const Folder folder;
     const std::string file = folder.file("run");
-    Noisy whole({}, gap);
+    Noisy whole({}, wall);
     const auto expected = optimizer.minimize(whole.objective, declared);
     for (const std::size_t steps : {1U, 4U, 5U}) {
-      Noisy noisy({}, gap);
+      Noisy noisy({}, wall);
       const auto kept = with(optimizer, file, true, every);
       auto state = kept.init(noisy.objective, declared);
       for (std::size_t step = state.step(); step < steps && !state.ended(); ++step) kept.step(state);
     }
-    Noisy noisy({}, gap);
+    Noisy noisy({}, wall);
     check_same(with(optimizer, file, true).minimize(noisy.objective, declared), expected);
     CHECK(noisy.objective.evaluations() < whole.objective.evaluations());
   });
@@ -202,18 +202,21 @@ TEST_CASE("a run that the callback stops goes on") {
 }
 
 TEST_CASE("a run that a signal ends at any of its evaluations goes on") {
+  const double wall = GENERATE(100.0, -1.1);
   Said said;
   for_each_optimizer([&](const auto& optimizer) {
     const Folder folder;
-    Noisy whole;
+    Noisy whole({}, wall);
     const auto expected = optimizer.minimize(whole.objective, declared);
-    for (std::size_t when = 0; when + 1 < whole.objective.evaluations(); when += 3) {
-      Noisy ended([&](std::size_t evaluation) {
-        if (evaluation == when && world().is_root()) std::raise(SIGTERM);
-      });
+    for (std::size_t when = 0; when + 1 < whole.objective.evaluations(); when += 2) {
+      Noisy ended(
+          [&](std::size_t evaluation) {
+            if (evaluation == when && world().is_root()) std::raise(SIGTERM);
+          },
+          wall);
       const auto part = with(optimizer, folder.file("run"), false).minimize(ended.objective, declared);
       REQUIRE(part.end_reason == ag::EndReason::interrupted);
-      Noisy noisy;
+      Noisy noisy({}, wall);
       check_same(with(optimizer, folder.file("run"), true).minimize(noisy.objective, declared), expected);
     }
   });

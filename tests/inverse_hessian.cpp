@@ -98,6 +98,19 @@ TEST_CASE("before the first step the inverse Hessian is that of a unit bowl in p
   CHECK((product == xt::xtensor<double, 1>{4.0, 1.0, 0.0, 1.0}));
 }
 
+// -x^2 / 2 from 0.5 goes to its bound in one step, by which the gradient falls.
+TEST_CASE("a step along which the loss does not curve upwards teaches nothing of the Hessian") {
+  Analytic objective(2, [](auto p, auto gradient) {
+    gradient[0] = -p[0];
+    gradient[1] = 0.0;
+    return -0.5 * p[0] * p[0];
+  });
+  const auto fit = ag::Lbfgsb{.param_bounds = {{0.0, 1.0}, {}}}.minimize(objective, {0.5, 0.0});
+  REQUIRE(fit.nit == 1);
+  REQUIRE(fit.x(0) == 1.0);
+  CHECK((fit.hess_inv.dense() == xt::xtensor<double, 2>{{1.0, 0.0}, {0.0, 1.0}}));
+}
+
 TEST_CASE("a vector of the wrong length") {
   Analytic objective(n, quadratic);
   const auto fit = ag::Lbfgsb{}.minimize(objective, {1.0, -2.0, 0.5, 3.0});

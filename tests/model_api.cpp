@@ -328,6 +328,16 @@ TEST_CASE("a frozen parameter is not differentiated by") {
   through_slice.value_and_gradient(point, part, {.frozen = {false, true}});
   CHECK(part[0] == Approx(all[0]).epsilon(1e-14));
   CHECK(part[1] == 0.0);
+
+  const auto four = ag::parameters(4);
+  const ag::Expr of_even = view(four, {ag::range(0, 4, 2)});  // 0 and 2, of which one is free
+  ag::CompiledGraph strided = ag::compile(sum(square(of_even)) + sum(square(x)) * four[1] + four[3], four);
+  const double even[] = {0.5, 0.25, 2.0, 1.0};
+  std::vector<double> of_four(4);
+  strided.value_and_gradient(even, of_four, {.frozen = {true, true, false, false}});
+  CHECK(of_four[2] == 4.0);
+  CHECK(of_four[3] == 1.0);
+
   check_error<ag::ArgumentError>({"`frozen`", "2 entries", "got 1"}, [&](unsigned& line) {
     line = line_of_params;
     graph.value_and_gradient(point, part, {.frozen = {true}});

@@ -82,7 +82,9 @@ TEST_CASE("bounds that cannot be used") {
   check_refuses(
       ag::Lbfgsb{.param_bounds = {{}, {2.0, 1.0}}}, guess,
       {"Lbfgsb: expected bounds of params[1] with low below high, got [2, 1]. Leave out a side that is open."});
-  check_refuses(ag::Lbfgsb{.param_bounds = {{}, {1.0, 1.0}}}, guess, {"got [1, 1]"});
+  check_refuses(ag::Lbfgsb{.param_bounds = {{}, {1.0, 1.0}}}, guess,
+                {"bounds of params[1] with low below high, got [1, 1]. To keep params[1] at its guess, declare it with "
+                 ".frozen = true, and no bounds."});
   check_refuses(ag::Adam{.param_bounds = {{.low = not_a_number}, {}}}, guess,
                 {"bounds of params[0]", "got [nan, inf]"});
   check_refuses(ag::Adam{}, {{"a", 1.0}, {.name = "b", .guess = 5.0, .bounds = {.high = 4.0}}},

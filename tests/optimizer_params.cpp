@@ -1,10 +1,13 @@
 // Parameters with bounds, names, scales, frozen or free.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -128,6 +131,42 @@ TEST_CASE("a variable's parameter rises with it, stays inside its bounds, and is
   if (!bounds.has_low() || !bounds.has_high()) CHECK(by_variable == Approx(1.0).epsilon(1e-9));
 }
 
+// The formula in long double; it moves by du * dparam/du there.
+TEST_CASE("bounds that are far apart cost no digits beside either of them") {
+  const double width = GENERATE(1e4, 1e8, 1e12);
+  const bool at_high = GENERATE(false, true);
+  const double guess = at_high ? -1.5 : 1.5;
+  const ag::Bound bounds = at_high ? ag::Bound{-width, 0.0} : ag::Bound{0.0, width};
+  const ag::ParamSpace space({{.guess = guess, .bounds = bounds}}, ag::BoundsBy::transform);
+  const double start = space.start()[0];
+  const auto formula = [&](long double u) {
+    const long double pi = std::numbers::pi_v<long double>;
+    return std::copysign(width * std::atan(1.0L / std::abs(u)) / pi, static_cast<long double>(guess));
+  };
+  CHECK(static_cast<double>(formula(start)) == Approx(guess).epsilon(1e-14));
+  for (const double factor : {0.5, 0.999, 1.001, 3.0, 1e3}) {
+    const double u = factor * start;
+    double param = 0.0;
+    space.to_params({&u, 1}, {&param, 1});
+    CHECK(param == Approx(static_cast<double>(formula(u))).epsilon(1e-14));
+  }
+}
+
+TEST_CASE("Adam goes downhill from the first step on where its bounds are far apart") {
+  const bool at_high = GENERATE(false, true);
+  const double sign = at_high ? -1.0 : 1.0;
+  const ag::Bound bounds = at_high ? ag::Bound{-1e8, 0.0} : ag::Bound{0.0, 1e8};
+  Analytic objective(1, [&](auto p, auto gradient) {
+    gradient[0] = 2.0 * (p[0] - sign * 1.2);
+    return (p[0] - sign * 1.2) * (p[0] - sign * 1.2);
+  });
+  const auto path = ag::Adam{.nsteps = 5, .param_bounds = {bounds}, .epsilon = 1e-30}.minimize(objective, {sign * 1.5});
+  for (std::size_t i = 0; i < 5; ++i) CHECK(sign * path.params(i + 1, 0) < sign * path.params(i, 0));
+  // du = 0.01 at u = -cot(pi q / 1e8), by the derivative pi / 1e8 / sin^2 of it
+  const double step = 0.01 * 1e8 / std::numbers::pi * std::pow(std::sin(std::numbers::pi * 1.5e-8), 2);
+  CHECK(sign * (path.params(0, 0) - path.params(1, 0)) == Approx(step).epsilon(1e-6));
+}
+
 TEST_CASE("a path whose minimum lies behind a bound ends close to the bound and never leaves it") {
   Analytic objective = bowl(-3.0, 4.0);
   const ag::Bounds bounds = {{.low = 0.0}, {.high = 1.0}};
@@ -151,6 +190,19 @@ TEST_CASE("a path whose minimum lies behind a bound ends close to the bound and 
   CHECK(fit.x(1) == 1.0);
   CHECK(fit.jac(0) == Approx(6.5));
   CHECK(ag::Lbfgsb{.param_bounds = bounds}.minimize(objective, {0.0, 1.0}).nit == 0);
+}
+
+TEST_CASE("a result names the free parameters that are on a bound") {
+  Analytic objective = bowl(-3.0, 4.0);
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {{.name = "a", .guess = 2.0, .bounds = {0.0, 3.0}},
+                                                     {.name = "b", .guess = -1.0, .bounds = {.high = 1.0}}});
+  CHECK(fit.at_bounds == std::vector<std::string>{"a", "b"});
+  CHECK(fit.str().find(fmt::format("\n     nit: {}\nat bounds: a, b", fit.nit)) != std::string::npos);
+
+  const auto inside = ag::Lbfgsb{}.minimize(
+      objective, {{.name = "a", .guess = 0.0, .bounds = {.low = 0.0}, .frozen = true}, {"b", 2.0}});
+  CHECK(inside.at_bounds.empty());
+  CHECK(inside.str().find("at bounds") == std::string::npos);
 }
 
 TEST_CASE("with scales an optimizer walks in params / scale") {

@@ -314,7 +314,7 @@ TEST_CASE("a gradient whose square overflows does not spoil Adam's moments") {
   const auto path = ag::Adam{.nsteps = 60, .learning_rate = 0.1, .randkey = 1}.minimize(objective, {{"x", 3.0}});
   CHECK(path.success);
   CHECK(path.skipped == 1);
-  CHECK(path.not_finite == "the gradient is too large for means that are finite: x = 1e+160");
+  CHECK(path.not_finite == "the gradient is too large to compute with: x = 1e+160");
   CHECK(path.params(3, 0) == path.params(2, 0));
   CHECK(std::abs(path.last_params()(0)) < 0.3);
 }

@@ -203,6 +203,37 @@ TEST_CASE("a loss that is not finite at the guess") {
   CHECK(objective.evaluations() == 1);
 }
 
+TEST_CASE("a point that is not finite is never the best one") {
+  const Wall wall = GENERATE(Wall::loss_minus_infinite, Wall::gradient_nan, Wall::gradient_infinite);
+  Analytic objective(2, [&](auto params, auto gradient) {
+    const double loss = rosenbrock(params, gradient);
+    return params[0] > 0.5 ? behind(wall, loss - 10.0, gradient) : loss;
+  });
+  const auto fit = ag::Lbfgsb{}.minimize(objective, {-1.2, 1.0});
+  CHECK(objective.walls() > 0);
+  CHECK(fit.best.params(0) <= 0.5);
+  std::vector<double> gradient(2);
+  CHECK(fit.best.loss == Approx(rosenbrock(std::vector<double>{fit.best.params(0), fit.best.params(1)}, gradient)));
+}
+
+TEST_CASE("iterations that a wall cuts short and that gain nothing end the run after five of them") {
+  Watch watch;
+  std::size_t last = 0;
+  Analytic objective(1, [&](auto params, auto gradient) {
+    const double x = params[0];
+    gradient[0] = -1.0;
+    return x >= 0.0 ? behind(Wall::loss_nan, -x, gradient) : -x;
+  });
+  const auto fit =
+      ag::Lbfgsb{.maxsteps = 1000, .ftol = 0.5, .callback = [&](const ag::Iterate& at) { last = at.step; }}.minimize(
+          objective, {-0.7});
+  INFO(fit.str());
+  CHECK(fit.end_reason == ag::EndReason::not_finite);
+  CHECK(fit.message.starts_with("STOP: THE LOSS OR ITS GRADIENT IS NOT FINITE AT POINTS CLOSE TO X"));
+  CHECK(last == fit.nit);
+  CHECK(fit.nit < 20);
+}
+
 // |A (x - x0)|^2, minimal at x0 with the value 0, and a plane not far from x0 behind which it is not finite.
 TEST_CASE("success is never reported falsely") {
   std::mt19937_64 generator(2024);  // the same numbers on every rank and with every standard library

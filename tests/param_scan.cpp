@@ -49,6 +49,17 @@ TEST_CASE("each interval of each dimension has one point") {
   CHECK_FALSE((points == ag::latin_hypercube(20, 3, 6)));
 }
 
+TEST_CASE("a point is at a random place in its interval") {
+  constexpr std::size_t n = 2000;
+  const auto points = ag::latin_hypercube(n, 1, 7);
+  std::vector<int> count(10);  // of points in each tenth of their intervals: 200 expected, with a spread of 13
+  for (const double point : points) {
+    const double place = point * static_cast<double>(n);
+    ++count[static_cast<std::size_t>(10.0 * (place - std::floor(place)))];
+  }
+  for (const int c : count) CHECK(std::abs(c - 200) < 65);
+}
+
 TEST_CASE("a scan evaluates the model at its points") {
   Line model;
   const std::vector<double> low = {-1.0, 2.0}, high = {1.0, 5.0};

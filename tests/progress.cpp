@@ -52,6 +52,18 @@ TEST_CASE("the time that is left") {
                                "Lbfgsb: step 9 of 40, loss 0.5, up to 3 h 00 min left; a = 1"});
 }
 
+TEST_CASE("the time that is left where a run goes on from an earlier one") {
+  Said said;
+  double now = 0.0;
+  ag::Progress progress("Adam", {"a"}, [&] { return now; });
+  const std::vector<double> param = {1.0};
+  now = 5.0;
+  progress.start_at(80);
+  now = 15.0;
+  progress.update({.step = 80, .loss = 0.5, .params = param, .gradient = param}, 90, 90);
+  CHECK(said.progress == Lines{"Adam: step 80 of 90, loss 0.5, up to 1 min 30 s left; a = 1"});
+}
+
 TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
   const auto lines_with = [](const char* wanted) {
     Said said;
@@ -82,6 +94,25 @@ TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
   CHECK_FALSE(can_show_with("plain"));
   CHECK_FALSE(can_show_with("off"));
   CHECK(can_show_with("") == (isatty(STDERR_FILENO) != 0));
+}
+
+// As on a terminal, where what a rank shows is not to be mixed with what others do.
+TEST_CASE("the root alone tells of the progress of a run") {
+  char path[] = "/tmp/allgrad_progress_XXXXXX";
+  const int file = mkstemp(path);
+  REQUIRE(file >= 0);
+  unlink(path);
+  const int standard_error = dup(STDERR_FILENO);
+  dup2(file, STDERR_FILENO);
+  setenv("ALLGRAD_PROGRESS", "line", 1);
+  Analytic objective(2, rosenbrock);
+  const auto pause = [](const ag::Iterate& at) { usleep(at.step == 0 ? 300000 : 0); };
+  ag::Adam{.nsteps = 3, .callback = pause}.minimize(objective, {-1.2, 1.0});
+  unsetenv("ALLGRAD_PROGRESS");
+  dup2(standard_error, STDERR_FILENO);
+  close(standard_error);
+  CHECK((lseek(file, 0, SEEK_END) > 0) == objective.communicator().is_root());
+  close(file);
 }
 
 TEST_CASE("short runs are silent") {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "allgrad/checkpoint.hpp"
 #include "allgrad/key.hpp"
 #include "allgrad/learning_rate.hpp"
 #include "allgrad/objective.hpp"
@@ -46,12 +47,14 @@ struct Adam {
   std::size_t max_skips_in_a_row = 10;  ///< so many skipped steps without another between them end the run
   Callback callback = {};               ///< may stop the run
   bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
+  Checkpoint checkpoint = {};           ///< whether to keep its state in a file and to go on from there
 
   /// Takes `nsteps` steps from `guess` [ndim]. Collective over the objective's communicator: options and guess are the
   /// same on every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback
   /// throws on any rank end it early. Throws ArgumentError where an option or the guess cannot be used or the loss at
   /// the guess is not finite (unless the next step has another key), DivergenceError where ranks differ in options or
-  /// guess, and what the objective throws: to keep the path in that case, go by hand.
+  /// guess, DataError where a checkpoint cannot be used, and what the objective throws: to keep the path in that case,
+  /// go by hand.
   Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;
 
   /// The same by hand: minimize is init, and step until the state has ended. A step takes the options as they are then,

@@ -35,7 +35,8 @@ enum class Stage {
 /// A graph that is ready to run: a loss and its gradient, for the optimizers. Made by `compile`. Evaluations throw
 /// ArgumentError for a wrong number of parameters, and for a random key that is missing or that nothing is drawn with;
 /// DivergenceError where ranks have other parameters or keys. With the tiled executor they allocate nothing, but for
-/// aux values and where other parameters are frozen for the first time.
+/// aux values and where other parameters are frozen for the first time. A graph that was moved from throws
+/// ArgumentError wherever it is used.
 class CompiledGraph final : public Objective {
  public:
   std::size_t num_params() const override;
@@ -73,6 +74,7 @@ class CompiledGraph final : public Objective {
   std::optional<Nonfinite> find_nonfinite_unguarded(std::span<const double> params, const EvaluationOptions& options);
 
   explicit CompiledGraph(std::unique_ptr<State> state);
+  State& state() const;
   std::unique_ptr<State> state_;
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "allgrad/checkpoint.hpp"
 #include "allgrad/key.hpp"
 #include "allgrad/learning_rate.hpp"
 #include "allgrad/objective.hpp"
@@ -33,6 +34,7 @@ struct GradientDescent {
   std::size_t max_skips_in_a_row = 10;  ///< so many skipped steps without another between them end the run
   Callback callback = {};               ///< may stop the run
   bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
+  Checkpoint checkpoint = {};           ///< whether to keep its state in a file and to go on from there
 
   /// As Adam's: see there.
   Trajectory minimize(Objective& objective, const Guess& guess, SourceLocation where = SourceLocation::current()) const;

@@ -30,6 +30,10 @@ class InverseHessian {
 
   std::size_t ndim() const { return scale_.size(); }
 
+  /// What it was made of.
+  const std::vector<double>& scale() const { return scale_; }
+  const std::vector<Pair>& pairs() const { return pairs_; }
+
   /// Its product with a vector [ndim], by two loops over the pairs: Nocedal and Wright 2006, Numerical Optimization,
   /// algorithm 7.4, with the H_0 of their equation 7.20. Throws ArgumentError for a vector of another length.
   xt::xtensor<double, 1> dot(const ParamValues& vector, SourceLocation where = SourceLocation::current()) const;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "allgrad/checkpoint.hpp"
 #include "allgrad/key.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/optimize_result.hpp"
@@ -39,12 +40,14 @@ struct Lbfgsb {
   std::size_t memory = 10;              ///< number of steps that the approximation of the Hessian remembers
   Callback callback = {};               ///< may stop the run
   bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
+  Checkpoint checkpoint = {};           ///< whether to keep its state in a file and to go on from there
 
   /// Minimizes from `guess` [ndim]. Collective over the objective's communicator: options and guess are the same on
   /// every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback throws
   /// on any rank end it early. Throws ArgumentError where an option or the guess cannot be used or the loss at the
-  /// guess is not finite, DivergenceError where ranks differ in options or guess, and what the objective throws: to
-  /// keep the path in that case, go by hand. Not to converge is no exception: see `success`.
+  /// guess is not finite, DivergenceError where ranks differ in options or guess, DataError where a checkpoint cannot
+  /// be used, and what the objective throws: to keep the path in that case, go by hand. Not to converge is no
+  /// exception: see `success`.
   OptimizeResult minimize(Objective& objective, const Guess& guess,
                           SourceLocation where = SourceLocation::current()) const;
 

@@ -27,6 +27,7 @@ struct OptimizeResult {
   std::size_t backed_off = 0;                 ///< evaluations where the loss or its gradient was not finite
   std::string not_finite = {};                ///< what was not finite the last time that a step met such a point
   std::vector<std::string> names = {};        ///< [ndim], of the parameters
+  std::vector<std::string> at_bounds = {};    ///< the names of those free parameters that are on a bound at x
   std::exception_ptr callback_error = {};     ///< what the callback threw on this rank
 
   /// As text; `fmt::print("{}\n", result)` prints it too.

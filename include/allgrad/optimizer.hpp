@@ -82,7 +82,7 @@ constexpr bool is_success(EndReason reason) {
 class Minimization;
 
 /// A minimization under way: made by an optimizer's `init`, moved on by its `step`. The same on every rank. It refers
-/// to the objective, which outlives it.
+/// to the objective, which outlives it. One that was moved from throws ArgumentError wherever it is used.
 class OptimizerState {
  public:
   ~OptimizerState();
@@ -109,6 +109,9 @@ class OptimizerState {
 
  protected:
   explicit OptimizerState(std::unique_ptr<Minimization> run);
+  Minimization& run() const;
+
+ private:
   std::unique_ptr<Minimization> run_;
 };
 

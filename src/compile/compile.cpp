@@ -67,6 +67,11 @@ CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
 CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
 CompiledGraph::~CompiledGraph() = default;
 
+CompiledGraph::State& CompiledGraph::state() const {
+  if (state_) return *state_;
+  throw ArgumentError("expected a compiled graph, got one that was moved from; use the one that it was moved to");
+}
+
 CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Communicator& comm,
                             const CompileOptions& options, SourceLocation where) {
   const Operation check = Operation("the comparison of graphs", where).with("model", number);
@@ -95,31 +100,31 @@ CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& 
   const Call call("compile", where, comm);
   CompiledGraph graph =
       compile_model(comm.next_number(), {.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
-  warn_of_unused_params(graph.state_->used_params, comm, params.node()->where);
+  warn_of_unused_params(graph.state().used_params, comm, params.node()->where);
   return graph;
 }
 
-bool CompiledGraph::draws() const { return state_->draws; }
+bool CompiledGraph::draws() const { return state().draws; }
 
-std::size_t CompiledGraph::num_params() const { return state_->programs.graph().params.shape()[0].length; }
+std::size_t CompiledGraph::num_params() const { return state().programs.graph().params.shape()[0].length; }
 
-const Communicator& CompiledGraph::communicator() const { return state_->programs.communicator(); }
+const Communicator& CompiledGraph::communicator() const { return state().programs.communicator(); }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
-  const Call call("CompiledGraph::value", state_->where(), communicator());
-  return state_->run({.loss = true}, params, options).loss();
+  const Call call("CompiledGraph::value", state().where(), communicator());
+  return state().run({.loss = true}, params, options).loss();
 }
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  const Call call("CompiledGraph::value_and_gradient", state_->where(), communicator());
-  communicator().attempt([&] { check_room(gradient, num_params(), state_->where()); });
-  const ModelProgram& program = state_->run(loss_and_gradient, params, options);
+  const Call call("CompiledGraph::value_and_gradient", state().where(), communicator());
+  communicator().attempt([&] { check_room(gradient, num_params(), state().where()); });
+  const ModelProgram& program = state().run(loss_and_gradient, params, options);
   std::ranges::copy(program.gradient(), gradient.begin());
   return program.loss();
 }
 
-std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state_->programs, stage)); }
+std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state().programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
   const Call call("CompiledGraph::write_dot", where, communicator());
@@ -127,7 +132,7 @@ void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocati
       [&] {
         if (!communicator().is_root()) return;
         std::ofstream file(path);
-        file << to_dot(outputs_of(state_->programs, stage));
+        file << to_dot(outputs_of(state().programs, stage));
         file.close();
         if (file) return;
         throw Error(

@@ -157,7 +157,7 @@ Nonfinite in_what_is_run(double loss, std::span<const double> gradient, const No
 
 std::optional<Nonfinite> CompiledGraph::find_nonfinite(std::span<const double> params,
                                                        const EvaluationOptions& options) {
-  const Call call("CompiledGraph::find_nonfinite", state_->where(), communicator());
+  const Call call("CompiledGraph::find_nonfinite", state().where(), communicator());
   return communicator().guarded([&] { return find_nonfinite_unguarded(params, options); }, search());
 }
 
@@ -170,13 +170,13 @@ std::optional<Nonfinite> CompiledGraph::find_nonfinite_unguarded(std::span<const
   }
   if (std::isfinite(loss) && std::ranges::all_of(gradient, is_finite)) return {};
 
-  const ModelGraph& graph = state_->programs.graph();
+  const ModelGraph& graph = state().programs.graph();
   std::vector<Expr> results{graph.loss};
   if (!graph.sumstats.empty()) results.push_back(graph.sumstats);
   results = insert_allreduce(results);
   const std::vector<TracedValue> values =
       std::isfinite(loss) ? trace_gradient(results[0], graph.params, options.frozen) : trace_loss(results[0]);
-  const Calculator compute(state_->programs, params, options.randkey.value_or(0));
+  const Calculator compute(state().programs, params, options.randkey.value_or(0));
   const std::optional<Origin> origin = find_origin(values, compute);
   if (!origin) return in_what_is_run(loss, gradient, *graph.loss.node());
   const TracedValue& value = values[origin->index];

@@ -98,7 +98,7 @@ class OnePointGroup::Sum final : public Objective {
     Message uses(num_params());
     std::ranges::fill(uses.payload(), 0.0);
     for (OnePointModel& model : models_) {
-      const std::vector<bool>& used = graph_of(model).state_->used_params;
+      const std::vector<bool>& used = graph_of(model).state().used_params;
       std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
     }
     comm_.allreduce(uses, operation);

@@ -24,7 +24,7 @@ Expr OnePointModel::randkey(SourceLocation where) const { return random::key(whe
 CompiledGraph& OnePointModel::graph(std::size_t num_params, SourceLocation where) {
   const bool is_new = !graph_.has_value();
   CompiledGraph& result = graph_without_warning(num_params, where);
-  if (is_new) warn_of_unused_params(result.state_->used_params, comm_, where);
+  if (is_new) warn_of_unused_params(result.state().used_params, comm_, where);
   return result;
 }
 
@@ -64,7 +64,7 @@ CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation wh
 Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total, const std::optional<Key>& randkey,
                                                SourceLocation where) {
   const Call call("calc_sumstats_from_params", where, comm_);
-  CompiledGraph::State& state = *graph(params.size(), where).state_;
+  CompiledGraph::State& state = graph(params.size(), where).state();
   const ModelProgram& program = state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey});
   return comm_.attempt([&] { return program.sumstats(); });
 }
@@ -78,7 +78,7 @@ std::optional<Nonfinite> OnePointModel::find_nonfinite(const ParamValues& params
 xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
                                                          SourceLocation where) {
   const Call call("calc_dloss_dparams", where, comm_);
-  CompiledGraph::State& state = *graph(params.size(), where).state_;
+  CompiledGraph::State& state = graph(params.size(), where).state();
   auto result = comm_.attempt([&] { return xt::xtensor<double, 1>::from_shape({params.size()}); });
   std::ranges::copy(state.run({.gradient = true}, params, {.randkey = randkey}).gradient(), result.begin());
   return result;
@@ -89,7 +89,7 @@ ScanPoint OnePointModel::evaluate_for_scan(std::span<const double> params, const
   ScanPoint point;
   const EvaluationOptions options{.randkey = randkey, .aux = &point.loss.aux};
   const ModelProgram& program =
-      graph(params.size(), where).state_->run({.loss = true, .sumstats = true}, params, options);
+      graph(params.size(), where).state().run({.loss = true, .sumstats = true}, params, options);
   point.loss.value = program.loss();
   point.sumstats = comm_.attempt([&] { return program.sumstats(); });
   return point;

@@ -32,14 +32,19 @@ class Moments final : public UpdateRule {
       const double g = gradient[i];
       proposed_.mean[i] = beta1_ * now_.mean[i] + (1.0 - beta1_) * g;
       proposed_.mean_square[i] = beta2_ * now_.mean_square[i] + (1.0 - beta2_) * g * g;
+    }
+    if (!all_finite(proposed_.mean) || !all_finite(proposed_.mean_square)) return false;
+    for (std::size_t i = 0; i < variables.size(); ++i) {
       const double unbiased_mean = proposed_.mean[i] / (1.0 - proposed_.weight1);
       const double unbiased_mean_square = proposed_.mean_square[i] / (1.0 - proposed_.weight2);
       variables[i] -= rate * unbiased_mean / (std::sqrt(unbiased_mean_square) + epsilon_);
     }
-    return all_finite(proposed_.mean) && all_finite(proposed_.mean_square);
+    return true;
   }
 
   void commit() override { std::swap(now_, proposed_); }
+
+  void fields(Archive& archive) { archive(now_.mean, now_.mean_square, now_.weight1, now_.weight2); }
 
  private:
   struct State {
@@ -62,13 +67,40 @@ class AdamDescent final : public Descent {
       : Descent(arguments, params), moments(space_.num_variables()) {}
 
   Moments moments;
+
+ private:
+  void fields(Archive& archive) override {
+    Descent::fields(archive);
+    archive(moments);
+  }
 };
 
 // But for the learning rate, which is a function of the user.
 std::vector<Option> options_of(const Adam& adam) {
-  return {Option::count("nsteps", adam.nsteps),      Option::flag("const_randkey", adam.const_randkey),
-          Option::fraction("beta1", adam.beta1),     Option::fraction("beta2", adam.beta2),
-          Option::positive("epsilon", adam.epsilon), Option::count("max_skips_in_a_row", adam.max_skips_in_a_row)};
+  return {Option::limit("nsteps", adam.nsteps),
+          Option::flag("const_randkey", adam.const_randkey),
+          Option::fraction("beta1", adam.beta1),
+          Option::fraction("beta2", adam.beta2),
+          Option::positive("epsilon", adam.epsilon),
+          Option::limit("max_skips_in_a_row", adam.max_skips_in_a_row),
+          Option::every(adam.checkpoint),
+          Option::resume(adam.checkpoint)};
+}
+
+DescentOptions descent_options(const Adam& adam, const std::optional<Key>& key, std::size_t step) {
+  const bool new_keys = key || (adam.randkey && !adam.const_randkey);
+  const auto own_key = adam.randkey && !adam.const_randkey
+                           ? std::optional(random::fold_in(*adam.randkey, static_cast<std::uint32_t>(step)))
+                           : adam.randkey;
+  return {.all = [&adam] { return options_of(adam); },
+          .nsteps = adam.nsteps,
+          .learning_rate = adam.learning_rate,
+          .randkey = key ? key : own_key,
+          .next_has_other_key = new_keys,
+          .max_skips_in_a_row = adam.max_skips_in_a_row,
+          .callback = adam.callback,
+          .progress = adam.progress,
+          .checkpoint = adam.checkpoint};
 }
 
 }  // namespace
@@ -78,31 +110,21 @@ AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Call call("Adam::init", where, objective.communicator());
   const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
-  const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
+  const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
     std::vector<Option> options = options_of(*this);
     options.push_back(Option::rate(learning_rate));
     return options;
   });
-  return AdamState(objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, params); },
-                                                    Operation("the start of a run", where)));
+  auto run = objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, checked.params); },
+                                              Operation("the start of a run", where));
+  run->resume(descent_options(*this, {}, 0), checked.identity);
+  return AdamState(std::move(run));
 }
 
 void Adam::step(AdamState& state, const std::optional<Key>& key) const {
-  auto& run = static_cast<AdamDescent&>(*state.run_);
+  auto& run = static_cast<AdamDescent&>(state.run());
   run.moments.use(*this);
-  const bool new_keys = key || (randkey && !const_randkey);
-  const auto own_key = randkey && !const_randkey
-                           ? std::optional(random::fold_in(*randkey, static_cast<std::uint32_t>(run.steps())))
-                           : randkey;
-  run.step({.all = [&] { return options_of(*this); },
-            .nsteps = nsteps,
-            .learning_rate = learning_rate,
-            .randkey = key ? key : own_key,
-            .next_has_other_key = new_keys,
-            .max_skips_in_a_row = max_skips_in_a_row,
-            .callback = callback,
-            .progress = progress},
-           run.moments);
+  run.step(descent_options(*this, key, run.steps()), run.moments);
 }
 
 Trajectory Adam::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {

@@ -57,6 +57,19 @@ std::vector<Item> items_of(const Arguments& arguments, const Params& params, con
   return items;
 }
 
+// The numbers are as text with all digits.
+Identity identity_of(const Arguments& arguments, const Params& params, std::vector<Option> options) {
+  std::erase_if(options, [](const Option& option) { return !option.changes_path; });
+  std::vector<std::string_view> names;
+  for (const Param& param : params) names.push_back(param.name);
+  Identity identity{{"optimizer", std::string(arguments.optimizer)},
+                    {"parameters", fmt::format("{}", fmt::join(names, ", "))}};
+  for (const Item& item : items_of(arguments, params, options)) {
+    if (item.kind != Item::Kind::hash) identity.emplace_back(item.name, item.text(item.bits));
+  }
+  return identity;
+}
+
 // Says what an item is on all ranks; collective.
 [[noreturn]] void throw_divergence(const Arguments& arguments, const Item& item) {
   const Communicator& comm = arguments.objective.communicator();
@@ -82,7 +95,7 @@ Option Option::not_negative(std::string_view name, double value) {
 }
 
 Option Option::fraction(std::string_view name, double value) {
-  return {name, value, value >= 0.0 && value < 1.0, "a number from 0 to below 1"};
+  return {name, value, std::isgreaterequal(value, 0.0) && value < 1.0, "a number from 0 to below 1"};
 }
 
 Option Option::count(std::string_view name, std::size_t value) {
@@ -91,6 +104,19 @@ Option Option::count(std::string_view name, std::size_t value) {
 }
 
 Option Option::flag(std::string_view name, bool value) { return {name, value ? 1.0 : 0.0, true, ""}; }
+
+Option Option::limit(std::string_view name, std::size_t value) {
+  Option option = count(name, value);
+  option.changes_path = false;
+  return option;
+}
+
+Option Option::every(const Checkpoint& checkpoint) { return limit("checkpoint.every", checkpoint.every); }
+
+Option Option::resume(const Checkpoint& checkpoint) {
+  return {"checkpoint.resume", checkpoint.resume ? 1.0 : 0.0, !checkpoint.resume || !checkpoint.file.empty(),
+          "false, since there is no checkpoint.file,", false};
+}
 
 Option Option::rate(const LearningRate& rate) {
   if (!rate.is_schedule()) return positive("learning_rate", rate.at(0));
@@ -101,14 +127,15 @@ void check_options(std::string_view optimizer, const std::vector<Option>& option
   for (const Option& option : options) {
     if (option.allowed) continue;
     throw ArgumentError(fmt::format("{0}: expected {1} for {2}, got {3}. Set {2} to {1}, or leave it at its default.",
-                                    optimizer, option.expected, option.name, without_sign_of_nan(option.value)),
+                                    optimizer, option.expected, option.name, shown(option.value)),
                         where);
   }
 }
 
-Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options) {
+Checked check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Options& options) {
   const Communicator& comm = arguments.objective.communicator();
   Params params;
+  Identity identity;
   std::vector<Item> items;
   std::vector<std::uint64_t> bits;
   comm.attempt([&] {
@@ -117,11 +144,12 @@ Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Opt
     params = check_params(arguments.optimizer, arguments.objective.num_params(), arguments.guess,
                           arguments.param_bounds, bounds_by, arguments.where);
     items = items_of(arguments, params, values);
+    identity = identity_of(arguments, params, values);
     for (const Item& item : items) bits.push_back(item.bits);
   });
   const std::size_t different = comm.first_difference(bits, Operation("the comparison of arguments", arguments.where));
   if (different < bits.size()) throw_divergence(arguments, items[different]);
-  return params;
+  return {std::move(params), std::move(identity)};
 }
 
 }  // namespace allgrad

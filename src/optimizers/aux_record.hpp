@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "allgrad/aux_values.hpp"
+#include "optimizers/archive.hpp"
 
 namespace allgrad {
 
@@ -15,11 +16,15 @@ class AuxRecord {
   /// Each of the values [number of evaluations, ...].
   AuxValues stacked() const;
 
+  void fields(Archive& archive) { archive(columns_, count_); }
+
  private:
   struct Column {
     std::string name;
     std::vector<std::size_t> shape;  // of one value
     std::vector<double> numbers;
+
+    void fields(Archive& archive) { archive(name, shape, numbers); }
   };
   [[noreturn]] void refuse(const AuxValues& values) const;
 

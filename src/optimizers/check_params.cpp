@@ -67,13 +67,18 @@ bool can_move(const Param& param, BoundsBy bounds_by) {
 }
 
 void check_bounds(const Checker& check, const Param& param, BoundsBy bounds_by) {
-  const double low = without_sign_of_nan(param.bounds.low);
-  const double high = without_sign_of_nan(param.bounds.high);
-  check.require(low < high, "bounds of {} with low below high, got [{}, {}]. Leave out a side that is open.",
-                param.name, low, high);
+  const auto [low, high] = param.bounds;
+  check.require(
+      low != high,
+      "bounds of {0} with low below high, got [{1}, {1}]. To keep {0} at its guess, declare it with .frozen = "
+      "true, and no bounds.",
+      param.name, shown(low));
+  check.require(std::isless(low, high),
+                "bounds of {} with low below high, got [{}, {}]. Leave out a side that is open.", param.name,
+                shown(low), shown(high));
   check.require(!param.bounds.has_low() || !param.bounds.has_high() || std::isfinite(high - low),
                 "bounds of {} whose distance is a finite number, got [{}, {}]. Leave out a side that is open.",
-                param.name, low, high);
+                param.name, shown(low), shown(high));
   check.require(param.guess >= low && param.guess <= high,
                 "a guess of {} within its bounds [{}, {}], got {}. Move the guess or the bounds.", param.name, low,
                 high, param.guess);
@@ -87,13 +92,13 @@ void check_bounds(const Checker& check, const Param& param, BoundsBy bounds_by) 
 
 void check_param(const Checker& check, const Param& param, BoundsBy bounds_by) {
   check.require(std::isfinite(param.guess),
-                "a guess of finite numbers, got {} for {}. Start where the loss can be computed.",
-                without_sign_of_nan(param.guess), param.name);
+                "a guess of finite numbers, got {} for {}. Start where the loss can be computed.", shown(param.guess),
+                param.name);
   check.require(
       std::isfinite(param.scale) && param.scale > 0.0,
       "a scale of {} that is a finite number above 0, got {}. Set it to a typical change of {}, or leave it at "
       "its default.",
-      param.name, without_sign_of_nan(param.scale), param.name);
+      param.name, shown(param.scale), param.name);
   check_bounds(check, param, bounds_by);
 }
 

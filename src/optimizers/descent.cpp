@@ -32,7 +32,8 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   evaluation_.randkey = options.randkey;
   evaluation_.aux = &aux_;
   use_options(options.all);
-  if (!evaluate(variables_, trial_)) return;
+  if (!evaluate(variables_, trial_)) return save(options.checkpoint);
+  remember_first(trial_);
   const bool finite = trial_.finite();
   if (!finite) look_into_trial(options);
   locally([&] {
@@ -52,6 +53,28 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   ++step_;
   end_if_due(options);
   if (!ended()) take_signal();
+  save_if_due(options.checkpoint);
+}
+
+void Descent::fields(Archive& archive) {
+  Minimization::fields(archive);
+  archive(variables_, step_from_, next_params_, losses_, path_, aux_path_, skipped_, skips_in_a_row_, skipped_at_,
+          not_finite_, rate_, rate_step_, is_stuck_);
+}
+
+void Descent::resume(const DescentOptions& options, Identity identity) {
+  if (!restore(options.checkpoint, std::move(identity), options.progress) || ended()) return;
+  comm().guarded([&] { check_rate(options); });
+  if (step_ > 0) end_if_due(options);
+}
+
+void Descent::check_rate(const DescentOptions& options) {
+  if (!options.learning_rate.is_schedule() || std::isnan(rate_)) return;
+  const double rate = options.learning_rate.at(rate_step_);
+  if (rate == rate_) return;
+  checkpoint_name(options.checkpoint)
+      .refuse(fmt::format("one of another run: expected learning_rate({}) = {}, got {}", rate_step_, shown(rate),
+                          shown(rate_)));
 }
 
 void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
@@ -59,17 +82,18 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   if (!std::isfinite(rate) || rate < 0.0) {
     throw ArgumentError(fmt::format("{0}: expected a finite number, at least 0, for learning_rate({1}), got {2}. Let "
                                     "learning_rate give one for every step.",
-                                    optimizer_, step_, without_sign_of_nan(rate)),
+                                    optimizer_, step_, shown(rate)),
                         where_);
   }
+  rate_ = rate;
+  rate_step_ = step_;
   space_.chain(variables_, iterate_.gradient, gradient_);
   std::ranges::copy(variables_, proposed_variables_.begin());
-  const bool remembered = rule.propose(rate, gradient_, proposed_variables_);
+  const bool proposes = rule.propose(rate, gradient_, proposed_variables_);
   space_.to_params(proposed_variables_, proposed_params_);
-  if (!remembered || !all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
-    not_finite_ = remembered
-                      ? "the step leads to " + named(names_, proposed_params_)
-                      : "the gradient is too large for means that are finite: " + named(names_, iterate_.gradient);
+  if (!proposes || !all_finite(proposed_variables_) || !all_finite(proposed_params_)) {
+    not_finite_ = proposes ? "the step leads to " + named(names_, proposed_params_)
+                           : "the gradient is too large to compute with: " + named(names_, iterate_.gradient);
     return skip(iterate_, options);
   }
   rule.commit();
@@ -144,6 +168,6 @@ Trajectory Descent::result() const {
 
 DescentState::DescentState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 
-Trajectory DescentState::result() const { return static_cast<const Descent&>(*run_).result(); }
+Trajectory DescentState::result() const { return static_cast<const Descent&>(run()).result(); }
 
 }  // namespace allgrad

@@ -19,8 +19,8 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false where that would
-  /// not be finite.
+  /// Moves `variables`. What the rule remembers of gradients changes in `commit` alone. Returns false, and moves
+  /// nothing, where the gradient is so large that what it is to remember would not be finite.
   [[nodiscard]] virtual bool propose(double rate, std::span<const double> gradient, std::span<double> variables) = 0;
 
   /// The last proposal is taken.
@@ -37,12 +37,16 @@ struct DescentOptions {
   std::size_t max_skips_in_a_row;
   const Callback& callback;
   bool progress;
+  const Checkpoint& checkpoint;
 };
 
 /// A minimization by steps of a given size, one evaluation each.
 class Descent : public Minimization {
  public:
   Descent(const Arguments& arguments, const Params& params);
+
+  /// Goes on from a checkpoint where that is wanted; collective.
+  void resume(const DescentOptions& options, Identity identity);
 
   /// Collective.
   void step(const DescentOptions& options, UpdateRule& rule);
@@ -51,12 +55,16 @@ class Descent : public Minimization {
   void take_last_params(std::span<const double> params) override;
   Trajectory result() const;
 
+ protected:
+  void fields(Archive& archive) override;
+
  private:
   void advance(const DescentOptions& options, UpdateRule& rule);
   void look_into_trial(const DescentOptions& options);
   void skip(const Point& at, const DescentOptions& options);
   void go_back();
   void end_if_due(const DescentOptions& options);
+  void check_rate(const DescentOptions& options);
 
   std::vector<double> variables_;    // where the next evaluation is due
   std::vector<double> step_from_;    // where the last step that was taken started: there it was finite
@@ -70,9 +78,11 @@ class Descent : public Minimization {
   AuxRecord aux_path_;
   std::size_t skipped_ = 0;
   std::size_t skips_in_a_row_ = 0;
-  std::string skipped_at_;  // the parameters of the last step that was skipped
-  std::string not_finite_;  // what was not finite, when it was last asked for
-  bool is_stuck_ = false;   // there is no way back from where the next step would be skipped too
+  std::string skipped_at_;                                  // the parameters of the last step that was skipped
+  std::string not_finite_;                                  // what was not finite, when it was last asked for
+  double rate_ = std::numeric_limits<double>::quiet_NaN();  // the last learning rate that was used, if any was
+  std::size_t rate_step_ = 0;                               // and its step
+  bool is_stuck_ = false;  // there is no way back from where the next step would be skipped too
 };
 
 }  // namespace allgrad

@@ -2,6 +2,7 @@
 
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
+#include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
 
 namespace allgrad {
@@ -11,6 +12,7 @@ namespace {
 class AgainstGradient final : public UpdateRule {
  public:
   bool propose(double rate, std::span<const double> gradient, std::span<double> variables) override {
+    if (!all_finite(gradient)) return false;
     for (std::size_t i = 0; i < variables.size(); ++i) variables[i] -= rate * gradient[i];
     return true;
   }
@@ -19,7 +21,20 @@ class AgainstGradient final : public UpdateRule {
 
 // But for the learning rate, which is a function of the user.
 std::vector<Option> options_of(const GradientDescent& descent) {
-  return {Option::count("nsteps", descent.nsteps), Option::count("max_skips_in_a_row", descent.max_skips_in_a_row)};
+  return {Option::limit("nsteps", descent.nsteps), Option::limit("max_skips_in_a_row", descent.max_skips_in_a_row),
+          Option::every(descent.checkpoint), Option::resume(descent.checkpoint)};
+}
+
+DescentOptions descent_options(const GradientDescent& descent, const std::optional<Key>& key) {
+  return {.all = [&descent] { return options_of(descent); },
+          .nsteps = descent.nsteps,
+          .learning_rate = descent.learning_rate,
+          .randkey = key ? key : descent.randkey,
+          .next_has_other_key = key.has_value(),
+          .max_skips_in_a_row = descent.max_skips_in_a_row,
+          .callback = descent.callback,
+          .progress = descent.progress,
+          .checkpoint = descent.checkpoint};
 }
 
 }  // namespace
@@ -29,27 +44,20 @@ GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Call call("GradientDescent::init", where, objective.communicator());
   const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
-  const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
+  const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
     std::vector<Option> options = options_of(*this);
     options.push_back(Option::rate(learning_rate));
     return options;
   });
-  return GradientDescentState(objective.communicator().guarded(
-      [&] { return std::make_unique<Descent>(arguments, params); }, Operation("the start of a run", where)));
+  auto run = objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, checked.params); },
+                                              Operation("the start of a run", where));
+  run->resume(descent_options(*this, {}), checked.identity);
+  return GradientDescentState(std::move(run));
 }
 
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
   AgainstGradient rule;
-  static_cast<Descent&>(*state.run_)
-      .step({.all = [&] { return options_of(*this); },
-             .nsteps = nsteps,
-             .learning_rate = learning_rate,
-             .randkey = key ? key : randkey,
-             .next_has_other_key = key.has_value(),
-             .max_skips_in_a_row = max_skips_in_a_row,
-             .callback = callback,
-             .progress = progress},
-            rule);
+  static_cast<Descent&>(state.run()).step(descent_options(*this, key), rule);
 }
 
 Trajectory GradientDescent::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {

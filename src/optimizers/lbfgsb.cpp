@@ -9,8 +9,9 @@ namespace allgrad {
 namespace {
 
 std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
-  return {Option::count("maxsteps", lbfgsb.maxsteps), Option::not_negative("ftol", lbfgsb.ftol),
-          Option::not_negative("gtol", lbfgsb.gtol), Option::count("memory", lbfgsb.memory)};
+  return {Option::limit("maxsteps", lbfgsb.maxsteps), Option::not_negative("ftol", lbfgsb.ftol),
+          Option::not_negative("gtol", lbfgsb.gtol),  Option::count("memory", lbfgsb.memory),
+          Option::every(lbfgsb.checkpoint),           Option::resume(lbfgsb.checkpoint)};
 }
 
 }  // namespace
@@ -20,13 +21,16 @@ LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std
 LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   const Call call("Lbfgsb::init", where, objective.communicator());
   const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
-  const Params params = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
-  return LbfgsbState(objective.communicator().guarded(
-      [&] { return std::make_unique<LbfgsbRun>(*this, arguments, params); }, Operation("the start of a run", where)));
+  const Checked checked = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
+  auto run =
+      objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, checked.params); },
+                                       Operation("the start of a run", where));
+  run->resume(*this, checked.identity);
+  return LbfgsbState(std::move(run));
 }
 
 void Lbfgsb::step(LbfgsbState& state) const {
-  static_cast<LbfgsbRun&>(*state.run_).step(*this, [&] { return options_of(*this); });
+  static_cast<LbfgsbRun&>(state.run()).step(*this, [&] { return options_of(*this); });
 }
 
 OptimizeResult Lbfgsb::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {

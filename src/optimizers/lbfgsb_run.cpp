@@ -37,19 +37,34 @@ void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   const Call call(optimizer_, where_, comm());
   const InterruptGuard interrupts;
   use_options(all);
-  End end_of_run = End::none;
-  for (const std::size_t before = step_; step_ == before && end_of_run == End::none;) {
-    if (!answer_solver(options)) return;
+  for (const std::size_t before = step_; step_ == before && end_ == End::none;) {
+    if (!answer_solver(options)) return save(options.checkpoint);
     Setulb::Wish wish = solver_.next();
     if (wish == Setulb::Wish::acknowledgement) {
-      end_of_run = accept(options);
-      if (end_of_run == End::none) wish = solver_.next();
+      end_ = accept(options);
+      if (end_ == End::none) wish = solver_.next();
     }
-    if (wish == Setulb::Wish::nothing) end_of_run = judge_solver();
+    if (wish == Setulb::Wish::nothing) end_ = judge_solver();
   }
-  if (end_of_run == End::none && step_ >= options.maxsteps) end_of_run = End::limit_reached;
-  if (end_of_run == End::none) return take_signal();
-  end(end_message(end_of_run), reason_of(end_of_run));
+  end_if_due(options);
+  if (!ended()) take_signal();
+  save_if_due(options.checkpoint);
+}
+
+void LbfgsbRun::end_if_due(const Lbfgsb& options) {
+  const End due = end_ == End::none && step_ >= options.maxsteps ? End::limit_reached : end_;
+  if (due != End::none) end(end_message(due), reason_of(due));
+}
+
+static void fields(Archive& archive, InverseHessian::Pair& pair) { archive(pair.step, pair.change); }
+
+void LbfgsbRun::fields(Archive& archive) {
+  Minimization::fields(archive);
+  archive(solver_, search_, trial_is_finite_, accepted_, pairs_, nfev_, backed_off_, not_finite_, end_, stalls_);
+}
+
+void LbfgsbRun::resume(const Lbfgsb& options, Identity identity) {
+  if (restore(options.checkpoint, std::move(identity), options.progress) && !ended()) end_if_due(options);
 }
 
 // False where some rank wanted to stop.
@@ -76,6 +91,7 @@ void LbfgsbRun::take_guess(const Lbfgsb& options) {
   if (!trial_is_finite_) refuse_guess(evaluated_);
   accepted_ = trial_;
   iterate_ = evaluated_;
+  remember_first(evaluated_);
   remember_best(evaluated_, 0);
   tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
 }
@@ -175,9 +191,10 @@ OptimizeResult LbfgsbRun::result() const {
                         .callback_error = callback_error_};
   std::ranges::copy(iterate_.params, result.x.begin());
   std::ranges::copy(iterate_.gradient, result.jac.begin());
+  for (const std::size_t i : space_.at_bounds(iterate_.params)) result.at_bounds.push_back(names_[i]);
   return result;
 }
 
-OptimizeResult LbfgsbState::result() const { return static_cast<const LbfgsbRun&>(*run_).result(); }
+OptimizeResult LbfgsbState::result() const { return static_cast<const LbfgsbRun&>(run()).result(); }
 
 }  // namespace allgrad

@@ -19,6 +19,9 @@ class LbfgsbRun final : public Minimization {
  public:
   LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Params& params);
 
+  /// Goes on from a checkpoint where that is wanted; collective.
+  void resume(const Lbfgsb& options, Identity identity);
+
   /// One iteration; collective.
   void step(const Lbfgsb& options, const Options& all);
 
@@ -28,7 +31,9 @@ class LbfgsbRun final : public Minimization {
 
  private:
   enum class End { none, gradient_vanishes, loss_is_flat, limit_reached, wall_ahead, abnormal };
+  void fields(Archive& archive) override;
   bool answer_solver(const Lbfgsb& options);
+  void end_if_due(const Lbfgsb& options);
   void take_guess(const Lbfgsb& options);
   void step_back();
   End accept(const Lbfgsb& options);
@@ -50,7 +55,8 @@ class LbfgsbRun final : public Minimization {
   std::size_t nfev_ = 0;
   std::size_t backed_off_ = 0;
   std::string not_finite_;
-  int stalls_ = 0;  // iterations in a row that gained nothing and were cut short by a wall
+  End end_ = End::none;  // but for the limit, which may be another for the next step
+  int stalls_ = 0;       // iterations in a row that gained nothing and were cut short by a wall
 };
 
 }  // namespace allgrad

@@ -29,6 +29,8 @@ class LineSearch {
   /// The decrease that the first trial point promised to first order.
   double promise() const { return promise_; }
 
+  void fields(Archive& archive) { archive(in_a_row_, met_wall_, promise_); }
+
  private:
   int in_a_row_ = 0;
   bool met_wall_ = false;

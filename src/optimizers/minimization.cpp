@@ -152,7 +152,7 @@ void Minimization::agree_on_results(Point& point) {
 }
 
 void Minimization::remember_best(const Point& point, std::size_t step) {
-  if (point.loss >= best_.loss) return;
+  if (std::isgreaterequal(point.loss, best_.loss)) return;
   best_.loss = point.loss;
   std::ranges::copy(point.params, best_.params.begin());
   best_.step = step;
@@ -174,10 +174,10 @@ void Minimization::tell(const Callback& callback, bool progress, std::size_t nst
 
 std::string Minimization::what_is_not_finite(const Point& point) {
   std::vector<std::string> parts;
-  if (!std::isfinite(point.loss)) parts.push_back(fmt::format("the loss is {}", without_sign_of_nan(point.loss)));
+  if (!std::isfinite(point.loss)) parts.push_back(fmt::format("the loss is {}", shown(point.loss)));
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (std::isfinite(point.gradient[i])) continue;
-    parts.push_back(fmt::format("the gradient by {} is {}", names_[i], without_sign_of_nan(point.gradient[i])));
+    parts.push_back(fmt::format("the gradient by {} is {}", names_[i], shown(point.gradient[i])));
   }
   const std::string more = comm().attempt([&] { return objective_->what_is_not_finite(point.params, evaluation_); });
   if (!more.empty()) parts.push_back(more);

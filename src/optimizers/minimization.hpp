@@ -11,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "allgrad/checkpoint.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/optimizer.hpp"
 #include "allgrad/params.hpp"
 #include "comm/stop_request.hpp"
 #include "optimizers/arguments.hpp"
+#include "optimizers/checkpoint_file.hpp"
 #include "optimizers/param_space.hpp"
 #include "optimizers/point.hpp"
 #include "optimizers/progress.hpp"
@@ -69,6 +71,23 @@ class Minimization {
   /// Tells the user of the iterate, by callback and progress line, which says of how many steps and points the path is.
   void tell(const Callback& callback, bool progress, std::size_t nsteps, std::size_t points);
 
+  /// Visits all that the run depends on but what it was made with. Between two evaluations that is a state from which
+  /// it may go on.
+  virtual void fields(Archive& archive);
+
+  /// Goes on from a checkpoint if that is wanted and there is one, and returns whether it did so; collective. Throws
+  /// DataError where the checkpoint cannot be used.
+  bool restore(const Checkpoint& checkpoint, Identity identity, bool progress);
+
+  /// Writes a checkpoint if one is due at this step; a failure to do so is a warning.
+  void save_if_due(const Checkpoint& checkpoint);
+  void save(const Checkpoint& checkpoint);
+
+  /// Remembers the first evaluation, by which the objective is recognized.
+  void remember_first(const Point& point);
+
+  CheckpointName checkpoint_name(const Checkpoint& checkpoint) const;
+
   /// Runs what may fail on this rank alone; all ranks learn of it in the next evaluation.
   template <class F>
   void locally(F&& body) {
@@ -111,10 +130,20 @@ class Minimization {
   void agree_on_results(Point& point);
   void end_by(const StopRequest& stop);
   void finish(std::string message, EndReason reason);
+  void check_objective(const CheckpointName& name);
 
   Objective* objective_;
   std::uint64_t options_ = 0;  // a fingerprint of what the next step is made with
   BestPoint best_;
+  struct First {
+    void fields(Archive& archive);
+
+    std::vector<double> gradient;  // empty before the first evaluation
+    double loss = 0.0;
+    std::optional<Key> randkey;
+  } first_;
+  Identity identity_;
+  bool cannot_save_ = false;  // and has said so
   std::optional<Progress> progress_;
   // What this rank wants to tell the others: a failure, or a wish to stop, which stays until the run has ended.
   std::exception_ptr failure_;

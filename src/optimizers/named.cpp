@@ -10,7 +10,7 @@ namespace allgrad {
 std::string named(std::span<const std::string> names, std::span<const double> values) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    text += fmt::format("{}{} = {:.8g}", i == 0 ? "" : ", ", names[i], without_sign_of_nan(values[i]));
+    text += fmt::format("{}{} = {:.8g}", i == 0 ? "" : ", ", names[i], shown(values[i]));
   }
   return text;
 }
@@ -19,8 +19,8 @@ std::string named_or_listed(std::span<const std::string> names, std::span<const 
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != fmt::format("params[{}]", i)) return named(names, values);
   }
-  const auto without_signs = values | std::views::transform(without_sign_of_nan);
-  return fmt::format("[{:.8g}]", fmt::join(without_signs.begin(), without_signs.end(), ", "));
+  const auto numbers = values | std::views::transform(shown);
+  return fmt::format("[{:.8g}]", fmt::join(numbers.begin(), numbers.end(), ", "));
 }
 
 }  // namespace allgrad

@@ -25,6 +25,8 @@ double positive_derivative(double u) {
 
 }  // namespace
 
+// Between two bounds, params = low + (high - low) (1/2 + atan(u) / pi), where 1/2 + atan(u) / pi = atan(-1/u) / pi for
+// u < 0. Measured from the nearer bound, no digits are lost beside the other one.
 double ParamSpace::Coordinate::variable(double param) const {
   switch (kind) {
     case Kind::above_low: {
@@ -35,7 +37,11 @@ double ParamSpace::Coordinate::variable(double param) const {
       const double y = (bounds.high - param) / scale;
       return 1.0 / y - y;
     }
-    case Kind::between: return std::tan(std::numbers::pi * ((param - bounds.low) / (bounds.high - bounds.low) - 0.5));
+    case Kind::between: {
+      const double above = param - bounds.low, below = bounds.high - param;
+      const double u = 1.0 / std::tan(std::numbers::pi * (std::min(above, below) / (bounds.high - bounds.low)));
+      return above < below ? -u : u;
+    }
     default: return param / scale;
   }
 }
@@ -51,7 +57,8 @@ double ParamSpace::Coordinate::param(double u) const {
   if (kind == Kind::above_low) value = bounds.low + scale * positive(u);
   if (kind == Kind::below_high) value = bounds.high - scale * positive(-u);
   if (kind == Kind::between) {
-    value = bounds.low + (bounds.high - bounds.low) * (0.5 + std::atan(u) / std::numbers::pi);
+    const double distance = (bounds.high - bounds.low) * (std::atan2(1.0, std::abs(u)) / std::numbers::pi);
+    value = u < 0.0 ? bounds.low + distance : bounds.high - distance;
   }
   // Where rounding has taken it to the bound or beyond. Nothing is next to an open side.
   if (bounds.has_low()) value = std::max(value, std::nextafter(bounds.low, infinity));
@@ -118,6 +125,15 @@ std::vector<double> ParamSpace::spread(std::span<const double> of_variables) con
   std::vector<double> of_params(num_params(), 0.0);
   for (std::size_t i = 0; i < num_variables(); ++i) of_params[coordinates_[i].index] = of_variables[i];
   return of_params;
+}
+
+std::vector<std::size_t> ParamSpace::at_bounds(std::span<const double> params) const {
+  std::vector<std::size_t> indices;
+  for (const Coordinate& coordinate : coordinates_) {
+    const double param = params[coordinate.index];
+    if (param == coordinate.bounds.low || param == coordinate.bounds.high) indices.push_back(coordinate.index);
+  }
+  return indices;
 }
 
 std::vector<double> ParamSpace::scales() const {

@@ -44,6 +44,9 @@ class ParamSpace {
   /// For each parameter: a vector of numbers for each variable, and 0 for frozen parameters.
   std::vector<double> spread(std::span<const double> of_variables) const;
 
+  /// The indices of free parameters that are on a bound.
+  std::vector<std::size_t> at_bounds(std::span<const double> params) const;
+
   /// The scale of each parameter; 0 for frozen ones.
   std::vector<double> scales() const;
 

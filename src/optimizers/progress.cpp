@@ -51,10 +51,15 @@ void Progress::update(const Iterate& iterate, std::size_t nsteps, std::size_t po
   last_ = now;
 }
 
+void Progress::start_at(std::size_t step) {
+  before_ = step;
+  start_ = clock_();
+}
+
 // As long for each point to come as for those so far.
 double Progress::seconds_left(std::size_t done, std::size_t points, double now) const {
   const std::size_t to_come = points > done ? points - done : 0;
-  return (now - start_) / static_cast<double>(done) * static_cast<double>(to_come);
+  return (now - start_) / static_cast<double>(done - before_) * static_cast<double>(to_come);
 }
 
 std::string Progress::line(const Iterate& iterate, std::size_t nsteps, double left) const {

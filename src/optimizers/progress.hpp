@@ -23,6 +23,9 @@ class Progress {
   /// clock for the time that is left has started with the object.
   void update(const Iterate& iterate, std::size_t nsteps, std::size_t points);
 
+  /// The path goes on from a `step` of an earlier run, whose time does not count.
+  void start_at(std::size_t step);
+
   static double steady_seconds();
 
  private:
@@ -33,6 +36,7 @@ class Progress {
   std::vector<std::string> names_;
   Clock clock_;
   double start_;
+  std::size_t before_ = 0;  // points of an earlier run
   double last_;
 };
 

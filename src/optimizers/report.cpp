@@ -1,4 +1,7 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
 
 #include "allgrad/optimize_result.hpp"
 #include "allgrad/trajectory.hpp"
@@ -11,7 +14,7 @@ namespace {
 std::span<const double> numbers(const xt::xtensor<double, 1>& values) { return {values.data(), values.size()}; }
 
 std::string describe(const BestPoint& best, std::span<const std::string> names) {
-  return fmt::format("{:.8g} at step {}, {}", without_sign_of_nan(best.loss), best.step,
+  return fmt::format("{:.8g} at step {}, {}", shown(best.loss), best.step,
                      named_or_listed(names, numbers(best.params)));
 }
 
@@ -28,8 +31,7 @@ std::string Trajectory::str() const {
   const std::size_t ndim = params.shape(1);
   std::string text = fmt::format(" message: {}\n success: {}\n  nsteps: {}\n", message, success, loss.size());
   if (loss.size() > 0) {
-    text += fmt::format("    loss: {:.8g} ... {:.8g}\n", without_sign_of_nan(loss(0)),
-                        without_sign_of_nan(loss(loss.size() - 1)));
+    text += fmt::format("    loss: {:.8g} ... {:.8g}\n", shown(loss(0)), shown(loss(loss.size() - 1)));
   }
   text += fmt::format("  params: {}", named_or_listed(names, {params.data(), ndim}));
   text += fmt::format(" ... {}\n    best: {}", named_or_listed(names, numbers(last_params())), describe(best, names));
@@ -46,9 +48,10 @@ std::string OptimizeResult::str() const {
       "     jac: {}\n"
       "    nfev: {}\n"
       "     nit: {}",
-      message, success, without_sign_of_nan(fun), named_or_listed(names, numbers(x)),
-      named_or_listed(names, numbers(jac)), nfev, nit);
-  if (best.loss < fun) text += fmt::format("\n    best: {}", describe(best, names));
+      message, success, shown(fun), named_or_listed(names, numbers(x)), named_or_listed(names, numbers(jac)), nfev,
+      nit);
+  if (!at_bounds.empty()) text += fmt::format("\nat bounds: {}", fmt::join(at_bounds, ", "));
+  if (std::isless(best.loss, fun)) text += fmt::format("\n    best: {}", describe(best, names));
   if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);
   return text;
 }

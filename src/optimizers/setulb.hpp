@@ -8,6 +8,7 @@
 
 #include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
+#include "optimizers/archive.hpp"
 
 namespace allgrad {
 
@@ -39,6 +40,11 @@ class Setulb {
 
   /// What the code says, without the blanks at its end.
   std::string_view message() const;
+
+  /// All that changes, the workspace of the code included.
+  void fields(Archive& archive) {
+    archive(loss_, x_, gradient_, workspace_, integer_workspace_, task_, csave_, lsave_, isave_, dsave_);
+  }
 
  private:
   // Positions that the code documents in the comments of its drivers.

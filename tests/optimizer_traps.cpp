@@ -1,0 +1,105 @@
+// Runs of programs that trap invalid operations (feenableexcept): none of ours may raise the flag that a trap follows.
+#include <cfenv>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "allgrad/adam.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/gradient_descent.hpp"
+#include "allgrad/lbfgsb.hpp"
+#include "catch.hpp"
+#include "optimizer_objectives.hpp"
+#include "said.hpp"
+
+namespace ag = allgrad;
+using allgrad::testing::Said;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+// What is compared with a NaN in an order, or has no value, as 0 * infinity, raises the flag; a NaN that is passed on
+// does not.
+template <class Action>
+bool is_invalid(Action action) {
+  std::feclearexcept(FE_ALL_EXCEPT);
+  action();
+  const bool raised = std::fetestexcept(FE_INVALID) != 0;
+  std::feclearexcept(FE_ALL_EXCEPT);
+  return raised;
+}
+
+// Rosenbrock's function, which is not a number behind a wall.
+Analytic walled(double wall) {
+  return Analytic(2, [wall](auto params, auto gradient) {
+    const double loss = rosenbrock(params, gradient);
+    if (params[0] < wall) return loss;
+    gradient[1] = not_a_number;
+    return not_a_number;
+  });
+}
+
+const ag::Params bounded = {{.name = "a", .guess = -1.2, .bounds = {-3.0, 3.0}, .scale = 0.5},
+                            {.name = "b", .guess = 1.0, .bounds = {.low = -2.0}}};
+
+}  // namespace
+
+TEST_CASE("no run makes an invalid operation") {
+  Said said;
+  const double wall = GENERATE(10.0, -1.1);
+  const ag::Guess guess = GENERATE(ag::Guess{-1.2, 1.0}, ag::Guess(bounded));
+  Analytic objective = walled(wall);
+  const auto text_of = [&](const auto& optimizer) { return optimizer.minimize(objective, guess).str(); };
+  CHECK_FALSE(is_invalid([&] { text_of(ag::Adam{.nsteps = 40, .learning_rate = 0.1}); }));
+  CHECK_FALSE(is_invalid([&] { text_of(ag::Adam{.nsteps = 40, .learning_rate = 0.1, .randkey = 3}); }));
+  CHECK_FALSE(is_invalid([&] { text_of(ag::GradientDescent{.nsteps = 40, .learning_rate = 1e-3}); }));
+  CHECK_FALSE(is_invalid([&] { text_of(ag::Lbfgsb{}); }));
+  CHECK((objective.walls() > 0) == (wall < 0.0));
+}
+
+TEST_CASE("the result before the first step makes no invalid operation") {
+  Analytic objective(2, rosenbrock);
+  CHECK_FALSE(is_invalid([&] { ag::Lbfgsb{}.init(objective, {-1.2, 1.0}).result().str(); }));
+  CHECK_FALSE(is_invalid([&] { ag::Adam{}.init(objective, {-1.2, 1.0}).result().str(); }));
+}
+
+TEST_CASE("gradients whose square or whose product with a scale overflows make no invalid operation") {
+  Said said;
+  std::size_t evaluations = 0;
+  Analytic objective(1, [&](auto p, auto gradient) {
+    gradient[0] = evaluations++ == 2 ? 1e300 : 2.0 * p[0];
+    return p[0] * p[0];
+  });
+  const ag::Params params = {{.name = "x", .guess = 3.0, .scale = GENERATE(1.0, 1e9)}};
+  CHECK_FALSE(is_invalid([&] {
+    const auto path = ag::Adam{.nsteps = 9, .learning_rate = 1e-3, .randkey = 1}.minimize(objective, params);
+    CHECK(path.skipped == 1);
+  }));
+  evaluations = 0;
+  CHECK_FALSE(is_invalid([&] {
+    const auto rate = [](std::size_t step) { return step == 2 ? 0.0 : 1e-20; };
+    ag::GradientDescent{.nsteps = 9, .learning_rate = rate}.minimize(objective, params);
+  }));
+}
+
+TEST_CASE("what is no number is refused without an invalid operation") {
+  Analytic objective(1, [](auto, auto) { return 0.0; });
+  const auto refuses = [&](const auto& optimizer, const ag::Guess& guess) {
+    try {
+      optimizer.minimize(objective, guess);
+    } catch (const ag::ArgumentError&) {
+      return true;
+    }
+    return false;
+  };
+  CHECK_FALSE(is_invalid([&] {
+    CHECK(refuses(ag::Adam{.beta1 = not_a_number}, {1.0}));
+    CHECK(refuses(ag::Adam{.learning_rate = not_a_number}, {1.0}));
+    CHECK(refuses(ag::Lbfgsb{.gtol = not_a_number}, {1.0}));
+    CHECK(refuses(ag::Lbfgsb{}, {not_a_number}));
+    CHECK(refuses(ag::Lbfgsb{}, {{.guess = 1.0, .bounds = {.low = not_a_number}}}));
+    CHECK(refuses(ag::Adam{}, {{.guess = 1.0, .bounds = {.high = not_a_number}}}));
+    CHECK(refuses(ag::Adam{}, {{.guess = 1.0, .scale = not_a_number}}));
+  }));
+}

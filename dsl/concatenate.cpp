@@ -43,6 +43,7 @@ Shape Concatenate::infer_shape(std::span<const Expr> operands) const {
   for (const Expr& operand : operands) {
     Shape other = operand.shape();
     if (other.size() == shape.size() && !other[axis_].is_rows()) {
+      check_size({length});  // before it overflows
       length += other[axis_].length;
       other[axis_] = shape[axis_];
     }
@@ -95,7 +96,7 @@ Parts::Parts(const std::vector<Expr>& values, SourceLocation where) : where_(whe
   for (const Expr& value : values) values_.emplace_back(value, where);
 }
 
-Expr concatenate(const Parts& parts, std::ptrdiff_t axis) {
+Expr concatenate(const Parts& parts, const Position& axis) {
   std::vector<Expr> exprs = exprs_of(parts, "concatenate");
   const SourceLocation& where = parts.values()[0].where();
   std::size_t position = 0;
@@ -109,7 +110,7 @@ Expr concatenate(const Parts& parts, std::ptrdiff_t axis) {
   return concatenate_axis(std::move(exprs), position, where);
 }
 
-Expr stack(const Parts& parts, std::ptrdiff_t axis) {
+Expr stack(const Parts& parts, const Position& axis) {
   std::vector<Expr> exprs = exprs_of(parts, "stack");
   const std::vector<Operand>& values = parts.values();
   const Shape shape = exprs[0].shape();

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "base/fingerprint.hpp"
 
@@ -69,7 +71,8 @@ std::optional<double> uniform_value(const Expr& expr) {
   const Constant* constant = as<Constant>(expr);
   if (constant == nullptr || expr.placement() != Placement::replicated || constant->value().size() == 0) return {};
   const auto& numbers = constant->value().storage();
-  const bool uniform = std::ranges::all_of(numbers, [&](double v) { return v == numbers[0]; });
+  const auto bits = [](double number) { return std::bit_cast<std::uint64_t>(number); };  // 0 and -0 are not the same
+  const bool uniform = std::ranges::all_of(numbers, [&](double v) { return bits(v) == bits(numbers[0]); });
   return uniform ? std::optional(numbers[0]) : std::nullopt;
 }
 

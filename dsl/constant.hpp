@@ -35,7 +35,7 @@ class Constant final : public Operator {
 /// A constant computed while compiling.
 Expr folded_constant(Array value, Placement placement, SourceLocation where);
 
-/// The only element of a replicated constant whose elements are all equal; nothing otherwise.
+/// The only element of a replicated constant whose elements are all the same to the bit; nothing otherwise.
 std::optional<double> uniform_value(const Expr& expr);
 
 }  // namespace allgrad

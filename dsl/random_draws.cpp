@@ -26,6 +26,18 @@ constexpr DrawRow rows[] = {
 #include "dsl/draws.def"
 };
 
+/// Elements are numbered by doubles; see integer_of.
+constexpr double most_draws = 0x1p52;
+
+/// Of all ranks.
+double num_elements(const Shape& shape) {
+  double count = 1.0;
+  for (const Extent& extent : shape) {
+    count *= static_cast<double>(extent.is_rows() ? extent.rows->total_rows : extent.length);
+  }
+  return count;
+}
+
 Expr draw(Kernel kernel, const random::KeyOperand& key, const Expr& numbers) {
   const auto row = static_cast<std::size_t>(kernel) - static_cast<std::size_t>(rows[0].kernel);
   return make_node(std::make_shared<const Draw>(rows[row]), {key.expr(), numbers}, key.where());
@@ -36,8 +48,22 @@ Expr draw_keys(const random::KeyOperand& key, const Expr& numbers) {
   return stack({draw(Kernel::random_word0, key, numbers), draw(Kernel::random_word1, key, numbers)}, -1);
 }
 
+void check_count(const Shape& shape, const random::KeyOperand& key) {
+  try {
+    check_size(shape);
+    if (num_elements(shape) < most_draws) return;
+    throw ExpressionError(
+        fmt::format("expected fewer than 2^52 draws over all rows, got shape {}; draw with several "
+                    "keys, of split(key, n)",
+                    to_string(shape)));
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(error.what(), key.where());
+  }
+}
+
 /// The number of each element in row-major order, among the rows of all ranks where there is a row axis.
-Expr element_numbers(const Shape& shape) {
+Expr element_numbers(const Shape& shape, const random::KeyOperand& key) {
+  check_count(shape, key);
   const auto rows_at = row_axis(shape);
   std::vector<std::size_t> lanes;
   for (const Extent& extent : shape) lanes.push_back(extent.is_rows() ? 1 : extent.length);
@@ -126,14 +152,14 @@ KeyOperand::KeyOperand(const Key& key, SourceLocation where)
 
 Expr uniform(const KeyOperand& key, const Shape& shape) {
   const NodeOrigin origin(key.where(), false);
-  return draw(Kernel::random_uniform, key, element_numbers(shape));
+  return draw(Kernel::random_uniform, key, element_numbers(shape, key));
 }
 
 Expr uniform(const KeyOperand& key, const Shape& shape, const Operand& minval, const Operand& maxval) {
   check_bound(minval, shape);
   check_bound(maxval, shape);
   const NodeOrigin origin(key.where(), false);
-  return uniform(key, shape) * (maxval.expr() - minval.expr()) + minval.expr();
+  return maximum(minval.expr(), uniform(key, shape) * (maxval.expr() - minval.expr()) + minval.expr());
 }
 
 Expr normal(const KeyOperand& key, const Shape& shape) {
@@ -144,12 +170,12 @@ Expr normal(const KeyOperand& key, const Shape& shape) {
 
 Expr bits(const KeyOperand& key, const Shape& shape) {
   const NodeOrigin origin(key.where(), false);
-  return draw(Kernel::random_bits, key, element_numbers(shape));
+  return draw(Kernel::random_bits, key, element_numbers(shape, key));
 }
 
 Expr split(const KeyOperand& key, std::size_t n) {
   const NodeOrigin origin(key.where(), false);
-  return draw_keys(key, element_numbers({n}));
+  return draw_keys(key, element_numbers({n}, key));
 }
 
 Expr fold_in(const KeyOperand& key, const Operand& data) {

@@ -60,6 +60,7 @@ std::optional<View> reshape_view(const View& view, const std::vector<std::size_t
 }  // namespace
 
 Shape Reshape::infer_shape(std::span<const Expr> operands) const {
+  check_size(shape_);  // before its elements are counted
   const Shape& from = operands[0].shape();
   if (rows_of(from) != rows_of(shape_) || lanes_around_rows(from) != lanes_around_rows(shape_)) {
     throw ExpressionError(fmt::format("shape {} cannot become {}; the number of elements must stay the same{}",
@@ -102,17 +103,18 @@ Expr reshape(const Operand& x, const std::vector<std::size_t>& shape) {
   return reshaped(x, Shape(shape.begin(), shape.end()));
 }
 
-Expr expand_dims(const Operand& x, std::ptrdiff_t axis) {
+Expr expand_dims(const Operand& x, const Position& axis) {
   Shape shape = x.expr().shape();
   try {
     shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(normalize_axis(axis, shape.size() + 1)), Extent(1));
   } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("expand_dims({}, {}): {}", to_string(shape), axis, error.what()), x.where());
+    throw ExpressionError(fmt::format("expand_dims({}, {}): {}", to_string(shape), axis.str(), error.what()),
+                          x.where());
   }
   return reshaped(x, shape);
 }
 
-Expr squeeze(const Operand& x, std::ptrdiff_t axis) {
+Expr squeeze(const Operand& x, const Position& axis) {
   Shape shape = x.expr().shape();
   try {
     const std::size_t position = normalize_axis(axis, shape.size());
@@ -123,7 +125,7 @@ Expr squeeze(const Operand& x, std::ptrdiff_t axis) {
     }
     shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(position));
   } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("squeeze({}, {}): {}", to_string(shape), axis, error.what()), x.where());
+    throw ExpressionError(fmt::format("squeeze({}, {}): {}", to_string(shape), axis.str(), error.what()), x.where());
   }
   return reshaped(x, shape);
 }

@@ -41,6 +41,37 @@ Shape sliced_shape(Shape shape, const AxisSlice& slice) {
   return shape;
 }
 
+AxisSlice resolve_index(const Position& index, std::size_t axis, std::size_t size) {
+  const auto length = static_cast<std::ptrdiff_t>(size);
+  const std::ptrdiff_t position = index.value() < 0 ? index.value() + length : index.value();
+  if (index.is_too_large() || position < 0 || position >= length) {
+    throw ExpressionError(
+        fmt::format("index {} is out of bounds for axis {} of length {}; {}", index.str(), axis, length,
+                    length == 0 ? "it has no elements" : fmt::format("valid are {} to {}", -length, length - 1)));
+  }
+  return {axis, static_cast<std::size_t>(position), 1, 1, size, true};
+}
+
+AxisSlice resolve_range(const Range& range, std::size_t axis, std::size_t size) {
+  for (const Position& position : {range.start, range.stop, range.step}) {
+    if (!position.is_too_large()) continue;
+    throw ExpressionError(
+        fmt::format("expected a range of numbers below 2^63, got {}; use signed integers, or Range::end "
+                    "for the end",
+                    position.str()));
+  }
+  const std::ptrdiff_t step = range.step.value();
+  if (step < 1) throw ExpressionError(fmt::format("expected a range with a positive step, got {}", step));
+  const auto length = static_cast<std::ptrdiff_t>(size);
+  const auto clamp = [length](std::ptrdiff_t position) {
+    return std::clamp(position < 0 ? position + length : position, std::ptrdiff_t{0}, length);
+  };
+  const std::ptrdiff_t start = clamp(range.start.value()), stop = std::max(start, clamp(range.stop.value()));
+  const std::ptrdiff_t count = stop == start ? 0 : (stop - start - 1) / step + 1;
+  // A step that leads out of the axis at once is of no use and could overflow.
+  return {axis, static_cast<std::size_t>(start), count > 1 ? step : 1, static_cast<std::size_t>(count), size, false};
+}
+
 /// What `view` asks for along one axis, checked against the axis.
 AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
   if (shape[axis].is_rows()) {
@@ -48,23 +79,9 @@ AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
         "the row axis cannot be sliced, since rows lie on several ranks; use all() for it, and "
         "where(mask, x, 0.0) to choose rows");
   }
-  const auto length = static_cast<std::ptrdiff_t>(shape[axis].length);
   const Range& range = request.range();
-  if (request.is_index()) {
-    const std::ptrdiff_t index = range.start < 0 ? range.start + length : range.start;
-    if (index < 0 || index >= length) {
-      throw ExpressionError(fmt::format("index {} is out of bounds for axis {} of length {}; valid are {} to {}",
-                                        range.start, axis, length, -length, length - 1));
-    }
-    return {axis, static_cast<std::size_t>(index), 1, 1, shape[axis].length, true};
-  }
-  if (range.step < 1) throw ExpressionError(fmt::format("expected a range with a positive step, got {}", range.step));
-  const auto clamp = [length](std::ptrdiff_t position) {
-    return std::clamp(position < 0 ? position + length : position, std::ptrdiff_t{0}, length);
-  };
-  const std::ptrdiff_t start = clamp(range.start), stop = std::max(start, clamp(range.stop));
-  const auto count = static_cast<std::size_t>((stop - start + range.step - 1) / range.step);
-  return {axis, static_cast<std::size_t>(start), range.step, count, shape[axis].length, false};
+  const std::size_t length = shape[axis].length;
+  return request.is_index() ? resolve_index(range.start, axis, length) : resolve_range(range, axis, length);
 }
 
 }  // namespace
@@ -157,7 +174,7 @@ Expr view(const Operand& x, const std::vector<Slice>& slices) {
     Expr result = x.expr();
     for (std::size_t axis = slices.size(); axis-- > 0;) {  // from the last, so that dropped axes shift none to come
       const Range& range = slices[axis].range();
-      const bool whole = !slices[axis].is_index() && range.start == 0 && range.stop == Range::end && range.step == 1;
+      const bool whole = !slices[axis].is_index() && range == Range{};
       if (whole) continue;
       result = make_node(std::make_shared<const SliceAxis>(resolve(slices[axis], shape, axis)), {result}, x.where());
     }
@@ -173,7 +190,7 @@ Expr Expr::operator[](const Index& index) const {
   if (ndim() == 0)
     throw ExpressionError("operator[]: a single number, shape [], has no elements to index", index.where());
   try {
-    const AxisSlice slice = resolve(Slice(index.value()), shape(), 0);
+    const AxisSlice slice = resolve(Slice(index.position()), shape(), 0);
     return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
   } catch (const ExpressionError& error) {
     const bool is_parameters = as<Parameters>(*this) != nullptr;
@@ -184,10 +201,11 @@ Expr Expr::operator[](const Index& index) const {
   }
 }
 
-Expr diff(const Operand& x, std::size_t n, std::ptrdiff_t axis) {
+Expr diff(const Operand& x, std::size_t n, const Position& axis) {
   Expr result = x.expr();
   const auto fail = [&](const std::string& why) {
-    throw ExpressionError(fmt::format("diff({}, {}, {}): {}", to_string(x.expr().shape()), n, axis, why), x.where());
+    throw ExpressionError(fmt::format("diff({}, {}, {}): {}", to_string(x.expr().shape()), n, axis.str(), why),
+                          x.where());
   };
   if (result.ndim() == 0) fail("a value without axes has no differences");
   std::size_t position = 0;

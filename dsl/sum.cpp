@@ -29,10 +29,12 @@ std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim) {
     std::iota(result.begin(), result.end(), std::size_t{0});
     return result;
   }
-  for (std::ptrdiff_t axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
+  for (const Position& axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
   std::ranges::sort(result);
   if (std::ranges::adjacent_find(result) != result.end()) {
-    throw ExpressionError(fmt::format("axes {} name an axis twice; name each axis once", axes.values()));
+    std::vector<std::ptrdiff_t> values;
+    for (const Position& axis : axes.values()) values.push_back(axis.value());
+    throw ExpressionError(fmt::format("axes {} name an axis twice; name each axis once", values));
   }
   return result;
 }

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 #include <span>
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/call.hpp"
 #include "dsl/column.hpp"
 
 namespace allgrad {
@@ -39,6 +39,11 @@ Column may_be_nan(Column column) {
   return column;
 }
 
+Column may_be_infinite(Column column) {
+  column.may_be_infinite_ = true;
+  return column;
+}
+
 struct Table::State {
   std::shared_ptr<const RowAxis> rows;
   Columns columns;
@@ -52,8 +57,9 @@ std::vector<std::string> names_of(const Table::Columns& columns) {
   return names;
 }
 
-std::uint64_t fingerprint_of(const std::vector<std::string>& names) {
+std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::string>& names) {
   Fingerprint hash;
+  hash.add(std::string_view(table));
   for (const std::string& name : names) hash.add(std::string_view(name));
   return hash.value();
 }
@@ -90,15 +96,35 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
   return shapes[0][0];
 }
 
-void refuse_nan(const std::string& table, const std::string& column, std::span<const double> values,
-                std::uint64_t first_row, SourceLocation where) {
-  const auto nan = std::ranges::find_if(values, [](double v) { return std::isnan(v); });
-  if (nan == values.end()) return;
+/// What a column must not hold unless that is declared.
+struct Flaw {
+  bool (*is)(double);
+  const char* advice;
+};
+
+constexpr Flaw nan_flaw = {[](double v) { return std::isnan(v); },
+                           "with may_be_nan and replace them with where(isnan(x), 0.0, x)"};
+constexpr Flaw infinite_flaw = {[](double v) { return std::isinf(v); },
+                                "with may_be_infinite and replace them with where(less(abs(x), 1e308), x, 0.0)"};
+
+void refuse_flaw(const std::string& table, const std::string& column, std::span<const double> values,
+                 std::uint64_t first_row, const Flaw& flaw, SourceLocation where) {
+  const auto found = std::ranges::find_if(values, flaw.is);
+  if (found == values.end()) return;
   refuse(table,
-         fmt::format(
-             "column \"{}\" has NaN, on this rank first in row {}, counted from 0 over all ranks; remove such rows, "
-             "or declare the column with may_be_nan and replace them with where(isnan(x), 0.0, x)",
-             column, first_row + static_cast<std::uint64_t>(nan - values.begin())),
+         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks; remove such "
+                     "rows, or declare the column {}",
+                     column, std::isnan(*found) ? "NaN" : fmt::format("{}", *found),
+                     first_row + static_cast<std::uint64_t>(found - values.begin()), flaw.advice),
+         where);
+}
+
+[[noreturn]] void refuse_inexact(const std::string& table, const std::string& column, const detail::Inexact& inexact,
+                                 std::uint64_t first_row, SourceLocation where) {
+  refuse(table,
+         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
+                     "equals it: {}",
+                     column, inexact.number, first_row + inexact.place, detail::why_inexact),
          where);
 }
 
@@ -109,8 +135,10 @@ Table::Table(std::string name, Columns columns, Communicator comm, SourceLocatio
           std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
+  const Call call("Table", where, comm);
+  const Operation check("the building of a table", where);
   std::size_t local_rows = 0;
-  Columns columns = comm.guarded([&] {
+  Columns columns = comm.attempt([&] {
     Columns loaded = load();
     std::vector<std::vector<std::size_t>> shapes;
     for (const auto& [column_name, column] : loaded) shapes.push_back(column.shape_);
@@ -118,36 +146,45 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
     return loaded;
   });
 
-  const std::uint64_t names = fingerprint_of(names_of(columns));
-  if (comm.first_difference({&names, 1}) == 0) {
-    refuse(
-        name,
-        fmt::format("ranks have different columns; rank {} has {}; give every rank the same columns in the same order, "
-                    "with no rows where it has none",
-                    comm.rank(), names_of(columns)),
-        where);
+  const std::uint64_t names = fingerprint_of(name, names_of(columns));
+  if (comm.first_difference({&names, 1}, check) == 0) {
+    refuse(name,
+           fmt::format(
+               "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
+               "same order on every rank, with the same columns in the same order, and no rows where a rank has "
+               "none",
+               comm.rank(), name, names_of(columns)),
+           where);
   }
 
-  const std::vector<std::uint64_t> counts = comm.allgather(local_rows);
+  const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
+  const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  if (total_rows == 0) {
+    refuse(name, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
+  }
   const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
-  comm.guarded([&] {
-    for (const auto& [column_name, column] : columns) {
-      if (!column.may_be_nan_) refuse_nan(name, column_name, {column.data_, local_rows}, first_row, where);
-    }
-  });
-  auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row,
-                                                      std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}),
-                                                      std::move(comm)});
-  state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+  comm.guarded(
+      [&] {
+        for (const auto& [column_name, column] : columns) {
+          if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
+          const std::span values(column.data_, local_rows);
+          if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
+          if (!column.may_be_nan_) refuse_flaw(name, column_name, values, first_row, nan_flaw, where);
+          if (!column.may_be_infinite_) refuse_flaw(name, column_name, values, first_row, infinite_flaw, where);
+        }
+        auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
+        state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+      },
+      check);
 }
 
-Expr Table::operator[](const ColumnName& name) const {
+Expr Table::operator[](const Name& name) const {
   for (const auto& [column_name, column] : state_->columns) {
-    if (column_name != name.name) continue;
+    if (column_name != name.text) continue;
     return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
                      name.where);
   }
-  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.name,
+  throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }

@@ -140,6 +140,14 @@ inline Value expand(const Value& x, std::size_t axis) {
   return apply(expand_dims(x.expr, static_cast<std::ptrdiff_t>(axis)), plain, x);
 }
 
+/// The rows that ranks of the world have together, of which a table needs some; ranks beyond the list's end start over.
+inline std::size_t rows_of_all(const Lengths& rows_on_ranks) {
+  std::size_t rows = 0;
+  const auto size = static_cast<std::size_t>(Communicator::world().size());
+  for (std::size_t rank = 0; rank < size; ++rank) rows += rows_on_ranks[rank % rows_on_ranks.size()];
+  return rows;
+}
+
 /// What values are made of: parameters [6] and a table with the columns u and v.
 class Inputs {
  public:

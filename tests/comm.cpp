@@ -12,8 +12,7 @@
 #include "allgrad/error.hpp"
 #include "allocations.hpp"
 #include "catch.hpp"
-#include "comm/condense.hpp"
-#include "comm/stop_request.hpp"
+#include "comm/agreement.hpp"
 
 namespace ag = allgrad;
 
@@ -42,7 +41,7 @@ void check_sum(const ag::Communicator& comm) {
   ag::Message message(2);
   message.payload()[0] = comm.rank() + 1;
   message.payload()[1] = std::ldexp(1.0, -comm.rank());
-  comm.allreduce(message, 99);
+  comm.allreduce(message);
   const int n = comm.size();
   CHECK(message.payload()[0] == n * (n + 1) / 2);
   CHECK(message.payload()[1] == 2.0 - std::ldexp(1.0, 1 - n));
@@ -78,7 +77,7 @@ TEST_CASE("allreduce sums the payload over ranks") {
   for (int turn = 1; turn <= 3; ++turn) {
     const std::span<double> payload = message.payload();
     std::iota(payload.begin(), payload.end(), 10.0 * turn * world().rank());
-    world().allreduce(message, static_cast<std::uint64_t>(turn));
+    world().allreduce(message, ag::Operation("a turn").with("turn", static_cast<std::uint64_t>(turn)));
     const int n = world().size();
     for (int i = 0; i < 3; ++i) CHECK(payload[static_cast<std::size_t>(i)] == n * i + 10 * turn * n * (n - 1) / 2);
   }
@@ -90,16 +89,16 @@ TEST_CASE("NaN and infinity in the payload are data") {
   message.payload()[0] = world().is_root() ? std::nan("") : 1.0;
   message.payload()[1] = world().is_root() ? infinity : 1.0;
   message.payload()[2] = 0.5;
-  world().allreduce(message, 7);
+  world().allreduce(message);
   CHECK(std::isnan(message.payload()[0]));
   CHECK(message.payload()[1] == infinity);
   CHECK(message.payload()[2] == 0.5 * world().size());
 }
 
 TEST_CASE("a message larger than MPI can count is refused") {
-  const std::size_t size = std::numeric_limits<int>::max();
+  const std::size_t size = std::size_t{1} << 31;
   CHECK(thrown<ag::ArgumentError>([&] { ag::Message message(size); }) ==
-        "a message of 2147483650 numbers: MPI counts to 2147483647. Reduce the statistics to fewer numbers.");
+        "a message of 2147483648 numbers: MPI counts to 2147483647. Reduce the statistics to fewer numbers.");
 }
 
 TEST_CASE("what one rank throws is raised on all") {
@@ -110,7 +109,7 @@ TEST_CASE("what one rank throws is raised on all") {
     if (world().rank() == culprit) world().fail(failure("no file halos.h5"));
     ag::Message message(1);
     message.payload()[0] = std::nan("");
-    world().allreduce(message, 1);
+    world().allreduce(message);
   } catch (const ag::RankError& error) {
     raised = true;
     CHECK(error.rank() == culprit);
@@ -137,50 +136,39 @@ TEST_CASE("where several ranks fail, the lowest is named and the others are coun
 
 TEST_CASE("where all ranks fail, each rethrows its own exception") {
   const std::string own = fmt::format("cause {}", world().rank());
-  CHECK(thrown<std::invalid_argument>([&] {
-          world().fail(failure(own));
-          world().fail(failure("a later cause, which is not kept"));
-          world().synchronize();
-        }) == own);
+  CHECK(thrown<std::invalid_argument>([&] { world().fail(failure(own)); }) == own);
   check_sum(world());
 }
 
-TEST_CASE("a request to stop on some ranks is thrown on all, the most urgent one of the lowest rank") {
+TEST_CASE("of requests to stop all ranks get the most urgent one of the lowest rank") {
   const int last = world().size() - 1;
-  const auto ask = [](ag::StopReason reason) {
-    world().fail(std::make_exception_ptr(ag::StopRequest(reason, world().rank(), fmt::format("{}", world().rank()))));
+  const auto own = [](ag::StopReason reason) {
+    return std::optional(ag::StopRequest{reason, world().rank(), fmt::format("{}", world().rank())});
   };
-  const auto check = [&](ag::StopReason reason, int rank) {
-    bool thrown_here = false;
-    try {
-      world().synchronize();
-    } catch (const ag::StopRequest& stop) {
-      thrown_here = true;
-      CHECK(stop.reason() == reason);
-      CHECK(stop.rank() == rank);
-      CHECK(stop.text() == std::to_string(rank));
-    }
-    CHECK(thrown_here);
+  const auto check = [&](const std::optional<ag::StopRequest>& wish, ag::StopReason reason, int rank) {
+    const auto stop = ag::meet(world(), ag::Operation("a step"), wish);
+    REQUIRE(stop.has_value());
+    CHECK(stop->reason == reason);
+    CHECK(stop->rank == rank);
+    CHECK(stop->text == std::to_string(rank));
     check_sum(world());
   };
-  if (world().rank() == last) ask(ag::StopReason::wish);
-  check(ag::StopReason::wish, last);
-  ask(world().rank() == last ? ag::StopReason::exception : ag::StopReason::signal);
-  check(ag::StopReason::exception, last);
-  ask(ag::StopReason::signal);
-  ask(ag::StopReason::wish);
-  check(ag::StopReason::signal, 0);
+  CHECK_FALSE(ag::meet(world(), ag::Operation("a step")).has_value());
+  const bool is_last = world().rank() == last;
+  check(is_last ? own(ag::StopReason::wish) : std::nullopt, ag::StopReason::wish, last);
+  check(own(is_last ? ag::StopReason::exception : ag::StopReason::signal), ag::StopReason::exception, last);
+  check(own(ag::StopReason::signal), ag::StopReason::signal, 0);
 
-  // One that is handed on by all ranks keeps the rank that made it.
-  world().fail(std::make_exception_ptr(ag::StopRequest(ag::StopReason::signal, last, std::to_string(last))));
-  check(ag::StopReason::signal, last);
-
-  // A failure goes before, also on a rank that has asked to stop.
-  ask(ag::StopReason::exception);
-  if (world().rank() == last) world().fail(failure("no memory"));
-  const std::string text = last == 0 ? thrown<std::invalid_argument>([] { world().synchronize(); })
-                                     : thrown<ag::RankError>([] { world().synchronize(); });
-  CHECK(text == (last == 0 ? "no memory" : fmt::format("rank {} of {}: no memory", last, last + 1)));
+  // A failure goes before, and so does a rank that is at something else.
+  if (world().size() == 1) return;
+  CHECK(thrown<ag::RankError>([&] {
+          if (is_last) world().fail(failure("no memory"));
+          ag::meet(world(), ag::Operation("a step"), own(ag::StopReason::wish));
+        }) == fmt::format("rank {} of {}: no memory", last, last + 1));
+  CHECK_FALSE(thrown<ag::DivergenceError>([&] {
+                if (is_last) return world().synchronize();
+                ag::meet(world(), ag::Operation("a step"), own(ag::StopReason::wish));
+              }).empty());
   check_sum(world());
 }
 
@@ -240,38 +228,99 @@ TEST_CASE("guarded returns what the body returns, or raises on every rank") {
   check_sum(world());
 }
 
-TEST_CASE("different fingerprints are an error on every rank") {
+TEST_CASE("a part of an operation that differs in one bit is an error on every rank, which names it") {
   ag::Message message(1);
-  const auto reduce = [&](std::uint64_t fingerprint) {
-    return thrown<ag::DivergenceError>([&] { world().allreduce(message, fingerprint); });
+  const auto reduce = [&](std::uint64_t value) {
+    return thrown<ag::DivergenceError>([&] {
+      world().allreduce(message, ag::Operation("a sum", {"fit.cpp", 7}).with("key", 5).with("row", value));
+    });
   };
   CHECK(reduce(0xfeedfacecafebeef).empty());
   if (world().size() > 1) {
+    const int last = world().size() - 1;
     const std::string expected = fmt::format(
-        "the {} ranks do not evaluate the same: expected equal fingerprints (parameters, random keys, number of the "
-        "evaluation) in Communicator::allreduce, got different ones. Evaluate the same objective on every rank, "
-        "equally "
-        "often and with the same parameters, for example broadcast from one rank (MPI_Bcast).",
-        world().size());
-    const bool last = world().rank() == world().size() - 1;
-    for (int bit = 0; bit < 64; ++bit) CHECK(reduce(last ? std::uint64_t{1} << bit : 0) == expected);
+        "fit.cpp:7: the ranks do not do the same: rank 0 is in a sum (fit.cpp:7), but rank {} in a sum (fit.cpp:7); "
+        "these differ: row. Call the same functions of the same objects on every rank, in the same order and with the "
+        "same arguments, for example broadcast from one rank (MPI_Bcast).",
+        last);
+    for (int bit = 0; bit < 64; ++bit) CHECK(reduce(world().rank() == last ? std::uint64_t{1} << bit : 0) == expected);
   }
   check_sum(world());
 }
 
-TEST_CASE("condensed fingerprints stay exact for any number of ranks") {
-  for (const int size : {1, 2, 3, 64, 65, 1000, 1 << 20, std::numeric_limits<int>::max()}) {
-    double largest = 0.0;
-    for (std::uint64_t i = 0; i < 100'000; ++i) largest = std::max(largest, ag::condense(i, size));
-    CHECK(std::pow(size * largest, 2.0) < std::ldexp(1.0, 53));
-    CHECK(ag::all_equal(size * largest, size * largest * largest, size));
-    if (size > 1 && largest > 0.0) {  // one rank sends one less than the others
-      const double other = largest - 1.0;
-      CHECK_FALSE(ag::all_equal((size - 1) * largest + other, (size - 1) * largest * largest + other * other, size));
+TEST_CASE("ranks in different collectives learn what both do, whatever these are") {
+  if (world().size() == 1) return;
+  const bool is_last = world().rank() == world().size() - 1;
+  const auto check = [&](const std::string& first, const std::string& last, auto action, auto action_of_last) {
+    const std::string text = thrown<ag::DivergenceError>([&] {
+      if (is_last) return action_of_last();
+      action();
+    });
+    INFO(text);
+    CHECK(text.find("rank 0 is in " + first) != std::string::npos);
+    CHECK(text.find(fmt::format("rank {} in {}", world().size() - 1, last)) != std::string::npos);
+    check_sum(world());
+  };
+  const auto at = [](const char* what, unsigned line) { return ag::Operation(what, {"fit.cpp", line}); };
+  const auto sum = [&](std::size_t size) {
+    return [size, &at] {
+      ag::Message message(size);
+      world().allreduce(message, at("a sum", 1));
+    };
+  };
+  const std::vector<std::uint64_t> many(1000, 1);
+  check("a sum (fit.cpp:1)", "a meeting (fit.cpp:2)", sum(3), [&] { world().synchronize(at("a meeting", 2)); });
+  check("a sum", "a sum", sum(3), sum(1000));
+  check("a sum", "a gathering (fit.cpp:3)", sum(1000), [&] { world().allgather(1, at("a gathering", 3)); });
+  check(
+      "a comparison", "a gathering", [&] { world().first_difference(many, at("a comparison", 4)); },
+      [&] { world().allgather(1, at("a gathering", 3)); });
+  check(
+      "a comparison", "a comparison", [&] { world().first_difference(many, at("a comparison", 4)); },
+      [&] {
+        world().first_difference({many.data(), 3}, at("a comparison", 4));
+      });
+  check(
+      "Communicator::guarded", "Communicator::broadcast", [] { world().guarded([] {}); },
+      [] { world().broadcast("text", 0); });
+}
+
+TEST_CASE("payloads of any length are summed, in the envelope and behind it") {
+  for (const std::size_t size : {0U, 1U, 57U, 58U, 59U, 64U, 1000U}) {
+    ag::Message message(size);
+    for (std::size_t i = 0; i < size; ++i) message.payload()[i] = world().rank() + static_cast<double>(i);
+    const std::size_t before = world().collectives();
+    world().allreduce(message);
+    CHECK(world().collectives() - before == (size <= 58 ? 1 : 2));
+    const int n = world().size();
+    bool right = true;
+    for (std::size_t i = 0; i < size; ++i) {
+      right = right && message.payload()[i] == n * (n - 1) / 2 + n * static_cast<double>(i);
     }
-    if (size <= 64) CHECK(largest > std::ldexp(1.0, 19));
-    if (size == 1000) CHECK(largest > std::ldexp(1.0, 15));
+    CHECK(right);
   }
+}
+
+TEST_CASE("numbers that differ in their last bits become those of rank 0, others are an error") {
+  const int last = world().size() - 1;
+  const auto agree = [&](std::vector<double> own, std::vector<double> scales = {}) {
+    ag::agree(world(), ag::Operation("a step"), {"loss", own, scales});
+    return own;
+  };
+  const double ulp = world().rank() == last && last > 0 ? std::nextafter(0.1, 1.0) : 0.1;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<double> agreed = agree({ulp, -0.0, nan, 1e300});
+  CHECK(agreed[0] == 0.1);
+  CHECK(std::signbit(agreed[1]));
+  CHECK(std::isnan(agreed[2]));
+  CHECK(agreed[3] == 1e300);
+  if (last == 0) return;
+  const double more = world().rank() == last ? 1e-8 : 0.0;
+  const std::string text = thrown<ag::DivergenceError>([&] { agree({1.0 + more}); });
+  CHECK(text.find("these differ: loss") != std::string::npos);
+  CHECK_FALSE(thrown<ag::DivergenceError>([&] { agree({world().rank() == last ? nan : 1.0}); }).empty());
+  CHECK(agree({1.0 + more}, {100.0}) == std::vector{1.0});
+  check_sum(world());
 }
 
 TEST_CASE("first_difference finds the smallest index at which ranks differ") {
@@ -301,11 +350,15 @@ TEST_CASE("allgather and first_difference raise a failure too") {
   const auto fail_on_1 = [] {
     if (world().rank() == 1) world().fail(failure("cause"));
   };
-  fail_on_1();
-  CHECK(thrown<ag::RankError>([] { world().allgather(1); }) == expected);
-  fail_on_1();
+  CHECK(thrown<ag::RankError>([&] {
+          fail_on_1();
+          world().allgather(1);
+        }) == expected);
   const std::vector<std::uint64_t> values{world().is_root() ? 1U : 2U};
-  CHECK(thrown<ag::RankError>([&] { world().first_difference(values); }) == expected);
+  CHECK(thrown<ag::RankError>([&] {
+          fail_on_1();
+          world().first_difference(values);
+        }) == expected);
   check_sum(world());
 }
 
@@ -320,16 +373,13 @@ TEST_CASE("two halves of the ranks use their communicators at once") {
   // Another number of collectives on each half, with other fingerprints.
   for (int turn = 0; turn < 2 + 3 * colour; ++turn) {
     message.payload()[0] = world().rank();
-    comm.allreduce(message, static_cast<std::uint64_t>(10 + colour));
+    comm.allreduce(message, ag::Operation("a turn").with("colour", static_cast<std::uint64_t>(colour)));
     double expected = 0.0;
     for (int rank = colour; rank < world().size(); rank += 2) expected += rank;
     CHECK(message.payload()[0] == expected);
   }
   if (colour == 1) {  // a failure in one half does not reach the other
-    CHECK(thrown<std::invalid_argument>([&] {
-            comm.fail(failure("odd"));
-            comm.synchronize();
-          }) == "odd");
+    CHECK(thrown<std::invalid_argument>([&] { comm.fail(failure("odd")); }) == "odd");
   }
   check_sum(comm);
   check_sum(world());
@@ -345,16 +395,14 @@ TEST_CASE("collectives are counted") {
   comm.allgather(1);
   comm.first_difference({});
   CHECK(comm.guarded([] { return 1; }) == 1);
-  CHECK(comm.collectives() == 5);
-  comm.fail(failure("all"));
-  CHECK(thrown<std::invalid_argument>([&] { comm.synchronize(); }) == "all");
   CHECK(comm.collectives() == 7);
-  CHECK(copy.collectives() == 7);
+  CHECK(thrown<std::invalid_argument>([&] { comm.fail(failure("all")); }) == "all");
+  CHECK(comm.collectives() == 9);
+  CHECK(copy.collectives() == 9);
   if (comm.size() > 1) {
-    ag::Message message(1);
-    const auto fingerprint = static_cast<std::uint64_t>(comm.rank());
-    CHECK_FALSE(thrown<ag::DivergenceError>([&] { comm.allreduce(message, fingerprint); }).empty());
-    CHECK(comm.collectives() == 8);
+    const auto rank = static_cast<std::uint64_t>(comm.rank());
+    CHECK_FALSE(thrown<ag::DivergenceError>([&] { comm.synchronize(ag::Operation("x").with("rank", rank)); }).empty());
+    CHECK(comm.collectives() == 11);
   }
 }
 
@@ -363,12 +411,12 @@ TEST_CASE("allreduce and synchronize allocate nothing") {
   world().synchronize();
   const std::size_t before = allocations();
   for (int turn = 0; turn < 10; ++turn) {
-    world().allreduce(message, 5);
+    world().allreduce(message);
     world().synchronize();
   }
   CHECK(allocations() == before);
   const auto one = std::make_unique<ag::Message>(1);
-  CHECK(allocations() == before + 2);  // the counter counts: the message and its buffer
+  CHECK(allocations() == before + 3);  // the counter counts: the message, its buffer and the vector of that
 }
 
 TEST_CASE("communicators that cannot be used are refused") {

@@ -6,6 +6,7 @@
 #include "allgrad/sink.hpp"
 #include "allgrad/source_location.hpp"
 #include "base/emit.hpp"
+#include "base/exception_text.hpp"
 #include "catch.hpp"
 
 namespace ag = allgrad;
@@ -28,6 +29,34 @@ TEST_CASE("an error begins with the user's line where it has one") {
   CHECK_FALSE(ag::DataError("no rows").where().known());
   CHECK(std::string(ag::InternalError("no kernel").what()) == "defect in allgrad, please report it: no kernel");
   CHECK(ag::RankError(3, "rank 3 of 4: no rows").rank() == 3);
+}
+
+namespace {
+
+struct Wordless : std::exception {
+  const char* what() const noexcept override { return text; }
+  const char* text = nullptr;
+};
+
+template <class T>
+std::string text_of(const T& thrown) {
+  return std::string(ag::exception_text(std::make_exception_ptr(thrown)));
+}
+
+}  // namespace
+
+TEST_CASE("the text of whatever the user's code throws, which may have none") {
+  CHECK(text_of(std::runtime_error("no rows")) == "no rows");
+  CHECK(text_of(std::string("no rows")) == "no rows");
+  CHECK(text_of<const char*>("no rows") == "no rows");
+  CHECK(text_of(42) == "an exception that is no std::exception and does not say its cause");
+  const std::string none = "an exception whose text is empty and does not say its cause";
+  Wordless empty;
+  empty.text = "";
+  CHECK(text_of(Wordless()) == none);
+  CHECK(text_of(empty) == none);
+  CHECK(text_of<const char*>(nullptr) == none);
+  CHECK(text_of(std::string()) == none);
 }
 
 TEST_CASE("what the library says goes to the sink that is set") {

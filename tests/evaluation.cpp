@@ -36,8 +36,9 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
     Table::Columns result;
     for (const auto& [column, values] : columns) {
       const auto [first, last] = split(values.size(), comm.rank(), comm.size());
-      result.emplace_back(column, may_be_nan(std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(first),
-                                                                 values.begin() + static_cast<std::ptrdiff_t>(last))));
+      const std::vector<double> part(values.begin() + static_cast<std::ptrdiff_t>(first),
+                                     values.begin() + static_cast<std::ptrdiff_t>(last));
+      result.emplace_back(column, may_be_nan(may_be_infinite(part)));
     }
     return result;
   };
@@ -49,7 +50,7 @@ namespace {
 std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
                                      const Communicator& comm, ExecutorKind executor, const std::optional<Key>& randkey,
                                      const std::optional<GradientOf>& gradient = {}) {
-  Program program(outputs, params, comm, {executor}, gradient);
+  Program program({comm.next_number(), "outputs"}, outputs, params, comm, {executor}, gradient);
   program.run(at, randkey);
   std::vector<std::vector<double>> results;
   for (std::size_t i = 0; i < program.graph().size(); ++i) {

@@ -76,10 +76,11 @@ TEST_CASE("columns of two tables are not mixed") {
         line = __LINE__ + 1;
         x() * galaxies["y"];
       });
-  check_error<ExpressionError>({"two row axes, [rows, rows]", "sum over one of them"}, [&](unsigned& line) {
-    line = __LINE__ + 1;
-    expand_dims(x(), 1) * galaxies["y"];
-  });
+  check_error<ExpressionError>({"shape [rows, rows] would have two row axes", "sum over one of them"},
+                               [&](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 expand_dims(x(), 1) * galaxies["y"];
+                               });
   CHECK((sum(x()) * galaxies["y"]).placement() == ag::Placement::per_row);
 }
 
@@ -166,6 +167,116 @@ TEST_CASE("indices and ranges that do not fit") {
         line = __LINE__ + 1;
         params[2];
       });
+}
+
+TEST_CASE("unsigned numbers below 0 do not count from the end") {
+  const std::size_t i = 0;
+  const ag::Expr x = zeros({4, 2});
+  const std::vector<std::string> index = {
+      "index 18446744073709551615 (0 - 1 in an unsigned type, which has no numbers "
+      "below 0) is out of bounds for axis ",
+      "valid are -"};
+  check_error<ExpressionError>(index, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    x[i - 1];
+  });
+  check_error<ExpressionError>(index, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    view(x, ag::all(), i - 1);
+  });
+  const std::vector<std::string> range = {
+      "view of [4, 2]: expected a range of numbers below 2^63, got "
+      "18446744073709551615 (0 - 1 in an unsigned type"};
+  check_error<ExpressionError>(range, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    view(x, ag::range(i - 1, 4));
+  });
+  check_error<ExpressionError>(range, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    view(x, ag::range(0, i - 1));
+  });
+  const std::vector<std::string> axis = {"axis 18446744073709551615 (0 - 1 in an unsigned type", "is out of bounds"};
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    sum(x, i - 1);
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    mean(x, {0, i - 1});
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    expand_dims(x, i - 1);
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    squeeze(x, i - 1);
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    diff(x, 1, i - 1);
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::concatenate({x, x}, i - 1);
+  });
+  check_error<ExpressionError>(axis, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::stack({x, x}, i - 1);
+  });
+}
+
+TEST_CASE("shapes whose number of elements overflows") {
+  const std::size_t half = std::size_t{1} << 32;    // half * half is 0 in 64 bits
+  const std::size_t third = 12297829382473034411U;  // 3 * third is 1
+  const std::vector<std::string> parts = {"has more elements than any memory"};
+  const ag::Expr long_row = broadcast_to(zeros({}), {half}), long_column = broadcast_to(zeros({}), {half, 1});
+  check_error<ExpressionError>({"broadcast_to([]): shape [4294967296, 4294967296] ", parts[0]}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    broadcast_to(zeros({}), {half, half});
+  });
+  check_error<ExpressionError>({"shape [4294967296, 4294967296, 0] ", parts[0]}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    broadcast_to(zeros({0}), {half, half, 0});
+  });
+  check_error<ExpressionError>({"add([4294967296], [4294967296, 1]): ", parts[0]}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    long_row + long_column;
+  });
+  check_error<ExpressionError>({"broadcast_to([rows, 1, 1]): shape [rows, 4294967296, 4294967296] ", parts[0]},
+                               [&](unsigned& line) {
+                                 const ag::Shape shape = {x().shape()[0], half, half};
+                                 line = __LINE__ + 1;
+                                 broadcast_to(expand_dims(expand_dims(x(), 1), 1), shape);
+                               });
+  check_error<ExpressionError>({"reshape([1]): shape [3, 12297829382473034411] ", parts[0]}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    reshape(zeros({1}), {3, third});
+  });
+  check_error<ExpressionError>({"reshape([0]): ", parts[0]}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    reshape(zeros({0}), {half, half});
+  });
+  check_error<ExpressionError>({"concatenate(", parts[0]}, [&](unsigned& line) {
+    const ag::Expr most = broadcast_to(zeros({}), {std::size_t{1} << 44});
+    line = __LINE__ + 1;
+    ag::concatenate({most, most});
+  });
+  check_error<ExpressionError>({"parameters(): shape [18446744073709551615] ", parts[0]}, [&](unsigned& line) {
+    const int wrong = -1;
+    line = __LINE__ + 1;
+    ag::parameters(static_cast<std::size_t>(wrong));
+  });
+  check_error<ag::ArgumentError>({"an array that fits into memory, got [4294967296, 4294967296]"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    zeros({1}) + xt::zeros<double>({half, half});
+  });
+  check_error<ExpressionError>({"shape [rows, rows] would have two row axes", "sum over one of them"},
+                               [](unsigned& line) {
+                                 const ag::Extent rows = x().shape()[0];
+                                 line = __LINE__ + 1;
+                                 broadcast_to(x(), {rows, rows});
+                               });
 }
 
 TEST_CASE("squeeze, reshape and diff misused") {

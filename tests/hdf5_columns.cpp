@@ -1,6 +1,8 @@
 #include "io/hdf5_columns.hpp"
 
 #include <hdf5.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -30,6 +32,7 @@ void check_refused(F read, const std::vector<std::string>& parts) {
   } catch (const allgrad::DataError& error) {
     message = error.what();
   }
+  REQUIRE_FALSE(message.empty());
   for (const std::string& part : parts) {
     INFO("message: " << message);
     INFO("to be in it: " << part);
@@ -104,7 +107,12 @@ TEST_CASE("without names, all numeric 1-D datasets of the root group are read") 
   source.write_as("text", H5T_C_S1, "ab", {2});
   source.write<double>("b", {1, 2});
   source.write<std::int32_t>("a", {3, 4});
+  REQUIRE(H5Lcreate_soft("/nowhere", source.handle(), "lost", H5P_DEFAULT, H5P_DEFAULT) >= 0);
   const auto rows = read_hdf5_columns(source.path(), {}, 1, 2);
+  REQUIRE(rows.left_out.size() == 3);
+  CHECK(rows.left_out[0].starts_with("'lost' (HDF5 cannot open it: "));
+  CHECK(rows.left_out[1] == "'matrix' (floating-point numbers of 64 bits of shape [2, 2])");
+  CHECK(rows.left_out[2] == "'text' (strings of shape [2])");
   REQUIRE(rows.columns.size() == 2);
   CHECK(rows.columns[0].name == "a");
   CHECK(rows.columns[0].values == std::vector<double>{4});
@@ -135,6 +143,123 @@ TEST_CASE("a file that is missing, no HDF5 or incomplete is refused with its nam
   check_columns_refused(file, {"x"}, {file, "truncated"});
 }
 
+TEST_CASE("what is no regular file is refused before it is opened") {
+  const auto folder = std::filesystem::temp_directory_path();
+  check_columns_refused(folder.string(), {"x"}, {"'" + folder.string() + "', but it is a directory", "regular file"});
+  check_columns_refused("/dev/zero", {"x"}, {"'/dev/zero', but it is a device"});
+
+  const std::string pipe = (folder / ("allgrad_pipe_" + std::to_string(getpid()))).string();
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  alarm(60);  // ends a reader that waits for a writer
+  check_columns_refused(pipe, {"x"}, {"'" + pipe + "', but it is a pipe (FIFO)"});
+  check_attribute_refused(pipe, "x", {"'" + pipe + "', but it is a pipe (FIFO)"});
+  alarm(0);
+  std::filesystem::remove(pipe);
+}
+
+TEST_CASE("a dataset behind a link or in other files is read from regular files that are there, in full") {
+  TestFile raw(static_cast<std::uint64_t>(getpid()) + 1000000);  // any file of some size
+  raw.write("x", counted(1000));
+  const std::string raw_file = raw.path();
+  const auto folder = std::filesystem::temp_directory_path();
+  const std::string pipe = (folder / ("allgrad_pipe_" + std::to_string(getpid()))).string();
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+
+  TestFile source;
+  source.write("x", counted(3));
+  source.external("in pipe", 10, pipe);
+  source.external("in file", 1000, raw_file);
+  source.external("too long", 5000, raw_file);
+  source.virtual_of("virtual", 1000, raw_file, "x");
+  source.virtual_of("virtual pipe", 1000, pipe, "x");
+  source.virtual_of("no file", 1000, "no_such_file.h5", "x");
+  source.virtual_of("no dataset", 1000, raw_file, "y");
+  for (const auto& [name, target] : {std::pair{"link", raw_file}, std::pair{"pipe", pipe}}) {
+    REQUIRE(H5Lcreate_external(target.c_str(), "x", source.handle(), name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  }
+  const std::string file = source.path();
+
+  alarm(60);  // ends a reader that waits for a writer
+  const std::string no_regular_file = "'" + pipe + "' is no regular file";
+  check_columns_refused(file, {"pipe"}, {"link 'pipe' of '" + file, no_regular_file});
+  check_columns_refused(file, {"in pipe"}, {"dataset 'in pipe'", no_regular_file});
+  check_columns_refused(file, {"virtual pipe"}, {no_regular_file});
+  check_columns_refused(file, {"too long"}, {"'" + raw_file + "' has ", " bytes only"});
+  check_columns_refused(file, {"no file"}, {"there is no file 'no_such_file.h5'"});
+  check_columns_refused(file, {"no dataset"}, {"there is no dataset 'y' in '" + raw_file});
+  alarm(0);
+  std::filesystem::remove(pipe);
+  CHECK(read_hdf5_columns(file, {"link"}, 0, 1).columns[0].values == counted(1000));
+  CHECK(read_hdf5_columns(file, {"virtual"}, 0, 1).columns[0].values == counted(1000));
+  CHECK(read_hdf5_columns(file, {"in file"}, 0, 1).total_rows == 1000);
+}
+
+TEST_CASE("a file that is empty or that this process may not read is refused") {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("allgrad_empty_" + std::to_string(getpid()))).string();
+  std::ofstream(path).close();
+  check_columns_refused(path, {"x"}, {"'" + path + "', but it is empty", "writer has finished"});
+  std::filesystem::remove(path);
+
+  TestFile source;
+  source.write("x", counted(3));
+  const std::string file = source.path();
+  std::filesystem::permissions(file, std::filesystem::perms::none);
+  const uid_t user = geteuid();
+  if (user == 0) REQUIRE(seteuid(65534) == 0);  // the superuser may read all
+  check_columns_refused(file, {"x"}, {"'" + file + "', but this process may not read it: Permission denied"});
+  REQUIRE(seteuid(user) == 0);
+}
+
+TEST_CASE("more rows than there are is refused before room is made for them") {
+  constexpr hsize_t most = hsize_t{1} << 62;
+  const double fill = 1.5;
+  TestFile source;
+  source.claim("never written", hsize_t{1} << 40);
+  source.claim("chunks", most, 1000);
+  source.write_first("chunks", counted(2500));
+  source.claim("five", 5, 2);
+  source.write_first("five", counted(4));
+  source.claim("filled", most, 1000, &fill);
+  source.claim("three filled", 3, 2, &fill);
+  const std::string file = source.path();
+
+  const std::string advice = "write the others too";
+  check_columns_refused(
+      file, {"never written"},
+      {"dataset 'never written' in '" + file + "'", "1099511627776 rows", "(8.8e+06 MB)", "holds 0 of them", advice});
+  check_columns_refused(file, {"chunks"}, {"4611686018427387904 rows", "holds 3000 of them", advice});
+  check_columns_refused(file, {"five"}, {"claims 5 rows", "holds 4 of them", advice});
+  check_columns_refused(file, {"filled"},
+                        {file, "4611686018427387904 rows", "fit into memory", "use more ranks", "fewer columns"});
+  CHECK(read_hdf5_columns(file, {"three filled"}, 0, 1).columns[0].values == std::vector<double>{fill, fill, fill});
+}
+
+TEST_CASE("integers that double cannot hold are refused, not rounded") {
+  constexpr std::int64_t limit = std::int64_t{1} << 53;
+  TestFile source;
+  source.write<std::int64_t>("held", {limit, -limit, limit + 2, std::int64_t{1} << 62, INT64_MIN});
+  source.write<std::int64_t>("id", {1, 2, limit + 1, 3, 4, -limit - 1});
+  source.write<std::uint64_t>("hash", {UINT64_MAX - 2047, UINT64_MAX});
+  const Handle wide(H5Tcopy(H5T_NATIVE_INT64), H5Tclose);
+  REQUIRE(H5Tset_size(wide.get(), 16) >= 0);
+  source.write_as("wide", wide.get(), counted(2).data(), {1});
+  const std::int64_t number = -limit - 1;
+  source.write_attribute("number", H5T_NATIVE_INT64, &number, {});
+  const std::string file = source.path();
+
+  CHECK(read_hdf5_columns(file, {"held"}, 0, 1).columns[0].values ==
+        std::vector<double>{9007199254740992.0, -9007199254740992.0, 9007199254740994.0, 4611686018427387904.0,
+                            -9223372036854775808.0});
+  check_columns_refused(file, {"id"},
+                        {"dataset 'id' of '" + file + "'", "element 2 is 9007199254740993",
+                         "would become 9007199254740992", "leave it out"});
+  check_refused([&] { read_hdf5_columns(file, {"id"}, 1, 2); }, {"element 5 is -9007199254740993"});
+  check_columns_refused(file, {"hash"}, {"element 1 is 18446744073709551615", "become 18446744073709551616"});
+  check_columns_refused(file, {"wide"}, {"dataset 'wide'", "integers of 128 bits"});
+  check_attribute_refused(file, "number", {"attribute 'number'", "is -9007199254740993"});
+}
+
 TEST_CASE("a missing dataset is refused with those that are there") {
   TestFile source;
   source.create_group("group");
@@ -158,9 +283,9 @@ TEST_CASE("what is no column of numbers is refused with what it is") {
   source.write_as("records", pair.get(), counted(4).data(), {2});
   const std::string file = source.path();
 
-  check_columns_refused(
-      file, {"matrix"},
-      {"dataset 'matrix' in '" + file + "'", "shape [rows]", "holds floating-point numbers of shape [2, 3]"});
+  check_columns_refused(file, {"matrix"},
+                        {"dataset 'matrix' in '" + file + "'", "shape [rows]",
+                         "holds floating-point numbers of 64 bits of shape [2, 3]"});
   check_columns_refused(file, {"text"}, {"dataset 'text'", "holds strings of shape [2]"});
   check_columns_refused(file, {"scalar"}, {"dataset 'scalar'", "of shape []"});
   check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});

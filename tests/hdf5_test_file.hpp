@@ -16,6 +16,8 @@ namespace allgrad::testing {
 inline hid_t native(double) { return H5T_NATIVE_DOUBLE; }
 inline hid_t native(float) { return H5T_NATIVE_FLOAT; }
 inline hid_t native(std::int32_t) { return H5T_NATIVE_INT32; }
+inline hid_t native(std::int64_t) { return H5T_NATIVE_INT64; }
+inline hid_t native(std::uint64_t) { return H5T_NATIVE_UINT64; }
 inline hid_t native(std::uint8_t) { return H5T_NATIVE_UINT8; }
 
 /// An HDF5 file in the system's folder for temporary files, gone with this object.
@@ -48,6 +50,38 @@ class TestFile {
     REQUIRE(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
   }
 
+  /// A dataset of doubles without a value in it. `chunk` 0 stores it in one piece.
+  void claim(const std::string& name, hsize_t rows, hsize_t chunk = 0, const double* fill = nullptr) {
+    create(name, rows, [&](hid_t how) {
+      if (chunk != 0) H5Pset_chunk(how, 1, &chunk);
+      if (fill != nullptr) H5Pset_fill_value(how, H5T_NATIVE_DOUBLE, fill);
+    });
+  }
+
+  /// A dataset of doubles that are the bytes of another file.
+  void external(const std::string& name, hsize_t rows, const std::string& file) {
+    create(name, rows, [&](hid_t how) { H5Pset_external(how, file.c_str(), 0, rows * sizeof(double)); });
+  }
+
+  /// A dataset of doubles that are those of a dataset in another file.
+  void virtual_of(const std::string& name, hsize_t rows, const std::string& file, const std::string& dataset) {
+    const hdf5::Handle space(H5Screate_simple(1, &rows, nullptr), H5Sclose);
+    create(name, rows,
+           [&](hid_t how) { H5Pset_virtual(how, space.get(), file.c_str(), dataset.c_str(), space.get()); });
+  }
+
+  /// The first rows of such a dataset.
+  void write_first(const std::string& name, const std::vector<double>& values) {
+    const hdf5::Handle dataset(H5Dopen2(handle_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+    const hdf5::Handle in_file(H5Dget_space(dataset.get()), H5Sclose);
+    const hsize_t first = 0;
+    const hsize_t count = values.size();
+    H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, &first, nullptr, &count, nullptr);
+    const hdf5::Handle in_memory(H5Screate_simple(1, &count, nullptr), H5Sclose);
+    REQUIRE(H5Dwrite(dataset.get(), H5T_NATIVE_DOUBLE, in_memory.get(), in_file.get(), H5P_DEFAULT, values.data()) >=
+            0);
+  }
+
   void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
     const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
     const hdf5::Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
@@ -60,6 +94,8 @@ class TestFile {
     REQUIRE(group);
   }
 
+  hid_t handle() const { return handle_.get(); }
+
   /// The finished file; nothing can be written after.
   std::string path() {
     REQUIRE(handle_.close());
@@ -67,6 +103,17 @@ class TestFile {
   }
 
  private:
+  template <class Set>
+  void create(const std::string& name, hsize_t rows, Set set) {
+    const hdf5::Handle space(H5Screate_simple(1, &rows, nullptr), H5Sclose);
+    const hdf5::Handle how(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    set(how.get());
+    const hdf5::Handle dataset(
+        H5Dcreate2(handle_.get(), name.c_str(), H5T_NATIVE_DOUBLE, space.get(), H5P_DEFAULT, how.get(), H5P_DEFAULT),
+        H5Dclose);
+    REQUIRE(dataset);
+  }
+
   std::filesystem::path path_;
   hdf5::Handle handle_;
 };

@@ -95,8 +95,10 @@ TEST_CASE("aux of the loss comes back as numbers with the loss") {
   };
   check(model.calc_loss_from_params({0.7, 1.3}));
   check(model.calc_loss_and_grad_from_params({0.7, 1.3}).first);
-  check_error<ag::ArgumentError>({"no value \"penalti\"", "[penalty, partial, both]"}, [&](unsigned&) {
-    model.calc_loss_from_params({0.7, 1.3}).aux["penalti"];
+  check_error<ag::ArgumentError>({"no value \"penalti\"", "[penalty, partial, both]"}, [&](unsigned& line) {
+    const ag::LossValue loss = model.calc_loss_from_params({0.7, 1.3});
+    line = __LINE__ + 1;
+    loss.aux["penalti"];
   });
 }
 
@@ -213,7 +215,7 @@ TEST_CASE("a key that is missing, and one that nothing is drawn with") {
   check_parts(caught<ag::DivergenceError>([&](unsigned&) {
                 drawing.calc_loss_from_params({0.4, 0.3}, own_key);
               }).text,
-              {"random keys"});
+              {"these differ: random key"});
 }
 
 TEST_CASE("statistics in total, and each rank's share of them") {
@@ -339,7 +341,8 @@ TEST_CASE("aux values that cannot be returned are refused") {
     const ag::Expr per_row = params[0] * x;
     ag::compile({sum(per_row), {{"rows", per_row}}}, params);
   });
-  check_error<ag::ArgumentError>({"two values are named \"a\""}, [&](unsigned&) {
-    const ag::Aux aux{{"a", x}, {"a", x}};
+  check_error<ag::ArgumentError>({"two values are named \"a\""}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    const ag::Loss loss = {params[0], {{"a", x}, {"a", x}}};
   });
 }

@@ -253,6 +253,17 @@ void check_point(std::string_view name, const std::vector<double>& point, double
   }
 }
 
+/// Checks the derivatives of a binary operator by both operands at one point, in both forms on both executors.
+void check_derivatives(std::string_view name, double x, double y, double by_x, double by_y) {
+  const Points points = {{x}, {y}};
+  for (const Form form : forms) {
+    for (const ag::ExecutorKind executor : executors) {
+      INFO(context(row_of(name), form, executor) << ' ' << describe(points, 0));
+      CHECK(derivatives_of(row_of(name), points, form, executor) == std::vector{by_x, by_y});
+    }
+  }
+}
+
 /// Checks a row that compares numbers with the C++ operator that it is named after.
 template <class F>
 void check_mask(std::string_view name, F expected) {
@@ -318,6 +329,25 @@ TEST_CASE("values and derivatives at the ends and kinks of a domain") {
   check_point("cosh", {1000.0}, infinity, infinity);
   check_point("erfinv", {1.0}, infinity, infinity);
   check_point("erfinv", {-1.0}, -infinity, infinity);
+}
+
+TEST_CASE("maximum and minimum share the derivative between equal numbers, infinite ones too") {
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double equal : {-infinity, -1.0, 0.0, 1e308, infinity}) {
+    check_derivatives("maximum", equal, equal, 0.5, 0.5);
+    check_derivatives("minimum", equal, equal, 0.5, 0.5);
+  }
+  check_derivatives("maximum", 0.0, -0.0, 0.5, 0.5);
+  const std::pair<double, double> ascending[] = {
+      {-infinity, infinity}, {-infinity, 2.0}, {2.0, infinity}, {-1e308, 1e308}};
+  for (const auto& [low, high] : ascending) {
+    check_derivatives("maximum", low, high, 0.0, 1.0);
+    check_derivatives("maximum", high, low, 1.0, 0.0);
+    check_derivatives("minimum", low, high, 1.0, 0.0);
+    check_derivatives("minimum", high, low, 0.0, 1.0);
+  }
+  check_derivatives("maximum", nan, infinity, 0.0, 0.0);
+  check_derivatives("minimum", 1.0, nan, 0.0, 0.0);
 }
 
 TEST_CASE("erfinv in each range of its polynomials") {

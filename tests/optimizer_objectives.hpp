@@ -40,7 +40,7 @@ class SummedObjective : public allgrad::Objective {
  protected:
   std::span<const double> sum_over_ranks(std::span<const double> params) {
     ++evaluations_;
-    comm_.allreduce(message_, fingerprint_of(params));
+    comm_.allreduce(message_, allgrad::Operation("an evaluation").with("parameters", fingerprint_of(params)));
     return message_.payload();
   }
   std::span<double> own_part() {
@@ -85,7 +85,7 @@ class Analytic final : public SummedObjective {
 
   std::string what_is_not_finite(std::span<const double> params, const allgrad::EvaluationOptions&) override {
     ++explanations_;
-    communicator().synchronize(fingerprint_of(params));
+    communicator().synchronize(allgrad::Operation("a search").with("parameters", fingerprint_of(params)));
     return "statistic 3 of 10 is nan";
   }
 

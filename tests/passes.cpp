@@ -2,11 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <sstream>
 
 #include "allgrad/error.hpp"
 #include "autodiff/gradient.hpp"
 #include "catch.hpp"
+#include "compile/pipeline.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/elementwise.hpp"
 #include "evaluation.hpp"
@@ -57,7 +62,7 @@ std::size_t count(const std::vector<Expr>& outputs, std::string_view name) {
 
 std::vector<ag::Array> evaluate_constants(const std::vector<Expr>& outputs) {
   const auto executor = ag::make_reference_executor(outputs, self());
-  executor->run({}, 0, 0);
+  executor->run({}, 0, ag::Operation("an evaluation"));
   std::vector<ag::Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.push_back(ag::Array::from_shape(ag::local_shape(outputs[i].shape())));
@@ -140,6 +145,7 @@ TEST_CASE("cancel shares: two allreduces are left of the common case, and no sha
     INFO(operations(cancelled));
     CHECK(count(cancelled, "share") == 0);
     CHECK(count(cancelled, "allreduce") == allreduces);
+    CHECK(operations(ag::simplify(cancelled)).find("constant -0(") == std::string::npos);  // in place of no share
     ag::verify(cancelled, "cancel shares");
   }
 }
@@ -230,17 +236,97 @@ out0 = %7
 TEST_CASE("simplify: operations that change nothing go, unless they change the shape") {
   const Inputs in;
   const Expr p = in.params, scalar = in.params[0];
-  for (const Expr& same : {p + 0.0, 0.0 + p, p - 0.0, p * 1.0, 1.0 * p, p / 1.0, -(-p)}) {
+  for (const Expr& same : {p + -0.0, -0.0 + p, p - 0.0, p * 1.0, 1.0 * p, p / 1.0, -(-p)}) {
     INFO(operations({same}));
     CHECK(operations(ag::simplify({same})) == operations({p}));
   }
   CHECK(operations(ag::simplify({p + (-scalar)})) == operations({p - scalar}));
   CHECK(operations(ag::simplify({-p + scalar})) == operations({scalar - p}));
   CHECK(operations(ag::simplify({p - (-scalar)})) == operations({p + scalar}));
-  CHECK(operations(ag::simplify({0.0 - p})) == operations({-p}));
+  CHECK(operations(ag::simplify({-0.0 - p})) == operations({-p}));
   for (const Expr& other : {scalar + xt::zeros<double>({3}), p + 1.0, p * 0.0, p - scalar}) {
     CHECK(operations(ag::simplify({other})) == operations({other}));
   }
+}
+
+namespace {
+
+const std::vector<double> special = {-0.0,
+                                     0.0,
+                                     std::numeric_limits<double>::infinity(),
+                                     -std::numeric_limits<double>::infinity(),
+                                     std::numeric_limits<double>::quiet_NaN(),
+                                     1.0};
+
+/// Every pair of special numbers: all first ones, then all second ones.
+std::vector<double> special_pairs() {
+  std::vector<double> pairs;
+  for (std::size_t i = 0; i < special.size() * special.size(); ++i) pairs.push_back(special[i / special.size()]);
+  for (std::size_t i = 0; i < special.size() * special.size(); ++i) pairs.push_back(special[i % special.size()]);
+  return pairs;
+}
+
+/// Both halves of the parameters, numbers, and values that are broadcast or made of -0 and 0.
+std::vector<Expr> leaves_of(const Expr& params) {
+  constexpr std::ptrdiff_t n = 36;
+  const xt::xarray<double> number = xt::arange<double>(36.0);
+  std::vector<Expr> leaves = {view(params, ag::range(0, n)), view(params, ag::range(n, 2 * n)),
+                              broadcast_to(params[0], {36}), ag::constant(xt::where(number < 18.0, -0.0, 0.0))};
+  for (const double value : special) leaves.push_back(ag::constant(value));
+  return leaves;
+}
+
+/// Each operator of all leaves and their negatives; each arithmetic operation of two others.
+std::vector<Expr> expressions_of(const std::vector<Expr>& leaves) {
+  std::vector<Expr> operands = leaves, result;
+  for (const Expr& leaf : leaves) operands.push_back(-leaf);
+  const auto arithmetic = [](const Expr& x, const Expr& y) { return std::vector{x + y, x - y, x * y, x / y}; };
+  for (const ag::ElementwiseRow& row : ag::elementwise_rows()) {
+    for (const Expr& x : operands) {
+      if (row.num_operands == 1) result.push_back(elementwise(row.kernel, {x}, {}));
+      for (const Expr& y : operands) {
+        if (row.num_operands == 2) result.push_back(elementwise(row.kernel, {x, y}, {}));
+        if (row.num_operands == 3) result.push_back(elementwise(row.kernel, {leaves[0], x, y}, {}));
+      }
+    }
+  }
+  for (const Expr& x : leaves) {
+    for (const Expr& y : leaves) {
+      for (const Expr& inner : arithmetic(x, y)) {
+        result.push_back(-inner);
+        for (const Expr& outer : arithmetic(inner, y)) result.push_back(outer);
+        for (const Expr& outer : arithmetic(x, -inner)) result.push_back(outer);
+      }
+    }
+  }
+  return result;
+}
+
+/// Equal to the bit; any NaN is equal to any other.
+bool same(double a, double b) {
+  return std::isnan(a) ? std::isnan(b) : std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
+
+}  // namespace
+
+TEST_CASE("rewrites keep zeros with their signs, infinities and NaN") {
+  const Expr params = ag::parameters(72);
+  const std::vector<double> at = special_pairs();
+  const std::vector<Expr> built = expressions_of(leaves_of(params));
+  const auto expected = ag::make_reference_executor(built, self());
+  expected->run(at, 0, 0);
+  const auto check = [&](const std::vector<Expr>& rewritten) {
+    const auto actual = ag::make_reference_executor(rewritten, self());
+    actual->run(at, 0, 0);
+    for (std::size_t i = 0; i < built.size(); ++i) {
+      if (std::ranges::equal(expected->output(i), actual->output(i), same)) continue;
+      FAIL_CHECK(operations({built[i]}) << "became\n" << operations({rewritten[i]}));
+    }
+  };
+  check(ag::simplify(built));
+  check(ag::hoist_broadcasts(built));
+  check(ag::common_subexpressions(built));
+  check(ag::run_pipeline(built, params, self(), {ag::ExecutorKind::reference}));
 }
 
 TEST_CASE("hoist broadcasts: what does not depend on rows leaves the loop over them") {

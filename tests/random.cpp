@@ -287,6 +287,80 @@ TEST_CASE("bounds of uniform numbers may depend on parameters") {
   }
 }
 
+TEST_CASE("bounds the wrong way round give minval, as in JAX, and NaN stays NaN") {
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(flat(uniform(Key(9), {3}, 2.0, 1.0)) == std::vector(3, 2.0));
+  CHECK(flat(uniform<float>(Key(9), {3}, 2.0F, 1.0F)) == std::vector(3, 2.0F));
+  const std::pair<double, double> no_interval[] = {{-infinity, infinity}, {1.0, nan}, {nan, 1.0}};
+  for (const auto& [minval, maxval] : no_interval) CHECK(std::isnan(uniform(Key(9), {1}, minval, maxval)(0)));
+  const Expr params = ag::parameters(2);
+  const Expr draws = uniform(ag::random::key(), {4}, params[0], params[1]);
+  const double sum_of_u = xt::sum(uniform(Key(9), {4}))();
+  for (const ag::ExecutorKind executor : executors) {
+    const auto at = [&](double minval, double maxval) {
+      return evaluate_with_gradient(sum(draws), params, {minval, maxval}, ag::Communicator::world(), executor, Key(9));
+    };
+    CHECK(drawn(uniform(ag::random::key(), {3}, 2.0, 1.0), executor, Key(9)) == std::vector(3, 2.0));
+    CHECK(at(2.0, 1.0).loss == 8.0);
+    CHECK(at(2.0, 1.0).gradient == std::vector{4.0, 0.0});
+    CHECK(at(2.0, 2.0).loss == 8.0);  // max shares its derivative between equal arguments
+    check_close({{4.0 - 0.5 * sum_of_u, 0.5 * sum_of_u}}, at(2.0, 2.0).gradient, 1e-14);
+    check_close({{4.0 - sum_of_u, sum_of_u}}, at(1.0, 2.0).gradient, 1e-14);
+    for (const auto& [minval, maxval] : no_interval) CHECK(std::isnan(at(minval, maxval).loss));
+  }
+}
+
+TEST_CASE("a rounded draw may be maxval") {
+  const double maxval = std::nextafter(1.0, 2.0);
+  const std::vector<double> draws = flat(uniform(Key(9), {64}, 1.0, maxval));
+  CHECK(std::ranges::count(draws, maxval) > 0);
+  CHECK(std::ranges::count(draws, 1.0) > 0);
+}
+
+TEST_CASE("shapes of draws that no memory holds") {
+  const Expr key = ag::random::key();
+  const std::size_t half = std::size_t{1} << 32;  // half * half is 0 in 64 bits
+  check_error<ag::ExpressionError>({"shape [4294967296, 4294967296] has more elements than any memory"},
+                                   [&](unsigned& line) {
+                                     line = __LINE__ + 1;
+                                     uniform(key, {half, half});
+                                   });
+  check_error<ag::ExpressionError>({"shape [18446744073709551615] has more elements", "negative"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    split(key, std::size_t{0} - 1);
+  });
+  check_error<ag::ExpressionError>({"shape [rows, rows] would have two row axes"}, [&](unsigned& line) {
+    const ag::Table table = deal("rows", {{"x", noise_column(5, 1)}}, uneven, ag::Communicator::world());
+    line = __LINE__ + 1;
+    normal(key, {table.rows(), table.rows()});
+  });
+  check_error<ag::ExpressionError>(
+      {"fewer than 2^52 draws over all rows, got shape [rows, 4398046511104]"}, [&](unsigned& line) {
+        const std::size_t many = std::size_t{1} << 42;
+        const std::vector<double> x = noise_column(1024, 1);
+        const ag::Table table = deal("rows", {{"x", x}}, uneven, ag::Communicator::world());
+        line = __LINE__ + 1;
+        bits(key, {table.rows(), many});
+      });
+  const std::vector<std::string> parts = {"fits into memory, got [4294967296, 4294967296]"};
+  check_error<ag::ArgumentError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    uniform(Key(1), {half, half});
+  });
+  check_error<ag::ArgumentError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    normal(Key(1), {half, half});
+  });
+  check_error<ag::ArgumentError>(parts, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    bits(Key(1), {half, half});
+  });
+  check_error<ag::ArgumentError>({"got [18446744073709551615]"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    split(Key(1), std::size_t{0} - 1);
+  });
+}
+
 TEST_CASE("equal draws are one node, draws with other keys are not") {
   const Expr params = ag::parameters(1);
   const auto draws = [&](const Expr& loss) {
@@ -319,8 +393,8 @@ TEST_CASE("whether a graph draws") {
   CHECK(ag::find_draw(drawing)->operands[0].node() == key.node());
   CHECK(ag::find_draw({&drawing[0], 1}) == nullptr);
   const ag::Communicator world = ag::Communicator::world();
-  CHECK(ag::Program({drawing[1]}, params, world, {}).draws());
-  CHECK_FALSE(ag::Program({drawing[0]}, params, world, {}).draws());
+  CHECK(ag::Program({0, "outputs"}, {drawing[1]}, params, world, {}).draws());
+  CHECK_FALSE(ag::Program({0, "outputs"}, {drawing[0]}, params, world, {}).draws());
 }
 
 TEST_CASE("a missing key") {
@@ -375,7 +449,7 @@ TEST_CASE("other keys on other ranks") {
   const Expr params = ag::parameters(1);
   ag::CompiledGraph graph = compile(params[0] * mean(normal(ag::random::key(), {halos.rows()})), params);
   const auto evaluate = [&](unsigned&) { graph.value(std::vector{1.0}, {.randkey = world.rank()}); };
-  check_parts(caught<ag::DivergenceError>(evaluate).text, {"random keys"});
+  check_parts(caught<ag::DivergenceError>(evaluate).text, {"these differ: random key"});
   CHECK(std::isfinite(graph.value(std::vector{1.0}, {.randkey = 1})));
 }
 
@@ -395,7 +469,14 @@ TEST_CASE("what is no key, no bound and no number to fold in") {
     line = __LINE__ + 1;
     fold_in(key, ag::parameters(2));
   });
-  for (const double number : {-1.0, 0.5, 0x1p32}) {
+  for (const std::int64_t number : {std::int64_t{-1}, std::int64_t{1} << 32}) {
+    check_error<ag::ArgumentError>(
+        {fmt::format("fold_in: expected a whole number from 0 to 4294967295, got {}", number)}, [&](unsigned& line) {
+          line = __LINE__ + 1;
+          fold_in(Key(1), number);
+        });
+  }
+  for (const double number : {-1.0, 0.5, 0x1p32, std::numeric_limits<double>::quiet_NaN()}) {
     check_error<ag::ExpressionError>({"fold_in: expected a whole number from 0 to 4294967295"}, [&](unsigned& line) {
       line = __LINE__ + 1;
       fold_in(key, number);

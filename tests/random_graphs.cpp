@@ -74,51 +74,30 @@ class GraphBuilder {
       return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
     };
     switch (step[0] % 22) {
-      case 0:
-        return {x + y, x_bound + y_bound};
-      case 1:
-        return {x - y, x_bound + y_bound};
-      case 2:
-        return {x * y, x_bound * y_bound};
-      case 3:
-        return {x / (2.0 + sin(y)), x_bound};
-      case 4:
-        return {tanh(x), 1.0};
-      case 5:
-        return {sin(x), 1.0};
-      case 6:
-        return {sqrt(1.0 + square(x)), 1.0 + x_bound};
-      case 7:
-        return {log(1.0 + square(x)), x_bound};
-      case 8:
-        return {maximum(x, y), std::max(x_bound, y_bound)};
-      case 9:
-        return {where(halos_["x"] > 0.1, x, y), std::max(x_bound, y_bound)};
+      case 0: return {x + y, x_bound + y_bound};
+      case 1: return {x - y, x_bound + y_bound};
+      case 2: return {x * y, x_bound * y_bound};
+      case 3: return {x / (2.0 + sin(y)), x_bound};
+      case 4: return {tanh(x), 1.0};
+      case 5: return {sin(x), 1.0};
+      case 6: return {sqrt(1.0 + square(x)), 1.0 + x_bound};
+      case 7: return {log(1.0 + square(x)), x_bound};
+      case 8: return {maximum(x, y), std::max(x_bound, y_bound)};
+      case 9: return {where(halos_["x"] > 0.1, x, y), std::max(x_bound, y_bound)};
       case 10:
         return {where(xt::xarray<double>{1.0, 0.0, 1.0}, x, choice % 2 == 0 ? y : ag::constant(0.0)),
                 std::max(x_bound, y_bound)};
-      case 11:
-        return {sum(x, axis(x.ndim())), 9.0 * x_bound};
-      case 12:
-        return {mean(x, axis(x.ndim())), x_bound};
-      case 13:
-        return {mean(x), x_bound};
-      case 14:
-        return {expand_dims(x, axis(x.ndim() + 1)), x_bound};
-      case 15:
-        return {ag::stack({x, y}, axis(x.ndim() + 1)), std::max(x_bound, y_bound)};
-      case 16:
-        return {ag::concatenate({x, y}, axis(x.ndim())), std::max(x_bound, y_bound)};
-      case 17:
-        return {x[-1], x_bound};
-      case 18:
-        return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
-      case 19:
-        return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
-      case 20:
-        return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
-      default:
-        return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
+      case 11: return {sum(x, axis(x.ndim())), 9.0 * x_bound};
+      case 12: return {mean(x, axis(x.ndim())), x_bound};
+      case 13: return {mean(x), x_bound};
+      case 14: return {expand_dims(x, axis(x.ndim() + 1)), x_bound};
+      case 15: return {ag::stack({x, y}, axis(x.ndim() + 1)), std::max(x_bound, y_bound)};
+      case 16: return {ag::concatenate({x, y}, axis(x.ndim())), std::max(x_bound, y_bound)};
+      case 17: return {x[-1], x_bound};
+      case 18: return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
+      case 19: return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
+      case 20: return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
+      default: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
     }
   }
 

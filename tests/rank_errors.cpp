@@ -132,14 +132,14 @@ TEST_CASE("a file is missing on one rank") {
   });
 }
 
-TEST_CASE("ranks have other columns") {
-  check_error<ag::DataError>(
-      {"table \"halos\": ranks have different columns", fmt::format("rank {} has [", world().rank()),
-       is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
-      [](unsigned& line) {
-        line = __LINE__ + 1;
-        ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
-      });
+TEST_CASE("ranks make tables of other columns or names") {
+  check_error<ag::DataError>({"table \"halos\": ranks make different tables",
+                              fmt::format("rank {} makes \"halos\" with the columns [", world().rank()),
+                              is_culprit() ? "[\"y\"]" : "[\"x\"]", "the same columns in the same order"},
+                             [](unsigned& line) {
+                               line = __LINE__ + 1;
+                               ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
+                             });
   check_works();
 }
 
@@ -241,14 +241,14 @@ TEST_CASE("another number of parameters on one rank") {
 
 TEST_CASE("other parameters on one rank") {
   const double param = is_culprit() ? 1.5 : 1.0;
-  check_divergence({fmt::format("at the parameters [{}] on rank {}: ", param, world().rank()),
-                    "do not evaluate the same", "on every rank"},
+  check_divergence({"rank 0 is in calc_loss_from_params", "at the parameters [1], but", "at the parameters [1.5]",
+                    fmt::format("rank {} in", culprit()), "these differ: parameters", "MPI_Bcast"},
                    [&](unsigned& line) {
                      LambdaModel model(good_sumstats, good_loss);
                      line = __LINE__ + 1;
                      model.calc_loss_from_params({param});
                    });
-  check_divergence({"do not evaluate the same", "on every rank"}, [&](unsigned& line) {  // a loss without messages
+  check_divergence({"these differ: parameters"}, [&](unsigned& line) {  // a loss without messages
     line = __LINE__ + 1;
     const Expr params = ag::parameters(1);
     ag::compile(square(params[0] - mean(x())), params).value(std::vector{param});
@@ -328,7 +328,7 @@ TEST_CASE("ranks evaluate other graphs") {
   const Expr params = ag::parameters(1);
   ag::CompiledGraph first = ag::compile(good_sumstats(params), params);
   ag::CompiledGraph second = ag::compile(square(good_sumstats(params)), params);
-  check_divergence({"in evaluation 1 of the graph, at the parameters [2]", "do not evaluate the same"},
+  check_divergence({"rank 0 is in CompiledGraph::value", "at the parameters [2]", "these differ: model"},
                    [&](unsigned& line) {
                      line = line_of_parameters;
                      (is_culprit() ? first : second).value(std::vector{2.0});

@@ -74,9 +74,7 @@ Sumstats Hod::calc_partial_sumstats_from_params(const Expr& params) const {
   const xt::xarray<double> low = {11.0, 12.0, 13.0}, high = {12.0, 13.0, 15.0};
   const Expr column = expand_dims(log_mass, 1);
   const Expr inside = column >= low && column < high;
-  const auto per_bin = [&](const Expr& x) {
-    return sum(where(inside, expand_dims(halos_["weight"] * x, 1), 0.0), 0);
-  };
+  const auto per_bin = [&](const Expr& x) { return sum(where(inside, expand_dims(halos_["weight"] * x, 1), 0.0), 0); };
   return concatenate({per_bin(central), per_bin(satellites)});
 }
 

@@ -17,7 +17,7 @@ namespace {
 void check_sum(const ag::Communicator& world) {
   ag::Message message(1);
   message.payload()[0] = world.rank();
-  world.allreduce(message, 1);
+  world.allreduce(message);
   if (message.payload()[0] != world.size() * (world.size() - 1) / 2) throw std::runtime_error("wrong sum");
 }
 

@@ -1,10 +1,14 @@
 // Every kind of operand notes the line that it was written on, so that nodes carry the user's lines.
+#include <map>
+#include <set>
+#include <string>
 #include <xtensor/xarray.hpp>
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/allgrad.hpp"
 #include "catch.hpp"
-#include "graph/node.hpp"
+#include "compile/pipeline.hpp"
+#include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 
 namespace ag = allgrad;
@@ -102,6 +106,36 @@ TEST_CASE("what stands at the leaves, and elements of it") {
   CHECK(line_of(ag::parameters(2)[0]) == __LINE__);
   CHECK(line_of(ag::parameters(2)[std::size_t{1}]) == __LINE__);
   CHECK(line_of(ag::random::key()) == __LINE__);
+}
+
+TEST_CASE("after all rewrites, each node has the line of the expression that it comes from") {
+  const ag::Table table = make_table();
+  const ag::Expr p = ag::parameters(2); const unsigned params = __LINE__;
+  const ag::Expr x = table["x"]; const unsigned column = __LINE__;
+  const ag::Expr growth = exp(p[0] * x); const unsigned grown = __LINE__;
+  const ag::Expr curve = tanh(growth) + (-sin(x)); const unsigned curved = __LINE__;
+  const ag::Expr total = sum(curve); const unsigned totalled = __LINE__;
+  const ag::Expr second = sum(square(x) * growth); const unsigned seconded = __LINE__;
+  const ag::Expr known = log(ag::constant(3.0) + 1.0); const unsigned folded = __LINE__;
+  const ag::Expr loss = cos(total) * second + p[1] * known; const unsigned lost = __LINE__;
+
+  // Lines of each operator, with a ' where differentiation built it. What is summed or totalled has the line of what it
+  // is the sum of, which for a derivative is the value that it is by.
+  using Lines = std::map<std::string, std::set<unsigned>>;
+  const Lines expected = {
+      {"parameters", {params}}, {"column", {column}}, {"index", {grown, lost}}, {"exp", {grown}}, {"tanh", {curved}},
+      {"sin", {curved}}, {"subtract", {curved}}, {"sum", {totalled, seconded}}, {"square", {seconded}},
+      {"multiply", {grown, seconded, lost}}, {"constant", {folded}}, {"cos", {lost}}, {"add", {lost}},
+      {"allreduce", {totalled, lost}}, {"reshape", {lost}}, {"concatenate", {lost}}, {"slice", {lost}},
+      {"neg'", {lost}}, {"sin'", {lost}}, {"multiply'", {grown, seconded, lost}}, {"cosh'", {curved}},
+      {"square'", {curved}}, {"divide'", {curved}}, {"sum'", {grown}}, {"pad'", {grown}}, {"constant'", {params}},
+      {"add'", {grown, params}}, {"allreduce'", {params}}, {"slice'", {totalled}}, {"reshape'", {totalled, seconded}}};
+  const ag::Communicator world = ag::Communicator::world();
+  Lines actual;
+  for (const ag::Expr& expr : ag::topological_order(ag::run_pipeline({loss}, p, world, {}, ag::GradientOf{loss}))) {
+    actual[std::string(expr.node()->op->name()) + (expr.node()->backward ? "'" : "")].insert(line_of(expr));
+  }
+  CHECK(actual == expected);
 }
 
 TEST_CASE("each operation of an expression over several lines has a line of that expression") {

@@ -114,9 +114,32 @@ TEST_CASE("NaN in a column that is not declared to hold any") {
   CHECK(sum_of_numbers(declared, "x") == Approx(3.0 * world().size()));
 }
 
-TEST_CASE("infinity is data") {
-  const ag::Table table("halos", {{"x", std::vector{std::numeric_limits<double>::infinity()}}});
-  CHECK(std::isinf(sum_of_numbers(table, "x")));
+TEST_CASE("infinity in a column that is not declared to hold any") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const xt::xarray<double> values = {1.0, -infinity, infinity};
+  check_error<DataError>({"table \"halos\": column \"x\" has -inf",
+                          fmt::format("first in row {}, counted from 0 over all ranks", 3 * world().rank() + 1),
+                          "remove such rows", "may_be_infinite"},
+                         [&](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table("halos", {{"x", ag::may_be_nan(values)}});
+                         });
+  check_error<DataError>({"column \"x\" has NaN", "may_be_nan"}, [&](unsigned& line) {
+    const xt::xarray<double> both = {infinity, nan_value};
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", ag::may_be_infinite(both)}});
+  });
+  const ag::Table declared("halos", {{"x", ag::may_be_infinite(std::vector{infinity})}});
+  CHECK(std::isinf(sum_of_numbers(declared, "x")));
+}
+
+TEST_CASE("no rows on any rank") {
+  check_error<DataError>({"table \"halos\": expected rows on one rank at least, got none on any"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table("halos", {{"x", std::vector<double>{}}});
+  });
+  const ag::Table on_one("halos", {{"x", world().is_root() ? std::vector{2.0} : std::vector<double>{}}});
+  CHECK(sum_of_numbers(on_one, "x") == 2.0);
 }
 
 TEST_CASE("a file that is missing, or no HDF5") {
@@ -146,20 +169,38 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   source.write<double>("bins", {9.0, 10.0});
   source.write_as("name", H5T_C_S1, "abcd", {4});
   const std::string file = source.path();
+  const ag::Communicator alone(MPI_COMM_SELF);  // each rank has a file of its own
 
   const auto check = [&](const std::vector<std::string>& columns, const std::vector<std::string>& parts) {
     check_error<DataError>(parts, [&](unsigned& line) {
       line = __LINE__ + 1;
-      ag::Table::from_hdf5(file, world(), {.columns = columns});
+      ag::Table::from_hdf5(file, alone, {.columns = columns});
     });
   };
   check({"log_mas"}, {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position'"});
   check({"log_mass", "name"}, {"'name'", "column of integers or floating-point numbers", "holds strings of shape [4]"});
-  check({"position"}, {"'position'", "floating-point numbers of shape [4, 2]", "a dataset of its own"});
+  check({"position"}, {"'position'", "floating-point numbers of 64 bits of shape [4, 2]", "a dataset of its own"});
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});
   check({}, {"equal length"});
   check({"log_mass", "log_mass"}, {"two columns are named \"log_mass\""});
-  CHECK(ag::Table::from_hdf5(file, world(), {.columns = {"log_mass"}}).total_rows() == 4);
+  CHECK(ag::Table::from_hdf5(file, alone, {.columns = {"log_mass"}}).total_rows() == 4);
+}
+
+TEST_CASE("infinity in a dataset") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const SharedFile source({{"log_mass", std::vector<double>(6, -infinity)}});
+  const std::string file = source.path();
+  check_error<DataError>(
+      {"column \"log_mass\" has -inf", fmt::format("first in row {}", 6 / world().size() * world().rank())},
+      [&](unsigned& line) {
+        line = __LINE__ + 1;
+        ag::Table::from_hdf5(file, world());
+      });
+  check_error<DataError>({"may_be_infinite names \"mass\"", "not among the columns read"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::Table::from_hdf5(file, world(), {.may_be_infinite = {"mass"}});
+  });
+  CHECK(ag::Table::from_hdf5(file, world(), {.may_be_infinite = {"log_mass"}}).total_rows() == 6);
 }
 
 TEST_CASE("NaN in a dataset") {

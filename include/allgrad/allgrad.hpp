@@ -20,6 +20,7 @@
 #include "allgrad/objective.hpp"
 #include "allgrad/one_point_group.hpp"
 #include "allgrad/one_point_model.hpp"
+#include "allgrad/operation.hpp"
 #include "allgrad/optimize_result.hpp"
 #include "allgrad/optimizer.hpp"
 #include "allgrad/param_scan.hpp"

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "allgrad/expr.hpp"
@@ -15,14 +16,15 @@ namespace allgrad {
 class Axes {
  public:
   Axes() : all_(true) {}
-  Axes(std::ptrdiff_t axis) : values_{axis} {}
-  Axes(std::initializer_list<std::ptrdiff_t> axes) : values_(axes) {}
+  template <class T>
+  requires std::is_integral_v<T> Axes(T axis) : values_{axis} {}
+  Axes(std::initializer_list<Position> axes) : values_(axes) {}
 
   bool all() const { return all_; }
-  const std::vector<std::ptrdiff_t>& values() const { return values_; }
+  const std::vector<Position>& values() const { return values_; }
 
  private:
-  std::vector<std::ptrdiff_t> values_;
+  std::vector<Position> values_;
   bool all_ = false;
 };
 
@@ -39,10 +41,10 @@ Expr mean(const Operand& x, const Axes& axes = {});
 Expr reduce_sum(const Expr& per_rank, SourceLocation where = SourceLocation::current());
 
 /// A new axis of length 1, which becomes number `axis`: expand_dims(x, 1) takes [rows] to [rows, 1].
-Expr expand_dims(const Operand& x, std::ptrdiff_t axis);
+Expr expand_dims(const Operand& x, const Position& axis);
 
 /// Removes an axis of length 1: squeeze(x, 1) takes [rows, 1] to [rows].
-Expr squeeze(const Operand& x, std::ptrdiff_t axis);
+Expr squeeze(const Operand& x, const Position& axis);
 
 /// The same elements in row-major order in another shape with as many. A value per row cannot be reshaped.
 Expr reshape(const Operand& x, const std::vector<std::size_t>& shape);
@@ -54,20 +56,24 @@ Expr broadcast_to(const Operand& x, const Shape& shape);
 /// end, and what lies outside of the axis is left out; step is at least 1.
 struct Range {
   static constexpr std::ptrdiff_t end = std::numeric_limits<std::ptrdiff_t>::max();
-  std::ptrdiff_t start = 0;
-  std::ptrdiff_t stop = end;
-  std::ptrdiff_t step = 1;
+  Position start = 0;
+  Position stop = end;
+  Position step = 1;
+
+  friend bool operator==(const Range&, const Range&) = default;
 };
 
-inline Range range(std::ptrdiff_t start, std::ptrdiff_t stop, std::ptrdiff_t step = 1) { return {start, stop, step}; }
+inline Range range(const Position& start, const Position& stop, const Position& step = 1) {
+  return {start, stop, step};
+}
 inline Range all() { return {}; }
 
 /// What `view` takes along one axis: an index, which drops the axis, or a range.
 class Slice {
  public:
   template <class T>
-  requires std::is_integral_v<T> Slice(T index)
-      : range_{static_cast<std::ptrdiff_t>(index), Range::end, 1}, is_index_(true) {}
+  requires std::is_integral_v<T> Slice(T index) : Slice(Position(index)) {}
+  Slice(const Position& index) : range_{.start = index}, is_index_(true) {}
   Slice(const Range& range) : range_(range) {}
 
   bool is_index() const { return is_index_; }
@@ -88,7 +94,7 @@ requires(sizeof...(S) > 0 && (std::is_convertible_v<S, Slice> && ...)) Expr view
 }
 
 /// The n-th difference of neighbours along an axis, which becomes n shorter; not along the row axis.
-Expr diff(const Operand& x, std::size_t n = 1, std::ptrdiff_t axis = -1);
+Expr diff(const Operand& x, std::size_t n = 1, const Position& axis = -1);
 
 /// The values to join: in braces, as in concatenate({x, y}), or a vector of Expr.
 class Parts {
@@ -107,9 +113,9 @@ class Parts {
 
 /// Joins values along an axis that they all have; the other axes are equal. concatenate({x, y}) takes [2] and [3] to
 /// [5]. Not along the row axis.
-Expr concatenate(const Parts& parts, std::ptrdiff_t axis = 0);
+Expr concatenate(const Parts& parts, const Position& axis = 0);
 
 /// Joins values of equal shape along a new axis, which becomes number `axis`: stack({x, y}) takes two [] to [2].
-Expr stack(const Parts& parts, std::ptrdiff_t axis = 0);
+Expr stack(const Parts& parts, const Position& axis = 0);
 
 }  // namespace allgrad

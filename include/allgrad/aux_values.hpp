@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <initializer_list>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "allgrad/error.hpp"
 #include "allgrad/expr.hpp"
+#include "allgrad/name.hpp"
 
 namespace allgrad {
 
@@ -25,20 +25,23 @@ class Named {
   Named() = default;
 
   /// Throws ArgumentError where two values have one name.
-  Named(std::initializer_list<Entry> entries) : Named(std::vector<Entry>(entries)) {}
-  explicit Named(std::vector<Entry> entries) : entries_(std::move(entries)) {
+  Named(std::initializer_list<Entry> entries, SourceLocation where = SourceLocation::current())
+      : Named(std::vector<Entry>(entries), where) {}
+  explicit Named(std::vector<Entry> entries, SourceLocation where = SourceLocation::current())
+      : entries_(std::move(entries)) {
     for (const Entry& entry : entries_) {
       if (std::ranges::count(entries_, entry.first, &Entry::first) == 1) continue;
-      throw ArgumentError(fmt::format("two values are named \"{}\"; give each its own name", entry.first));
+      throw ArgumentError(fmt::format("two values are named \"{}\"; give each its own name", entry.first), where);
     }
   }
 
   /// Throws ArgumentError, with the names there are, where none is called so.
-  const T& operator[](std::string_view name) const {
-    const auto found = std::ranges::find(entries_, name, &Entry::first);
+  const T& operator[](const Name& name) const {
+    const auto found = std::ranges::find(entries_, name.text, &Entry::first);
     if (found != entries_.end()) return found->second;
     throw ArgumentError(fmt::format("there is no value \"{}\", but [{}]; ask for one of these, or return it as well",
-                                    name, fmt::join(names(), ", ")));
+                                    name.text, fmt::join(names(), ", ")),
+                        name.where);
   }
 
   std::vector<std::string> names() const {

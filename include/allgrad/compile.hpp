@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -60,7 +61,8 @@ class CompiledGraph final : public Objective {
   friend class OnePointModel;
   friend class OnePointGroup;
   friend CompiledGraph compile(const Loss&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
-  friend CompiledGraph compile_model(ModelGraph, const Communicator&, const CompileOptions&, SourceLocation);
+  friend CompiledGraph compile_model(std::uint64_t, ModelGraph, const Communicator&, const CompileOptions&,
+                                     SourceLocation);
   struct State;
 
   explicit CompiledGraph(std::unique_ptr<State> state);

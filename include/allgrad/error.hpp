@@ -24,7 +24,8 @@ class ExpressionError : public Error {
   using Error::Error;
 };
 
-/// Data that cannot be used: a missing file or dataset, unequal columns, a wrong type, NaN where none was declared.
+/// Data that cannot be used: a missing file or dataset, unequal columns, a wrong type, NaN or an infinity where none was
+/// declared.
 class DataError : public Error {
   using Error::Error;
 };
@@ -35,18 +36,23 @@ class ArgumentError : public Error {
   using Error::Error;
 };
 
-/// Ranks that do not do the same: other graphs, constants or parameters, or another number of evaluations.
+/// Ranks that do not do the same: other functions, other objects, other graphs, constants or parameters.
 class DivergenceError : public Error {
   using Error::Error;
 };
 
+/// Ranks that do the same with numbers that are not: parameters, or a loss that each has computed for itself.
+class NumbersDiffer : public DivergenceError {
+  using DivergenceError::DivergenceError;
+};
+
 /// What is raised on every rank when some ranks, but not all, have failed. On a rank that failed, the exception that
-/// it threw itself is nested (std::rethrow_if_nested).
+/// it threw itself is nested (std::rethrow_if_nested). Also where a rank waits for one that has left or does not come.
 class RankError : public Error {
  public:
-  RankError(int rank, const std::string& message);
+  RankError(int rank, const std::string& message, SourceLocation where = {});
 
-  /// The lowest rank that failed.
+  /// The lowest rank that failed, has left or is missing.
   int rank() const { return rank_; }
 
  private:

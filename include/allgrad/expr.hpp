@@ -6,6 +6,8 @@
 #include <vector>
 #include <xtensor/xarray.hpp>
 
+#include "allgrad/exact.hpp"
+#include "allgrad/position.hpp"
 #include "allgrad/shape.hpp"
 #include "allgrad/source_location.hpp"
 
@@ -62,17 +64,38 @@ class Expr {
 };
 
 /// A value of the array's shape that is the same on every rank, which compiling checks: constant(2.0) is a number [],
-/// constant({-2.0, 0.3}) a vector [2].
+/// constant({-2.0, 0.3}) a vector [2]. Throws ArgumentError for an integer that no double equals, as 2^53 + 1.
 Expr constant(Array value, SourceLocation where = SourceLocation::current());
 
+template <class T>
+requires std::is_arithmetic_v<T> Expr constant(T number, SourceLocation where = SourceLocation::current()) {
+  return constant(Array(detail::exact_double(number, where)), where);
+}
+
+template <class E>
+Expr constant(const xt::xexpression<E>& value, SourceLocation where = SourceLocation::current()) {
+  return constant(detail::exact_array(value, where), where);
+}
+
 /// A value that each rank has of its own, of the same shape on all. It may be used with rows and other per-rank values;
-/// `reduce_sum` makes a total of it.
+/// `reduce_sum` makes a total of it. Throws as `constant` does.
 Expr rank_constant(Array value, SourceLocation where = SourceLocation::current());
 
-/// A vector of `size` parameters [size]: the input of a graph. Throws ArgumentError where `size` is 0.
+template <class T>
+requires std::is_arithmetic_v<T> Expr rank_constant(T number, SourceLocation where = SourceLocation::current()) {
+  return rank_constant(Array(detail::exact_double(number, where)), where);
+}
+
+template <class E>
+Expr rank_constant(const xt::xexpression<E>& value, SourceLocation where = SourceLocation::current()) {
+  return rank_constant(detail::exact_array(value, where), where);
+}
+
+/// A vector of `size` parameters [size]: the input of a graph. Throws ArgumentError where `size` is 0, ExpressionError
+/// where it is larger than any memory.
 Expr parameters(std::size_t size, SourceLocation where = SourceLocation::current());
 
-/// An argument of an operation: an Expr, or a number or xtensor expression that becomes a constant. It notes the line
+/// An argument of an operation: an Expr, or a number or xtensor expression that becomes a `constant`. It notes the line
 /// that it was written on, so that messages and graphs can name it.
 class Operand {
  public:
@@ -81,11 +104,11 @@ class Operand {
 
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T number, SourceLocation where = SourceLocation::current())
-      : expr_(constant(Array(static_cast<double>(number)), where)), where_(where) {}
+      : expr_(constant(number, where)), where_(where) {}
 
   template <class E>
   Operand(const xt::xexpression<E>& array, SourceLocation where = SourceLocation::current())
-      : expr_(constant(Array(array.derived_cast()), where)), where_(where) {}
+      : expr_(constant(array, where)), where_(where) {}
 
   const Expr& expr() const { return expr_; }
   const SourceLocation& where() const { return where_; }
@@ -100,13 +123,13 @@ class Index {
  public:
   template <class T>
   requires std::is_integral_v<T> Index(T value, SourceLocation where = SourceLocation::current())
-      : value_(static_cast<std::ptrdiff_t>(value)), where_(where) {}
+      : position_(value), where_(where) {}
 
-  std::ptrdiff_t value() const { return value_; }
+  const Position& position() const { return position_; }
   const SourceLocation& where() const { return where_; }
 
  private:
-  std::ptrdiff_t value_;
+  Position position_;
   SourceLocation where_;
 };
 

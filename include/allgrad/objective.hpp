@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "allgrad/aux_values.hpp"
@@ -22,8 +24,7 @@ struct EvaluationOptions {
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an
 /// expression, models and groups have one, and users may derive their own. All its functions are collective over
 /// communicator(), take the same arguments on every rank, and return the same on every rank. What an evaluation throws
-/// on some ranks alone is known to the others where it passes through Communicator::fail before the evaluation's next
-/// collective, or where the evaluation has none.
+/// on some ranks alone is raised on all by the optimizers, and sooner where it goes through Communicator::attempt.
 class Objective {
  public:
   virtual ~Objective() = default;
@@ -39,6 +40,9 @@ class Objective {
   /// The loss at `params` [num_params]; writes its gradient to `gradient` [num_params].
   virtual double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                     const EvaluationOptions& options = {}) = 0;
+
+  /// Takes part in an evaluation as failed with `cause`, which is raised on every rank.
+  [[noreturn]] virtual void fail(std::exception_ptr cause) { communicator().fail(std::move(cause)); }
 
   /// Where loss or gradient at `params` are not finite: what else is not, of all that the loss was computed from, as
   /// text for the user ("statistics 3, 4 of 10 are nan"). Empty where nothing is known.

@@ -18,10 +18,13 @@ namespace allgrad {
 class ParamLimits {
  public:
   template <class T>
-  requires std::is_arithmetic_v<T> ParamLimits(T for_all) : values_{static_cast<double>(for_all)}, for_all_(true) {}
+  requires std::is_arithmetic_v<T> ParamLimits(T for_all, SourceLocation where = SourceLocation::current())
+      : values_{detail::exact_double(for_all, where)}, for_all_(true) {}
 
   template <class C>
-  requires std::convertible_to<const C&, ParamValues> ParamLimits(const C& values) : values_(values) {}
+  requires std::constructible_from<ParamValues, const C&, SourceLocation> ParamLimits(
+      const C& values, SourceLocation where = SourceLocation::current())
+      : values_(values, where) {}
   ParamLimits(std::initializer_list<double> values) : values_(values) {}
 
   /// True where there is one for each of `n_dim` parameters.

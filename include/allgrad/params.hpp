@@ -41,7 +41,9 @@ using Params = std::vector<Param>;
 class Guess {
  public:
   template <class C>
-  requires std::convertible_to<const C&, ParamValues> Guess(const C& values) : values_(values) {}
+  requires std::constructible_from<ParamValues, const C&, SourceLocation> Guess(
+      const C& values, SourceLocation where = SourceLocation::current())
+      : values_(values, where) {}
   Guess(std::initializer_list<double> values) : values_(values) {}
   Guess(const Params& params) : declared_(params) {}
   Guess(std::initializer_list<Param> params) : declared_(params) {}

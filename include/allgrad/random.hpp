@@ -8,6 +8,7 @@
 
 #include "allgrad/expr.hpp"
 #include "allgrad/key.hpp"
+#include "allgrad/position.hpp"
 
 /// Random numbers, as jax.random has them: they depend on a key and on their place in an array, and on nothing else.
 /// Equal keys give equal numbers, so draw with a key once, and make other keys from it by `split` or `fold_in`.
@@ -24,25 +25,29 @@ namespace allgrad::random {
 template <class T, class... Ts>
 concept OneOf = (std::same_as<T, Ts> || ...);
 
-// With a Key: numbers, an array of `shape`.
+// With a Key: numbers, an array of `shape`. All throw ArgumentError for a shape that is larger than any memory.
 
-/// Uniform numbers in [minval, maxval).
+/// Uniform numbers in [minval, maxval): max(minval, minval + u * (maxval - minval)) for u in [0, 1), which is maxval
+/// where it is rounded to that, and minval where maxval is below it.
 template <OneOf<float, double> T = double>
-xt::xarray<T> uniform(const Key& key, const std::vector<std::size_t>& shape, T minval = 0, T maxval = 1);
+xt::xarray<T> uniform(const Key& key, const std::vector<std::size_t>& shape, T minval = 0, T maxval = 1,
+                      SourceLocation where = SourceLocation::current());
 
 /// Numbers of the normal distribution with mean 0 and variance 1.
 template <OneOf<float, double> T = double>
-xt::xarray<T> normal(const Key& key, const std::vector<std::size_t>& shape);
+xt::xarray<T> normal(const Key& key, const std::vector<std::size_t>& shape,
+                     SourceLocation where = SourceLocation::current());
 
 /// Random bits, 32 or 64 in each element.
 template <OneOf<std::uint32_t, std::uint64_t> T = std::uint32_t>
-xt::xarray<T> bits(const Key& key, const std::vector<std::size_t>& shape);
+xt::xarray<T> bits(const Key& key, const std::vector<std::size_t>& shape,
+                   SourceLocation where = SourceLocation::current());
 
 /// `n` new keys, which replace the old one: do not draw with that again.
-std::vector<Key> split(const Key& key, std::size_t n = 2);
+std::vector<Key> split(const Key& key, std::size_t n = 2, SourceLocation where = SourceLocation::current());
 
-/// The new key number `data` of `key`.
-Key fold_in(const Key& key, std::uint32_t data);
+/// The new key number `data` of `key`. Throws ArgumentError where `data` is not from 0 to 2^32 - 1.
+Key fold_in(const Key& key, const Position& data, SourceLocation where = SourceLocation::current());
 
 /// The key of the evaluation [2], an input of the graph beside the parameters; the same on every rank. A graph that
 /// uses it is evaluated with one: `graph.value(params, {.randkey = 42})`.
@@ -56,10 +61,12 @@ class KeyOperand : public Operand {
   KeyOperand(const Key& key, SourceLocation where = SourceLocation::current());
 };
 
-// With a KeyOperand: expressions, of `shape`. All throw ExpressionError for a key that is not of shape [2].
+// With a KeyOperand: expressions, of `shape`. All throw ExpressionError for a key that is not of shape [2], and for
+// 2^52 elements or more.
 
-/// Uniform numbers in [0, 1), or in [minval, maxval) for bounds that broadcast to `shape`. The derivative by a bound is
-/// that of minval + u * (maxval - minval) at fixed u. Throws ExpressionError where a bound does not broadcast.
+/// Uniform numbers in [0, 1), or in [minval, maxval) for bounds that broadcast to `shape`; maxval itself is reached as
+/// it is with a Key. The derivative by a bound is that of maximum(minval, minval + u * (maxval - minval)) at fixed u.
+/// Throws ExpressionError where a bound does not broadcast.
 Expr uniform(const KeyOperand& key, const Shape& shape);
 Expr uniform(const KeyOperand& key, const Shape& shape, const Operand& minval, const Operand& maxval);
 

@@ -1,16 +1,22 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 #include <xtensor/xexpression.hpp>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/exact.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/source_location.hpp"
 
@@ -39,7 +45,8 @@ Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm = Com
 
 /// One group for each node, that is for ranks that share memory (MPI_COMM_TYPE_SHARED), numbered in the order of their
 /// first ranks. Collective.
-Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world());
+Subcomm split_subcomms_by_node(const Communicator& comm = Communicator::world(),
+                               SourceLocation where = SourceLocation::current());
 
 namespace detail {
 
@@ -47,28 +54,54 @@ namespace detail {
 void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape, const Communicator& comm,
                     SourceLocation where);
 
+/// Throws ArgumentError where a sum of whole numbers may have been rounded.
+inline void check_whole_sum(const std::string& own, double sum_of_magnitudes, SourceLocation where) {
+  if (sum_of_magnitudes < 0x1p53) return;
+  throw ArgumentError(fmt::format("reduce_sum: expected whole numbers whose magnitudes add up to less than 2^53 = "
+                                  "9007199254740992, got {:.17g} in all, {} on this rank; sum them as doubles where a "
+                                  "rounded sum will do",
+                                  sum_of_magnitudes, own),
+                      where);
+}
+
 /// Throws ArgumentError on every rank where `root` is not a rank, DivergenceError where ranks name different ones.
 void check_root(int root, const Communicator& comm, SourceLocation where);
 
 }  // namespace detail
 
-/// The sum of each rank's number, on every rank, as a double or, of whole numbers, as a std::int64_t, which is exact up
-/// to 2^53. Collective.
+/// The sum of each rank's number, on every rank, as a double or, of whole numbers, as a std::int64_t. Collective.
+/// Throws ArgumentError on every rank where whole numbers add up to 2^53 or more, all taken as positive, and a double
+/// might not hold their sum.
 template <class T>
 requires std::is_arithmetic_v<T>
 auto reduce_sum(T value, const Communicator& comm = Communicator::world(),
                 SourceLocation where = SourceLocation::current()) {
-  auto number = static_cast<double>(value);
-  detail::sum_over_ranks({&number, 1}, {}, comm, where);
-  return static_cast<std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>>(number);
+  const auto number = static_cast<double>(value);
+  if constexpr (std::is_floating_point_v<T>) {
+    double sum = number;
+    detail::sum_over_ranks({&sum, 1}, {}, comm, where);
+    return sum;
+  } else {
+    double sums[] = {number, std::abs(number)};
+    const std::size_t shape[] = {2};
+    detail::sum_over_ranks(sums, shape, comm, where);
+    detail::check_whole_sum(std::to_string(value), sums[1], where);
+    return static_cast<std::int64_t>(sums[0]);
+  }
 }
 
 /// The elementwise sum of each rank's array, on every rank, in the same shape. Collective. Throws DivergenceError where
-/// ranks have arrays of different shapes.
+/// ranks have arrays of different shapes, ArgumentError for an integer that no double equals.
 template <class E>
 Array reduce_sum(const xt::xexpression<E>& value, const Communicator& comm = Communicator::world(),
                  SourceLocation where = SourceLocation::current()) {
-  Array array = value.derived_cast();
+  using T = typename E::value_type;
+  Array array;
+  if constexpr (std::is_integral_v<T>) {
+    array = comm.attempt([&] { return detail::exact_array(value, where); });
+  } else {
+    array = value.derived_cast();
+  }
   const std::vector<std::size_t> shape(array.shape().begin(), array.shape().end());
   detail::sum_over_ranks({array.data(), array.size()}, shape, comm, where);
   return array;

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/exact.hpp"
 #include "allgrad/expr.hpp"
+#include "allgrad/name.hpp"
 
 namespace allgrad {
 
@@ -20,7 +22,7 @@ class Column {
  public:
   /// Copies an xtensor expression [rows] of any number type.
   template <class E>
-  Column(const xt::xexpression<E>& values) : Column(Array(values.derived_cast())) {}
+  Column(const xt::xexpression<E>& values) : Column(copied(detail::computed(values, {}))) {}
 
   /// Takes an array [rows] over without a copy.
   Column(Array&& values);
@@ -31,18 +33,34 @@ class Column {
   /// Copies a vector of any number type.
   template <class T>
   requires std::is_arithmetic_v<T> Column(const std::vector<T>& values)
-      : Column(std::vector<double>(values.begin(), values.end())) {}
+      : Column(std::vector<double>(values.begin(), values.end())) {
+    if constexpr (!std::is_same_v<T, bool>) inexact_ = detail::find_inexact(std::span(values));
+  }
 
  private:
   friend class Table;
   friend Column borrow(const Array& values);
   friend Column may_be_nan(Column column);
+  friend Column may_be_infinite(Column column);
   Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
+
+  template <class T>
+  static Column copied(xt::xarray<T> values) {
+    if constexpr (std::is_same_v<T, double>) {
+      return values;
+    } else {
+      Column column{Array(values)};
+      column.inexact_ = detail::find_inexact(std::span<const T>(values.data(), values.size()));
+      return column;
+    }
+  }
 
   std::shared_ptr<const void> owner_;  // null where borrowed
   const double* data_;
   std::vector<std::size_t> shape_;
   bool may_be_nan_ = false;
+  std::optional<detail::Inexact> inexact_;  // refused by the table, on all ranks
+  bool may_be_infinite_ = false;
 };
 
 /// Uses an array [rows] where it lies, without a copy. It must outlive every table and graph that uses it, unchanged.
@@ -52,22 +70,27 @@ Column borrow(Array&& values) = delete;  // it would be gone at the end of the l
 /// Declares that a column may hold NaN, which is an error otherwise.
 Column may_be_nan(Column column);
 
+/// Declares that a column may hold inf or -inf, which is an error otherwise.
+Column may_be_infinite(Column column);
+
 /// Which datasets `Table::from_hdf5` reads.
 struct Hdf5Options {
-  std::vector<std::string> columns = {};     ///< all 1-D datasets of numbers at the file's root where empty
-  std::vector<std::string> may_be_nan = {};  ///< those that may hold NaN
+  std::vector<std::string> columns = {};          ///< all 1-D datasets of numbers at the file's root where empty
+  std::vector<std::string> may_be_nan = {};       ///< those that may hold NaN
+  std::vector<std::string> may_be_infinite = {};  ///< those that may hold inf or -inf
 };
 
 /// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
-/// holds other rows, maybe none. A value handle; copies share the columns. Building one is collective: what goes wrong
-/// on one rank is raised on all.
+/// holds other rows, maybe none, as long as one rank has some. A value handle; copies share the columns. Building one
+/// is collective: what goes wrong on one rank is raised on all.
 class Table {
  public:
   using Columns = std::vector<std::pair<std::string, Column>>;
 
-  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN that
-  /// was not declared, or have one name, and where ranks have other columns; RankError where it is so on some ranks
-  /// only.
+  /// Messages call the table by its name. Throws DataError where columns differ in length, are not 1-D, hold NaN or
+  /// infinities that were not declared or an integer that no double equals, or have one name, where no rank has rows,
+  /// and where the name of the table or the columns are not the same on all ranks; RankError where it is so on some
+  /// ranks only.
   Table(std::string name, Columns columns, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
@@ -76,23 +99,15 @@ class Table {
         SourceLocation where = SourceLocation::current());
 
   /// Reads 1-D datasets of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
-  /// share of the rows, of equal size but for one row. Throws DataError where the file or a dataset is missing or of
-  /// another type, and what the constructors throw.
+  /// share of the rows, of equal size but for one row. Where no columns are named, a warning tells which datasets are
+  /// none. Throws DataError where the file or a dataset is missing, of another type or not fully written, an integer is
+  /// none that double can hold, the rows do not fit into memory, or the file is not the same on all ranks (its rows,
+  /// size and time of modification), and what the constructors throw.
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 
-  /// A column's name with the line that it was written on.
-  struct ColumnName {
-    template <class T>
-    requires std::convertible_to<T, std::string> ColumnName(const T& text,
-                                                            SourceLocation location = SourceLocation::current())
-        : name(text), where(location) {}
-    std::string name;
-    SourceLocation where;
-  };
-
   /// The column as a value per row [rows]. Throws ExpressionError, with the names there are, where it is missing.
-  Expr operator[](const ColumnName& name) const;
+  Expr operator[](const Name& name) const;
 
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;

@@ -4,11 +4,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
 #include "base/emit.hpp"
+#include "base/standard_error.hpp"
 #include "base/utf8.hpp"
 
 namespace allgrad {
@@ -19,6 +19,9 @@ constexpr const char* start_of_line = "\r\x1b[K";  // and clears it
 
 bool status_is_open = false;
 
+std::size_t dropped = 0;  // texts, of which the user knows of the first
+std::size_t told = 0;
+
 std::string_view prefix(Severity severity) {
   switch (severity) {
     case Severity::progress: return "";
@@ -28,13 +31,18 @@ std::string_view prefix(Severity severity) {
   return "";
 }
 
-void write_to_standard_error(Severity severity, std::string_view text) {
-  end_status();
-  fmt::print(stderr, "{}{}\n", prefix(severity), text);
+// Does not throw, as users call it from sinks of their own.
+void say_on_standard_error(Severity severity, std::string_view text) {
+  try {
+    end_status();
+    if (write_to_standard_error(fmt::format("{}{}\n", prefix(severity), text))) return;
+  } catch (const std::bad_alloc&) {
+  }
+  ++dropped;
 }
 
 Sink& current_sink() {
-  static Sink sink = write_to_standard_error;
+  static Sink sink = say_on_standard_error;
   return sink;
 }
 
@@ -46,7 +54,31 @@ std::string_view wanted_progress() {
 
 bool sink_is_default() {
   const auto* function = current_sink().target<void (*)(Severity, std::string_view)>();
-  return function != nullptr && *function == write_to_standard_error;
+  return function != nullptr && *function == say_on_standard_error;
+}
+
+/// False where the text is lost.
+bool say(Severity severity, std::string_view text) {
+  const std::size_t before = dropped;
+  try {
+    current_sink()(severity, text);
+  } catch (...) {
+    ++dropped;
+  }
+  return dropped == before;
+}
+
+/// Says how many texts are lost, where some are that the user does not know of. False where that cannot be said.
+bool tell_dropped() {
+  const std::size_t lost = dropped;
+  if (lost == told) return true;
+  if (say(Severity::warning,
+          fmt::format("{} text{} before this could not be written", lost - told, lost - told == 1 ? "" : "s"))) {
+    told = lost;
+    return true;
+  }
+  dropped = lost;  // this was no text of the fit
+  return false;
 }
 
 std::size_t terminal_width() {
@@ -60,13 +92,19 @@ std::size_t terminal_width() {
 
 Sink set_sink(Sink sink) {
   end_status();
-  if (!sink) sink = write_to_standard_error;
+  if (!sink) sink = say_on_standard_error;
   return std::exchange(current_sink(), std::move(sink));
 }
 
+std::size_t dropped_texts() { return dropped; }
+
 void emit(Severity severity, std::string_view text) {
   if (severity == Severity::progress && wanted_progress() == "off") return;
-  current_sink()(severity, text);
+  if (tell_dropped()) {
+    say(severity, text);
+  } else {
+    ++dropped;
+  }
 }
 
 bool can_show_status() {
@@ -77,14 +115,12 @@ bool can_show_status() {
 
 void show_status(std::string_view line) {
   if (!can_show_status()) return;
-  fmt::print(stderr, "{}{}", start_of_line, utf8_prefix(line, terminal_width() - 1));
-  std::fflush(stderr);
-  status_is_open = true;
+  status_is_open = write_to_standard_error(fmt::format("{}{}", start_of_line, utf8_prefix(line, terminal_width() - 1)));
+  if (!status_is_open) ++dropped;
 }
 
 void end_status() {
-  if (!std::exchange(status_is_open, false)) return;
-  fmt::print(stderr, "\n");
+  if (std::exchange(status_is_open, false)) write_to_standard_error("\n");
 }
 
 }  // namespace allgrad

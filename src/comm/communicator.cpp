@@ -3,122 +3,45 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <limits>
 #include <string>
-#include <string_view>
 
 #include "allgrad/error.hpp"
-#include "base/exception_text.hpp"
-#include "comm/condense.hpp"
-#include "comm/failure_record.hpp"
+#include "comm/call.hpp"
+#include "comm/comm_state.hpp"
 #include "comm/mpi_check.hpp"
-#include "comm/owned_comm.hpp"
-#include "comm/stop_request.hpp"
+#include "comm/notes.hpp"
 
 namespace allgrad {
 
 namespace {
 
 // MPI counts the elements of a message in an int.
-int mpi_count(std::size_t size) {
+std::size_t checked_count(std::size_t size) {
   constexpr std::size_t most = std::numeric_limits<int>::max();
-  if (size > most) {
-    throw ArgumentError(
-        fmt::format("a message of {} numbers: MPI counts to {}. Reduce the statistics to fewer numbers.", size, most));
-  }
-  return static_cast<int>(size);
-}
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
-  return rank;
-}
-
-int size_of(MPI_Comm comm) {
-  int size = 0;
-  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
-  return size;
-}
-
-/// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
-std::uint64_t agree_on_id(MPI_Comm comm) {
-  static std::uint32_t made = 0;
-  std::uint64_t id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | made++;
-  check_mpi(MPI_Bcast(&id, 1, MPI_UINT64_T, 0, comm), "Communicator");
-  return id;
-}
-
-std::string describe(const FailureRecord& record, int size) {
-  std::string text = fmt::format("rank {} of {}: {}", record.rank, size, record.text.data());
-  if (record.failed == 2) text += " (1 other rank failed too)";
-  if (record.failed > 2) text += fmt::format(" ({} other ranks failed too)", record.failed - 1);
-  return text;
-}
-
-[[noreturn]] void throw_stop_request(const FailureRecord& record) {
-  const StopReason reason = record.urgency == Urgency::exception ? StopReason::exception
-                            : record.urgency == Urgency::signal  ? StopReason::signal
-                                                                 : StopReason::wish;
-  throw StopRequest(reason, record.rank, record.text.data());
-}
-
-[[noreturn]] void throw_divergence(int size) {
-  throw DivergenceError(
-      fmt::format("the {} ranks do not evaluate the same: expected equal fingerprints (parameters, random keys, number "
-                  "of the evaluation) in Communicator::allreduce, got different ones. Evaluate the same objective on "
-                  "every rank, equally often and with the same parameters, for example broadcast from one rank "
-                  "(MPI_Bcast).",
-                  size));
+  if (size <= most) return size;
+  throw ArgumentError(
+      fmt::format("a message of {} numbers: MPI counts to {}. Reduce the statistics to fewer numbers.", size, most));
 }
 
 }  // namespace
 
-Message::Message(std::size_t size) : buffer_(static_cast<std::size_t>(mpi_count(size + trailer))) {}
+static_assert(envelope::header == 6);
 
-struct Communicator::State {
-  explicit State(MPI_Comm original) : comm(original), id(agree_on_id(comm.get())) {}
+Message::Message(std::size_t size)
+    : size_(checked_count(size)),
+      buffer_(std::make_shared<std::vector<double>>(std::max(envelope::length, header + size))) {}
 
-  bool failed() const { return pending != nullptr; }
-
-  /// Exchanges the causes and throws on every rank; collective.
-  [[noreturn]] void raise_failure();
-
-  const OwnedComm comm;
-  const std::uint64_t id;
-  const int rank = rank_in(comm.get());
-  const int size = size_of(comm.get());
-  std::size_t collectives = 0;
-  std::uint64_t next_number = 0;
-  std::exception_ptr pending;
-  std::uint64_t compare_too = 0;
-  Message status{0};
-};
-
-void Communicator::State::raise_failure() {
-  const std::exception_ptr own = std::exchange(pending, nullptr);
-  FailureRecord record = own ? make_failure_record(rank, own) : FailureRecord{};
-  const bool own_failed = record.failed != 0;
-  ++collectives;
-  merge_failure_records(record, comm.get());
-  if (record.failed == 0) throw_stop_request(record);
-  if (record.failed == size) std::rethrow_exception(own);
-  const RankError error(record.rank, describe(record, size));
-  if (!own_failed) throw error;
-  try {
-    std::rethrow_exception(own);
-  } catch (...) {
-    std::throw_with_nested(error);
-  }
-}
-
-Communicator::Communicator(MPI_Comm comm) : state_(std::make_shared<State>(comm)) {}
+Communicator::Communicator(MPI_Comm comm, SourceLocation where)
+    : state_(std::make_shared<State>(comm, Operation("Communicator", where))) {}
 
 Communicator Communicator::world() {
   require_mpi();
   // Not destroyed at exit, when some ranks may be gone; MPI_Finalize frees the duplicate.
-  static const auto* const world = new Communicator(MPI_COMM_WORLD);
+  static const auto* const world = [] {
+    Notes::of_world();
+    return new Communicator(MPI_COMM_WORLD);
+  }();
   return *world;
 }
 
@@ -137,70 +60,71 @@ std::uint64_t Communicator::next_number() const { return state_->next_number++; 
 std::size_t Communicator::collectives() const { return state_->collectives; }
 
 void Communicator::fail(std::exception_ptr cause) const {
-  std::exception_ptr& pending = state_->pending;
-  if (!pending || urgency_of(cause) > urgency_of(pending)) pending = std::move(cause);
-}
-
-void Communicator::compare_too(std::uint64_t fingerprint) const { state_->compare_too = fingerprint; }
-
-void Communicator::allreduce(Message& message, std::uint64_t fingerprint) const {
-  std::vector<double>& buffer = message.buffer_;
-  const std::span<double, Message::trailer> trailer(buffer.end() - Message::trailer, buffer.end());
-  const std::uint64_t compare_too = std::exchange(state_->compare_too, 0);
-  if (state_->failed()) {
-    std::ranges::fill(buffer, 0.0);
-    trailer[0] = 1.0;
-  } else {
-    const double h = condense(fingerprint + compare_too, size());
-    trailer[0] = 0.0;
-    trailer[1] = h;
-    trailer[2] = h * h;
+  if (cause == state_->raised || !state_->broken.empty()) std::rethrow_exception(cause);
+  const Operation operation("a failure");
+  const TakenTurn turn(state_->turn, {});
+  try {
+    state_->sum_envelopes(state_->empty_envelope, {.failed = true}, operation);
+  } catch (...) {  // nobody can be told
+    std::rethrow_exception(cause);
   }
-  ++state_->collectives;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, buffer.data(), static_cast<int>(buffer.size()), MPI_DOUBLE, MPI_SUM, handle()),
-            "Communicator::allreduce");
-  if (trailer[0] > 0.0) state_->raise_failure();
-  if (!all_equal(trailer[1], trailer[2], size())) throw_divergence(size());
+  state_->raise_failure(cause, operation);
 }
 
-void Communicator::synchronize(std::uint64_t fingerprint) const { allreduce(state_->status, fingerprint); }
-
-std::vector<std::uint64_t> Communicator::allgather(std::uint64_t value) const {
-  struct Entry {
-    std::uint64_t value;
-    std::uint64_t failed;
-  };
-  const Entry own{value, state_->failed() ? 1U : 0U};
-  std::vector<Entry> entries(static_cast<std::size_t>(size()));
-  ++state_->collectives;
-  check_mpi(MPI_Allgather(&own, 2, MPI_UINT64_T, entries.data(), 2, MPI_UINT64_T, handle()), "Communicator::allgather");
-  if (std::ranges::any_of(entries, [](const Entry& entry) { return entry.failed != 0; })) state_->raise_failure();
-  std::vector<std::uint64_t> values(entries.size());
-  std::ranges::transform(entries, values.begin(), &Entry::value);
-  return values;
+void Communicator::allreduce(Message& message, const Operation& operation) const {
+  const TakenTurn turn(state_->turn, line_of(operation));
+  std::vector<double>& buffer = *message.buffer_;
+  const std::size_t end = envelope::header + message.size_;
+  if (end < envelope::length) std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(end), buffer.end(), 0.0);
+  Operation sized = operation;
+  sized.with("number of values", message.size_);
+  const envelope::Sum sum = state_->meet(message.buffer_, false, sized);
+  if (!sum.same_numbers) state_->raise_numbers(operation);
+  if (end <= envelope::length) return;
+  state_->reduce(message.buffer_, buffer.data() + envelope::length, end - envelope::length, MPI_DOUBLE, MPI_SUM,
+                 operation);
 }
 
-std::string Communicator::broadcast(const std::string& text, int root) const {
-  std::string result = text;
-  result.resize(allgather(text.size())[static_cast<std::size_t>(root)]);
-  check_mpi(MPI_Bcast(result.data(), mpi_count(result.size()), MPI_CHAR, root, handle()), "Communicator::broadcast");
-  return result;
+void Communicator::synchronize(const Operation& operation) const {
+  const TakenTurn turn(state_->turn, line_of(operation));
+  if (!state_->meet(state_->empty_envelope, false, operation).same_numbers) state_->raise_numbers(operation);
 }
 
-std::size_t Communicator::first_difference(std::span<const std::uint64_t> values) const {
+std::vector<std::uint64_t> Communicator::allgather(std::uint64_t value, const Operation& operation) const {
+  const auto values =
+      attempt([&] { return std::make_shared<std::vector<std::uint64_t>>(static_cast<std::size_t>(size())); });
+  (*values)[static_cast<std::size_t>(rank())] = value;
+  synchronize(operation);
+  const TakenTurn turn(state_->turn, line_of(operation));
+  state_->reduce(values, values->data(), values->size(), MPI_UINT64_T, MPI_BOR, operation);
+  return std::move(*values);
+}
+
+std::string Communicator::broadcast(const std::string& text, int root, const Operation& operation) const {
+  const std::size_t length = allgather(text.size(), operation)[static_cast<std::size_t>(root)];
+  const auto bytes = attempt([&] { return std::make_shared<std::string>(checked_count(length), '\0'); });
+  if (rank() == root) *bytes = text;
+  synchronize(operation);
+  const TakenTurn turn(state_->turn, line_of(operation));
+  state_->reduce(bytes, bytes->data(), bytes->size(), MPI_BYTE, MPI_BOR, operation);
+  return std::move(*bytes);
+}
+
+std::size_t Communicator::first_difference(std::span<const std::uint64_t> values, const Operation& operation) const {
   // The maximum of ~v is the complement of the minimum of v, so that one maximum gives both.
-  std::vector<std::uint64_t> extremes;
-  extremes.reserve(2 * values.size() + 1);
-  extremes.insert(extremes.end(), values.begin(), values.end());
-  std::ranges::transform(values, std::back_inserter(extremes), [](std::uint64_t v) { return ~v; });
-  extremes.push_back(state_->failed() ? 1U : 0U);
-  ++state_->collectives;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, extremes.data(), mpi_count(extremes.size()), MPI_UINT64_T, MPI_MAX, handle()),
-            "Communicator::first_difference");
-  if (extremes.back() != 0) state_->raise_failure();
-  const auto differs = [&](std::size_t i) { return extremes[i] != ~extremes[values.size() + i]; };
+  const std::size_t n = values.size();
+  const auto extremes = attempt([&] { return std::make_shared<std::vector<std::uint64_t>>(checked_count(2 * n)); });
+  std::ranges::copy(values, extremes->begin());
+  std::ranges::transform(values, extremes->begin() + static_cast<std::ptrdiff_t>(n),
+                         [](std::uint64_t v) { return ~v; });
+  Operation sized = operation;
+  sized.with("number of values", n);
+  synchronize(sized);
+  const TakenTurn turn(state_->turn, line_of(operation));
+  state_->reduce(extremes, extremes->data(), extremes->size(), MPI_UINT64_T, MPI_MAX, operation);
+  const auto differs = [&](std::size_t i) { return (*extremes)[i] != ~(*extremes)[n + i]; };
   std::size_t i = 0;
-  while (i < values.size() && !differs(i)) ++i;
+  while (i < n && !differs(i)) ++i;
   return i;
 }
 

@@ -1,9 +1,12 @@
 #include "comm/owned_comm.hpp"
 
+#include <memory>
+#include <numeric>
 #include <vector>
 
 #include "allgrad/error.hpp"
 #include "comm/mpi_check.hpp"
+#include "comm/wait.hpp"
 
 namespace allgrad {
 
@@ -44,13 +47,45 @@ void check_can_duplicate(MPI_Comm original) {
   }
 }
 
+/// Lets the calls on a communicator of the user return their errors while it lives.
+class ReturnedErrors {
+ public:
+  explicit ReturnedErrors(MPI_Comm comm) : comm_(comm) {
+    check_mpi(MPI_Comm_get_errhandler(comm, &former_), "MPI_Comm_get_errhandler");
+    check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  }
+  ~ReturnedErrors() {
+    MPI_Comm_set_errhandler(comm_, former_);
+    MPI_Errhandler_free(&former_);
+  }
+  ReturnedErrors(const ReturnedErrors&) = delete;
+  ReturnedErrors& operator=(const ReturnedErrors&) = delete;
+
+ private:
+  MPI_Comm comm_;
+  MPI_Errhandler former_ = MPI_ERRHANDLER_NULL;
+};
+
 }  // namespace
 
-OwnedComm::OwnedComm(MPI_Comm original) {
+OwnedComm::OwnedComm(MPI_Comm original, const Operation& operation) {
   require_mpi();
   check_can_duplicate(original);
   [[maybe_unused]] static const bool once = (free_at_finalize(), true);
-  check_mpi(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
+  {
+    const ReturnedErrors errors(original);
+    const std::vector<int> ranks = ranks_in_world(original);
+    MPI_Request request = MPI_REQUEST_NULL;
+    auto duplicate = std::make_unique<MPI_Comm>(MPI_COMM_NULL);
+    check_mpi(MPI_Comm_idup(original, duplicate.get(), &request), "MPI_Comm_idup");
+    try {
+      wait(request, {operation, {}, ranks});
+    } catch (const Notes::Reason& why) {
+      (void)duplicate.release();  // MPI may still write to it
+      throw RankError(why.missing, why.text);
+    }
+    comm_ = *duplicate;
+  }
   check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   live().push_back(&comm_);
 }
@@ -59,6 +94,21 @@ OwnedComm::~OwnedComm() {
   if (comm_ == MPI_COMM_NULL) return;  // MPI_Finalize has freed it
   std::erase(live(), &comm_);
   MPI_Comm_free(&comm_);
+}
+
+std::vector<int> ranks_in_world(MPI_Comm comm) {
+  MPI_Group group = MPI_GROUP_NULL, world = MPI_GROUP_NULL;
+  int size = 0;
+  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+  check_mpi(MPI_Comm_group(comm, &group), "MPI_Comm_group");
+  check_mpi(MPI_Comm_group(MPI_COMM_WORLD, &world), "MPI_Comm_group");
+  std::vector<int> own(static_cast<std::size_t>(size)), ranks(own.size());
+  std::iota(own.begin(), own.end(), 0);
+  const int code = MPI_Group_translate_ranks(group, size, own.data(), world, ranks.data());
+  MPI_Group_free(&group);
+  MPI_Group_free(&world);
+  check_mpi(code, "MPI_Group_translate_ranks");
+  return ranks;
 }
 
 }  // namespace allgrad

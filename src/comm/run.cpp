@@ -11,7 +11,9 @@
 
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
+#include "comm/comm_state.hpp"
 #include "comm/mpi_check.hpp"
+#include "comm/notes.hpp"
 
 namespace allgrad {
 
@@ -22,6 +24,18 @@ using namespace std::chrono_literals;
 constexpr auto patience = 5s;
 constexpr auto poll_interval = 1ms;
 
+// MPI_Finalize may wait for a collective that was given up: then MPI_Abort ends the process, after a while.
+class FinalizeLimit {
+ public:
+  FinalizeLimit() {
+    if (!any_collective_given_up()) return;
+    std::thread([] {
+      std::this_thread::sleep_for(patience);
+      MPI_Abort(MPI_COMM_WORLD, 1);
+    }).detach();
+  }
+};
+
 // Who initializes MPI finalizes it.
 class MpiSession {
  public:
@@ -29,10 +43,13 @@ class MpiSession {
     int initialized = 0;
     MPI_Initialized(&initialized);
     owns_ = initialized == 0;
-    if (owns_) MPI_Init(&argc, &argv);
+    int level = 0;
+    if (owns_) MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
   }
   ~MpiSession() {
-    if (owns_) MPI_Finalize();
+    if (!owns_) return;
+    const FinalizeLimit limit;
+    MPI_Finalize();
   }
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
@@ -61,6 +78,7 @@ void meet(const Communicator& meeting, const std::exception_ptr& failure) {
     check_mpi(MPI_Test(&request, &all_are_here, MPI_STATUS_IGNORE), "MPI_Test");
     if (all_are_here != 0) return;
     if (failure && std::chrono::steady_clock::now() > deadline) abort_all(meeting, failure);
+    Notes::of_world().look();  // and answers
     std::this_thread::sleep_for(poll_interval);
   }
 }
@@ -68,7 +86,7 @@ void meet(const Communicator& meeting, const std::exception_ptr& failure) {
 // Reports each text once, on the lowest rank that threw it; returns the exit code. Collective.
 int report(const Communicator& meeting, const std::exception_ptr& failure) {
   const std::string_view text = failure ? exception_text(failure) : std::string_view{};
-  const std::uint64_t own = failure ? std::hash<std::string_view>{}(text) | 1U : 0U;
+  const std::uint64_t own = failure ? std::hash<std::string_view>{}(text) | 1U : any_collective_given_up() ? 2U : 0U;
   const std::vector<std::uint64_t> outcomes = meeting.allgather(own);
   const auto lowest = std::ranges::find(outcomes, own) - outcomes.begin();
   if (failure && lowest == meeting.rank()) {
@@ -87,14 +105,18 @@ int report(const Communicator& meeting, const std::exception_ptr& failure) {
 
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body) {
   const MpiSession mpi(argc, argv);
+  const Communicator world = Communicator::world();
   const Communicator meeting(MPI_COMM_WORLD);  // not world: a rank that stays behind may wait in a collective of that
   std::exception_ptr failure;
   try {
-    body(Communicator::world());
+    body(world);
   } catch (...) {
     failure = std::current_exception();
   }
+  Notes& notes = Notes::of_world();
+  notes.leave(failure ? fmt::format("threw: {}", exception_text(failure)) : "returned normally");
   meet(meeting, failure);
+  notes.settle();
   return report(meeting, failure);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "allgrad/error.hpp"
+#include "comm/call.hpp"
 #include "comm/mpi_check.hpp"
 
 namespace allgrad {
@@ -61,7 +62,7 @@ std::vector<int> sizes_of(const SplitOptions& split, int num_ranks, SourceLocati
 void check_same_sizes(const std::vector<int>& sizes, const Communicator& comm, SourceLocation where) {
   std::vector<std::uint64_t> own(static_cast<std::size_t>(comm.size()));  // there are no more groups than ranks
   std::ranges::copy(sizes, own.begin());
-  if (comm.first_difference(own) == own.size()) return;
+  if (comm.first_difference(own, Operation("the comparison of groups", where)) == own.size()) return;
   throw DivergenceError(
       fmt::format(
           "split_subcomms: expected the same groups on every rank, got [{}] on rank {} and others elsewhere; give "
@@ -73,23 +74,27 @@ void check_same_sizes(const std::vector<int>& sizes, const Communicator& comm, S
 }  // namespace
 
 Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm, SourceLocation where) {
-  const std::vector<int> sizes = comm.guarded([&] { return sizes_of(split, comm.size(), where); });
+  const Call call("split_subcomms", where, comm);
+  const std::vector<int> sizes = comm.attempt([&] { return sizes_of(split, comm.size(), where); });
   check_same_sizes(sizes, comm, where);
   int group = 0;
   for (int end = sizes[0]; comm.rank() >= end; end += sizes[static_cast<std::size_t>(group)]) ++group;
   MadeComm made;
   check_mpi(MPI_Comm_split(comm.handle(), group, comm.rank(), made.address()), "MPI_Comm_split");
-  return {Communicator(made.get()), static_cast<int>(sizes.size()), group};
+  return {Communicator(made.get(), where), static_cast<int>(sizes.size()), group};
 }
 
-Subcomm split_subcomms_by_node(const Communicator& comm) {
+Subcomm split_subcomms_by_node(const Communicator& comm, SourceLocation where) {
+  const Call call("split_subcomms_by_node", where, comm);
+  const Operation split("a split by nodes", where);
+  comm.synchronize(split);
   MadeComm made;
   check_mpi(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, made.address()),
             "MPI_Comm_split_type");
-  const Communicator node(made.get());
+  const Communicator node(made.get(), where);
   // A group is known by its first rank in the whole communicator; groups are numbered in the order of these.
-  const std::uint64_t first = node.allgather(static_cast<std::uint64_t>(comm.rank()))[0];
-  std::vector<std::uint64_t> firsts = comm.allgather(first);
+  const std::uint64_t first = node.allgather(static_cast<std::uint64_t>(comm.rank()), split)[0];
+  std::vector<std::uint64_t> firsts = comm.allgather(first, split);
   std::ranges::sort(firsts);
   firsts.erase(std::ranges::unique(firsts).begin(), firsts.end());
   const auto group = std::ranges::lower_bound(firsts, first) - firsts.begin();
@@ -100,9 +105,11 @@ namespace detail {
 
 void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape, const Communicator& comm,
                     SourceLocation where) {
+  const Call call("reduce_sum", where, comm);
+  const Operation sum("a sum over ranks", where);
   std::vector<std::uint64_t> extents{shape.size()};
   const auto check = [&] {
-    if (comm.first_difference(extents) == extents.size()) return;
+    if (comm.first_difference(extents, sum) == extents.size()) return;
     throw DivergenceError(fmt::format("reduce_sum: expected arrays of one shape on all ranks, got [{}] on rank {} and "
                                       "others elsewhere; give every rank an array of the same shape",
                                       fmt::join(shape, ", "), comm.rank()),
@@ -111,21 +118,22 @@ void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape
   check();
   extents.assign(shape.begin(), shape.end());
   check();
-  Message message = comm.guarded([&] { return Message(values.size()); });
+  Message message = comm.attempt([&] { return Message(values.size()); });
   std::ranges::copy(values, message.payload().begin());
-  comm.allreduce(message, 0);
+  comm.allreduce(message, sum);
   std::ranges::copy(message.payload(), values.begin());
 }
 
 void check_root(int root, const Communicator& comm, SourceLocation where) {
-  comm.guarded([&] {
+  const Call call("reduce_sum", where, comm);
+  comm.attempt([&] {
     if (root >= 0 && root < comm.size()) return;
     throw ArgumentError(fmt::format("reduce_sum: expected a root from 0 to {}, a rank of the communicator, got {}",
                                     comm.size() - 1, root),
                         where);
   });
   const auto own = static_cast<std::uint64_t>(root);
-  if (comm.first_difference({&own, 1}) == 1) return;
+  if (comm.first_difference({&own, 1}, Operation("the comparison of roots", where)) == 1) return;
   throw DivergenceError("reduce_sum: expected the same root on every rank, got different ones", where);
 }
 

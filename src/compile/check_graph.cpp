@@ -112,11 +112,11 @@ Structure structure_of(const NamedOutputs& results, const std::vector<Expr>& ord
 }
 
 void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& order, const Communicator& comm,
-                          SourceLocation where) {
+                          const Operation& operation, SourceLocation where) {
   Structure structure = structure_of(results, order);
-  const auto [shortest, longest] = std::ranges::minmax(comm.allgather(structure.nodes.size()));
+  const auto [shortest, longest] = std::ranges::minmax(comm.allgather(structure.nodes.size(), operation));
   structure.nodes.resize(shortest);
-  const std::size_t different = comm.first_difference(structure.nodes);
+  const std::size_t different = comm.first_difference(structure.nodes, operation);
   if (different < longest) {
     std::size_t position = std::min(different, order.size() - 1);
     if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
@@ -127,7 +127,7 @@ void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& 
                                       describe(node), to_string(node.shape), comm.rank()),
                           node.where);
   }
-  if (comm.first_difference({&structure.results, 1}) == 1) return;
+  if (comm.first_difference({&structure.results, 1}, operation) == 1) return;
   std::vector<std::string> names;
   for (const auto& [name, expr] : results) names.push_back(name);
   throw DivergenceError(
@@ -139,9 +139,10 @@ void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& 
 
 }  // namespace
 
-void check_same_num_params(std::size_t num_params, const Communicator& comm, SourceLocation where) {
+void check_same_num_params(std::size_t num_params, const Communicator& comm, const Operation& operation,
+                           SourceLocation where) {
   const std::uint64_t own = num_params;
-  if (comm.first_difference({&own, 1}) == 1) return;
+  if (comm.first_difference({&own, 1}, operation) == 1) return;
   throw DivergenceError(fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
                                     "numbers elsewhere; pass the same parameters on every rank",
                                     num_params, comm.rank()),
@@ -149,10 +150,10 @@ void check_same_num_params(std::size_t num_params, const Communicator& comm, Sou
 }
 
 void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
-                             SourceLocation where) {
+                             const Operation& operation, SourceLocation where) {
   const std::vector<Expr> order = topological_order(exprs_of(results));
-  check_same_num_params(num_params, comm, where);
-  check_same_structure(results, order, comm, where);
+  check_same_num_params(num_params, comm, operation, where);
+  check_same_structure(results, order, comm, operation, where);
 
   std::vector<Expr> constants;
   std::vector<std::uint64_t> values;
@@ -161,7 +162,7 @@ void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params
     constants.push_back(expr);
     values.push_back(expr.node()->op->fingerprint());
   }
-  const std::size_t differing = comm.first_difference(values);
+  const std::size_t differing = comm.first_difference(values, operation);
   if (differing < constants.size()) {
     const Node& node = *constants[differing].node();
     throw DivergenceError(

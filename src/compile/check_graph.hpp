@@ -22,13 +22,14 @@ void check_tables(const Expr& result, const Communicator& comm);
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
 
-/// Collective; throws DivergenceError on every rank.
-void check_same_num_params(std::size_t num_params, const Communicator& comm, SourceLocation where);
+/// Collective, as `operation`; throws DivergenceError on every rank.
+void check_same_num_params(std::size_t num_params, const Communicator& comm, const Operation& operation,
+                           SourceLocation where);
 
 /// Compares the graphs that the ranks have built, the names of their results, their constants, and for how many
-/// parameters. Collective; throws DivergenceError on every rank.
+/// parameters, in collectives of `operation`. Collective; throws DivergenceError on every rank.
 void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
-                             SourceLocation where);
+                             const Operation& operation, SourceLocation where);
 
 /// Which of the parameters a result uses [ndim].
 std::vector<bool> used_params(const Expr& result, const Expr& params);

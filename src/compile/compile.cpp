@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "allgrad/error.hpp"
+#include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
   const auto kind = static_cast<std::uint64_t>(executor);
-  if (comm.first_difference({&kind, 1}) == 1) return;
+  if (comm.first_difference({&kind, 1}, Operation("the comparison of options", where)) == 1) return;
   throw DivergenceError(
       "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
       "same options on every rank",
@@ -42,8 +43,7 @@ ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> p
   const ModelGraph& graph = programs.graph();
   wanted.aux = options.aux != nullptr && !graph.aux.empty();
   if (options.aux != nullptr && !wanted.aux) *options.aux = {};
-  const bool frozen_fits = options.frozen.empty() || options.frozen.size() == graph.params.shape()[0].length;
-  if (!frozen_fits) {
+  if (!options.frozen.empty() && options.frozen.size() != graph.params.shape()[0].length) {
     programs.communicator().fail(std::make_exception_ptr(
         ArgumentError(fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",
                                   graph.params.shape()[0].length, options.frozen.size()),
@@ -55,12 +55,11 @@ ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> p
         "as in random::normal(random::key(), shape)",
         graph.loss.node()->where)));
   }
-  const bool any_frozen =
-      wanted.gradient && frozen_fits && std::ranges::find(options.frozen, true) != options.frozen.end();
+  const bool any_frozen = wanted.gradient && std::ranges::find(options.frozen, true) != options.frozen.end();
   static const std::vector<bool> none;
   ModelProgram& program = programs.get(wanted, any_frozen ? options.frozen : none);
   program.run(params, options.randkey);
-  if (options.aux != nullptr && wanted.aux) program.copy_aux(*options.aux);
+  if (options.aux != nullptr && wanted.aux) programs.communicator().attempt([&] { program.copy_aux(*options.aux); });
   return program;
 }
 
@@ -69,29 +68,34 @@ CompiledGraph::CompiledGraph(CompiledGraph&&) noexcept = default;
 CompiledGraph& CompiledGraph::operator=(CompiledGraph&&) noexcept = default;
 CompiledGraph::~CompiledGraph() = default;
 
-CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
-                            SourceLocation where) {
-  comm.guarded([&] {
-    check_is_scalar_loss(graph.loss, where);
-    for (const auto& [name, expr] : graph.aux)
-      check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
-    for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
-  });
-  const Node& params = *graph.params.node();
-  check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, params.where);
-  check_same_executor(options.executor, comm, where);
-  const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
-  std::vector<bool> used = used_params(graph.loss, graph.params);
-  ModelPrograms programs(std::move(graph), comm, options);
-  programs.get({.loss = true});
-  programs.get(loss_and_gradient);
-  return CompiledGraph(
-      std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws, std::move(used)}));
+CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Communicator& comm,
+                            const CompileOptions& options, SourceLocation where) {
+  const Operation check = Operation("the comparison of graphs", where).with("model", number);
+  return comm.guarded(
+      [&] {
+        check_is_scalar_loss(graph.loss, where);
+        for (const auto& [name, expr] : graph.aux)
+          check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
+        for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
+        const Node& params = *graph.params.node();
+        check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, check, params.where);
+        check_same_executor(options.executor, comm, where);
+        const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
+        std::vector<bool> used = used_params(graph.loss, graph.params);
+        ModelPrograms programs(number, std::move(graph), comm, options);
+        programs.get({.loss = true});
+        programs.get(loss_and_gradient);
+        return CompiledGraph(
+            std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws, std::move(used)}));
+      },
+      Operation("the end of a compilation", where).with("model", number));
 }
 
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
                       SourceLocation where) {
-  CompiledGraph graph = compile_model({.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
+  const Call call("compile", where, comm);
+  CompiledGraph graph =
+      compile_model(comm.next_number(), {.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
   warn_of_unused_params(graph.state_->used_params, comm, params.node()->where);
   return graph;
 }
@@ -103,18 +107,21 @@ std::size_t CompiledGraph::num_params() const { return state_->programs.graph().
 const Communicator& CompiledGraph::communicator() const { return state_->programs.communicator(); }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
+  const Call call("CompiledGraph::value", state_->where(), communicator());
   return state_->run({.loss = true}, params, options).loss();
 }
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  require_room(gradient, num_params(), communicator(), state_->programs.graph().params.node()->where);
+  const Call call("CompiledGraph::value_and_gradient", state_->where(), communicator());
+  communicator().attempt([&] { check_room(gradient, num_params(), state_->where()); });
   const ModelProgram& program = state_->run(loss_and_gradient, params, options);
   std::ranges::copy(program.gradient(), gradient.begin());
   return program.loss();
 }
 
 std::string CompiledGraph::what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) {
+  const Call call("CompiledGraph::what_is_not_finite", state_->where(), communicator());
   if (state_->programs.graph().sumstats.empty()) return {};
   const EvaluationOptions without_aux{.randkey = options.randkey};
   return list_not_finite("statistic", state_->run({.sumstats = true}, params, without_aux).sumstats());
@@ -123,18 +130,21 @@ std::string CompiledGraph::what_is_not_finite(std::span<const double> params, co
 std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state_->programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
-  communicator().guarded([&] {
-    if (!communicator().is_root()) return;
-    std::ofstream file(path);
-    file << to_dot(outputs_of(state_->programs, stage));
-    file.close();
-    if (file) return;
-    throw Error(
-        fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
-                    "room",
-                    path),
-        where);
-  });
+  const Call call("CompiledGraph::write_dot", where, communicator());
+  communicator().guarded(
+      [&] {
+        if (!communicator().is_root()) return;
+        std::ofstream file(path);
+        file << to_dot(outputs_of(state_->programs, stage));
+        file.close();
+        if (file) return;
+        throw Error(
+            fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
+                        "room",
+                        path),
+            where);
+      },
+      Operation("the writing of a graph", where));
 }
 
 }  // namespace allgrad

@@ -9,13 +9,17 @@ struct CompiledGraph::State {
   /// Computes what is wanted, and the aux values of the loss where the options ask for them. Collective.
   ModelProgram& run(Wanted wanted, std::span<const double> params, const EvaluationOptions& options);
 
+  /// The line of the parameters.
+  const SourceLocation& where() const { return programs.graph().params.node()->where; }
+
   ModelPrograms programs;
   bool draws;                     ///< whether any of the results needs a random key
   std::vector<bool> used_params;  ///< [ndim], by the loss
 };
 
-/// As `compile`, for all that a model consists of, and without a warning of parameters that are not used.
-CompiledGraph compile_model(ModelGraph graph, const Communicator& comm, const CompileOptions& options,
-                            SourceLocation where);
+/// As `compile`, for all that a model consists of, and without a warning of parameters that are not used. `number` tells
+/// it from others on the communicator.
+CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Communicator& comm,
+                            const CompileOptions& options, SourceLocation where);
 
 }  // namespace allgrad

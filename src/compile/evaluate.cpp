@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/parameters.hpp"
@@ -51,7 +52,7 @@ void check_same_arguments(const std::optional<Key>& randkey, bool total, const C
                           SourceLocation where) {
   const auto words = randkey.value_or(0).words();
   const std::uint64_t arguments[] = {total ? 1U : 0U, randkey ? 1U : 0U, words[0], words[1]};
-  const std::size_t different = comm.first_difference(arguments);
+  const std::size_t different = comm.first_difference(arguments, Operation("the comparison of arguments", where));
   if (different == std::size(arguments)) return;
   throw DivergenceError(fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
                                     "the same arguments",
@@ -63,21 +64,23 @@ void check_same_arguments(const std::optional<Key>& randkey, bool total, const C
 
 Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std::optional<Key>& randkey,
                SourceLocation where) {
+  const Call call("evaluate", where, comm);
+  const Operation evaluation("an evaluation", where);
   check_same_arguments(randkey, total, comm, where);
-  const Expr graph = comm.guarded([&] {
-    check_known(expr, comm, where);
-    check_key(expr, randkey, where);
-    const bool keeps_share = !total && expr.placement() == Placement::partial;
-    return insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
-  });
-  check_same_on_all_ranks({{"value", expr}}, 0, comm, where);
-  const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
-  executor->run({}, randkey.value_or(0), 0);
-  return comm.guarded([&] {
-    Array result = Array::from_shape(local_shape(graph.shape()));
-    std::ranges::copy(executor->output(0), result.storage().begin());
-    return result;
-  });
+  return comm.guarded(
+      [&] {
+        check_known(expr, comm, where);
+        check_key(expr, randkey, where);
+        const bool keeps_share = !total && expr.placement() == Placement::partial;
+        const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
+        check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
+        const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
+        executor->run({}, randkey.value_or(0), evaluation);
+        Array result = Array::from_shape(local_shape(graph.shape()));
+        std::ranges::copy(executor->output(0), result.storage().begin());
+        return result;
+      },
+      evaluation);
 }
 
 }  // namespace allgrad

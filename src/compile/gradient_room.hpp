@@ -2,22 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <exception>
 #include <span>
 
-#include "allgrad/communicator.hpp"
 #include "allgrad/error.hpp"
 
 namespace allgrad {
 
-/// Lets this rank fail in its next collective where `gradient` is not of `num_params` numbers.
-inline void require_room(std::span<const double> gradient, std::size_t num_params, const Communicator& comm,
-                         SourceLocation where) {
+/// Throws ArgumentError where `gradient` is not of `num_params` numbers.
+inline void check_room(std::span<const double> gradient, std::size_t num_params, SourceLocation where) {
   if (gradient.size() == num_params) return;
-  comm.fail(std::make_exception_ptr(ArgumentError(
+  throw ArgumentError(
       fmt::format("expected room for a gradient of {} numbers, one for each parameter, got {}; pass a span of as many",
                   num_params, gradient.size()),
-      where)));
+      where);
 }
 
 }  // namespace allgrad

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/fingerprint.hpp"
 #include "dsl/collectives.hpp"
 #include "graph/operator.hpp"
 
@@ -23,17 +22,30 @@ NamedOutputs expressions_of(const ModelGraph& graph, const Wanted& wanted) {
   return outputs;
 }
 
+std::string results_of(const Wanted& wanted) {
+  std::string results;
+  const auto add = [&](bool is_wanted, std::string_view name) {
+    if (is_wanted) results += (results.empty() ? "" : ", ") + std::string(name);
+  };
+  add(wanted.loss, "loss");
+  add(wanted.sumstats, "statistics");
+  add(wanted.share, "share of the statistics");
+  add(wanted.aux, "aux values");
+  add(wanted.gradient, "gradient");
+  return results;
+}
+
 }  // namespace
 
 NamedOutputs ModelGraph::outputs() const {
   return expressions_of(*this, {.loss = true, .sumstats = !sumstats.empty(), .aux = true});
 }
 
-ModelProgram::ModelProgram(const ModelGraph& graph, const Wanted& wanted, const std::vector<bool>& frozen,
-                           const Communicator& comm, const CompileOptions& options)
+ModelProgram::ModelProgram(std::uint64_t number, const ModelGraph& graph, const Wanted& wanted,
+                           const std::vector<bool>& frozen, const Communicator& comm, const CompileOptions& options)
     : expressions_(expressions_of(graph, wanted)),
       wanted_(wanted),
-      program_(exprs_of(expressions_), graph.params, comm, options,
+      program_({number, results_of(wanted)}, exprs_of(expressions_), graph.params, comm, options,
                wanted.gradient ? std::optional(GradientOf{graph.loss, frozen}) : std::nullopt) {}
 
 Array ModelProgram::array(std::size_t output) const {
@@ -55,12 +67,10 @@ ModelProgram& ModelPrograms::get(const Wanted& wanted, const std::vector<bool>& 
   for (const Entry& entry : entries_) {
     if (entry.wanted == wanted && entry.frozen == frozen) return *entry.program;
   }
-  Fingerprint asked_for;  // ranks that ask for different things would not meet in the collectives of compiling
-  for (bool flag : {wanted.loss, wanted.sumstats, wanted.share, wanted.aux, wanted.gradient}) asked_for.add(flag);
-  for (bool flag : frozen) asked_for.add(flag);
-  comm_.synchronize(asked_for.value());
-  auto program = std::make_unique<ModelProgram>(graph_, wanted, frozen, comm_, options_);
-  return *entries_.emplace_back(Entry{wanted, frozen, std::move(program)}).program;
+  return comm_.attempt([&]() -> ModelProgram& {
+    auto program = std::make_unique<ModelProgram>(number_, graph_, wanted, frozen, comm_, options_);
+    return *entries_.emplace_back(Entry{wanted, frozen, std::move(program)}).program;
+  });
 }
 
 }  // namespace allgrad

@@ -36,7 +36,7 @@ struct Wanted {
 class ModelProgram {
  public:
   /// Collective. `frozen` [num_params] or empty: parameters by which the loss is not differentiated.
-  ModelProgram(const ModelGraph& graph, const Wanted& wanted, const std::vector<bool>& frozen, const Communicator& comm,
+  ModelProgram(std::uint64_t number, const ModelGraph& graph, const Wanted& wanted, const std::vector<bool>& frozen, const Communicator& comm,
                const CompileOptions& options);
 
   /// As Program::run.
@@ -61,8 +61,9 @@ class ModelProgram {
 /// The programs of one model, each compiled when it is first asked for.
 class ModelPrograms {
  public:
-  ModelPrograms(ModelGraph graph, Communicator comm, CompileOptions options)
-      : graph_(std::move(graph)), comm_(std::move(comm)), options_(options) {}
+  /// `number` tells the model from others on its communicator.
+  ModelPrograms(std::uint64_t number, ModelGraph graph, Communicator comm, CompileOptions options)
+      : number_(number), graph_(std::move(graph)), comm_(std::move(comm)), options_(options) {}
 
   const ModelGraph& graph() const { return graph_; }
   const Communicator& communicator() const { return comm_; }
@@ -77,6 +78,7 @@ class ModelPrograms {
     std::unique_ptr<ModelProgram> program;
   };
 
+  std::uint64_t number_;
   ModelGraph graph_;
   Communicator comm_;
   CompileOptions options_;

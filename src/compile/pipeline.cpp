@@ -24,7 +24,7 @@ std::vector<Expr> differentiate_last(std::vector<Expr> outputs, const Expr& para
 /// Values of constant expressions, by the executor that will run the rest.
 std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm, const CompileOptions& options) {
   const auto executor = make_executor(options.executor, outputs, comm);
-  executor->run({}, 0, 0);
+  executor->run({}, 0, Operation("the evaluation of constants", {}));
   std::vector<Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.push_back(Array::from_shape(local_shape(outputs[i].shape())));
@@ -46,22 +46,20 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
 #endif
   };
 
-  comm.guarded([&] {
-    apply("insert allreduce", insert_allreduce);
-    if (gradient) {
-      apply("differentiate", [&](const auto& g) { return differentiate_last(g, params, gradient->frozen); });
-      apply("total the gradient", insert_allreduce);
-      apply("cancel shares", cancel_shares);
-    }
-    apply("hoist broadcasts", hoist_broadcasts);
-    apply("common subexpressions", common_subexpressions);
+  apply("insert allreduce", insert_allreduce);
+  if (gradient) {
+    apply("differentiate", [&](const auto& g) { return differentiate_last(g, params, gradient->frozen); });
+    apply("total the gradient", insert_allreduce);
+    apply("cancel shares", cancel_shares);
+  }
+  apply("hoist broadcasts", hoist_broadcasts);
+  apply("common subexpressions", common_subexpressions);
+  apply("fold constants", [&](const auto& g) {
+    return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm, options); });
   });
-  graph = fold_constants(graph, params, [&](const auto& constants) { return evaluate(constants, comm, options); });
-  comm.guarded([&] {
-    apply("simplify", simplify);
-    apply("common subexpressions", common_subexpressions);
-    apply("merge collectives", merge_collectives);
-  });
+  apply("simplify", simplify);
+  apply("common subexpressions", common_subexpressions);
+  apply("merge collectives", merge_collectives);
   return graph;
 }
 

@@ -15,7 +15,8 @@ struct GradientOf {
   std::vector<bool> frozen = {};  ///< [num_params] or empty: where it is not asked for
 };
 
-/// The graph that is run, from the graph that was built; with `gradient` that is its last output. Collective.
+/// The graph that is run, from the graph that was built; with `gradient` that is its last output. Collective, and
+/// guarded by whoever calls it.
 std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                                const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
 

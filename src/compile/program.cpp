@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/agreement.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -15,33 +16,68 @@ namespace allgrad {
 
 namespace {
 
-/// A hash of the operators of a graph, the same on every rank: constants that are a rank's own have values of their
-/// own.
-std::uint64_t identity_of(const std::vector<Expr>& graph) {
+std::uint64_t hash_of(std::string_view text) {
   Fingerprint hash;
-  for (const Expr& expr : topological_order(graph)) hash.add(expr.node()->op->name());
+  hash.add(text);
+  return hash.value();
+}
+
+std::uint64_t hash_of(const std::vector<bool>& flags) {
+  Fingerprint hash;
+  for (const bool flag : flags) hash.add(flag);
   return hash.value();
 }
 
 }  // namespace
 
-Program::Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, const std::optional<GradientOf>& gradient)
-    : graph_(run_pipeline(built, params, comm, options, gradient)),
+    : identity_(std::move(identity)),
+      results_(hash_of(identity_.results)),
+      frozen_(gradient ? hash_of(gradient->frozen) : 0),
       comm_(comm),
       where_(params.node()->where),
-      params_(params.shape()[0].length) {
-  executor_ = make_executor(options.executor, graph_, comm);
-  communicates_ =
-      std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
-  identity_ = identity_of(graph_);
-  if (const Node* draw = find_draw(graph_)) draw_ = draw->where;
+      params_(params.shape()[0].length),
+      details_([this] {
+        return fmt::format("of {} of model {} at the parameters [{}]", identity_.results, identity_.object,
+                           fmt::join(params_, ", "));
+      }) {
+  const std::function<std::string()> details = [this] {
+    return fmt::format("of {} of model {}", identity_.results, identity_.object);
+  };
+  const Operation compilation = Operation("a compilation", where_)
+                                    .with("model", identity_.object)
+                                    .with("results", results_)
+                                    .with("frozen parameters", frozen_)
+                                    .described_by(details);
+  comm_.synchronize(compilation);
+  comm_.guarded(
+      [&] {
+        graph_ = run_pipeline(built, params, comm, options, gradient);
+        executor_ = make_executor(options.executor, graph_, comm);
+        communicates_ =
+            std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
+        if (const Node* draw = find_draw(graph_)) draw_ = draw->where;
+      },
+      compilation);
+}
+
+Operation Program::operation(const std::optional<Key>& randkey) const {
+  Fingerprint key;
+  key.add(randkey);
+  Fingerprint params;
+  for (const double param : params_) params.add(param);
+  return Operation("an evaluation", where_)
+      .with("model", identity_.object)
+      .with("results", results_)
+      .with("frozen parameters", frozen_)
+      .with("random key", key.value())
+      .nearly(params.value())
+      .described_by(details_);
 }
 
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
-  if (params.size() == params_.size()) {
-    std::ranges::copy(params, params_.begin());
-  } else {
+  if (params.size() != params_.size()) {
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
             "expected {} parameters, as the graph was compiled for, got {}; pass as many numbers as the graph has "
@@ -55,21 +91,16 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         "same on every rank, for example {.randkey = 42}",
         *draw_)));
   }
-  Fingerprint fingerprint;
-  fingerprint.add(identity_);
-  fingerprint.add(evaluations_);
-  for (double param : params_) fingerprint.add(param);
-  fingerprint.add(randkey.has_value());
-  const Key key = randkey.value_or(0);
-  for (std::uint32_t word : key.words()) fingerprint.add(word);
-  try {
-    executor_->run(params_, key, fingerprint.value());
-    if (!communicates_) comm_.synchronize(fingerprint.value());
-    ++evaluations_;  // on all ranks, or on none
-  } catch (const DivergenceError& error) {
-    throw DivergenceError(fmt::format("in evaluation {} of the graph, at the parameters [{}] on rank {}: {}",
-                                      evaluations_ + 1, fmt::join(params_, ", "), comm_.rank(), error.what()),
-                          where_);
+  std::ranges::copy(params, params_.begin());
+  for (;;) {
+    const Operation evaluation = operation(randkey);
+    try {
+      executor_->run(params_, randkey.value_or(0), evaluation);
+      if (!communicates_) comm_.synchronize(evaluation);
+      return;
+    } catch (const NumbersDiffer&) {
+      agree(comm_, evaluation, {"parameters", params_, {}});
+    }
   }
 }
 

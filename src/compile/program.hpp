@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "allgrad/compile.hpp"
@@ -10,16 +12,24 @@
 
 namespace allgrad {
 
+/// What ranks compare of a program before they run it.
+struct ProgramIdentity {
+  std::uint64_t object;  ///< number of the model on its communicator
+  std::string results;   ///< "loss, gradient"
+};
+
 /// A function of the parameters that is ready to run: a graph that went through the pipeline, and its executor.
 class Program {
  public:
   /// Collective. `built` has outputs that are not per row; the gradient follows, if one is asked for.
-  Program(const std::vector<Expr>& built, const Expr& params, const Communicator& comm, const CompileOptions& options,
-          const std::optional<GradientOf>& gradient = {});
+  Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+          const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
   /// Computes all outputs; collective. A key is needed where the program draws, and unused elsewhere. Throws
-  /// ArgumentError for a wrong number of parameters and a missing key, DivergenceError where ranks differ in either.
-  /// Allocates nothing unless it throws.
+  /// ArgumentError for a wrong number of parameters and a missing key, DivergenceError where ranks differ in either, or
+  /// run other programs. Allocates nothing unless it throws.
   void run(std::span<const double> params, const std::optional<Key>& randkey = {});
 
   /// Output `i` of the last run, in row-major order.
@@ -31,15 +41,18 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
+  Operation operation(const std::optional<Key>& randkey) const;
+
+  const ProgramIdentity identity_;
+  const std::uint64_t results_, frozen_;  // hashes
   std::vector<Expr> graph_;
   Communicator comm_;
   SourceLocation where_;                // of the parameters
   std::optional<SourceLocation> draw_;  // of the first draw
   std::vector<double> params_;
   std::unique_ptr<Executor> executor_;
-  bool communicates_;
-  std::uint64_t identity_;
-  std::uint64_t evaluations_ = 0;
+  bool communicates_ = false;
+  const std::function<std::string()> details_;
 };
 
 }  // namespace allgrad

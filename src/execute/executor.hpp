@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,9 +16,9 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// Computes all outputs at the parameters, with a key that is any where nothing is drawn. Collective; `fingerprint`
-  /// is of what must be the same on every rank.
-  virtual void run(std::span<const double> params, const Key& randkey, std::uint64_t fingerprint) = 0;
+  /// Computes all outputs at the parameters, with a key that is any where nothing is drawn. Collective, each allreduce
+  /// as a part of `operation`.
+  virtual void run(std::span<const double> params, const Key& randkey, const Operation& operation) = 0;
 
   /// Output `i` of the last run, in row-major order.
   virtual std::span<const double> output(std::size_t i) const = 0;

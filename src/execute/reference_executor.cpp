@@ -18,24 +18,17 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     outputs_ = std::move(outputs);
   }
 
-  void run(std::span<const double> params, const Key& randkey, std::uint64_t fingerprint) override {
+  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
     params_ = params;
     randkey_ = randkey;
-    fingerprint_ = fingerprint;
-    std::unordered_map<const Node*, Array> values;
-    bool failed = false;  // until the next collective, which raises the failure on every rank
-    for (const Expr& expr : order_) {
-      if (failed && !expr.node()->op->is_collective()) continue;
-      try {
-        values[expr.node()] = failed ? allreduce(xt::zeros<double>(local_shape(expr.shape()))) : value_of(expr, values);
-      } catch (...) {
-        if (expr.node()->op->is_collective()) throw;
-        comm_.fail(std::current_exception());
-        failed = true;
-      }
-    }
-    comm_.synchronize();  // a failure behind the last allreduce
-    for (std::size_t i = 0; i < outputs_.size(); ++i) results_[i] = values.at(outputs_[i].node());
+    operation_ = &operation;
+    comm_.guarded(
+        [&] {
+          std::unordered_map<const Node*, Array> values;
+          for (const Expr& expr : order_) values[expr.node()] = value_of(expr, values);
+          for (std::size_t i = 0; i < outputs_.size(); ++i) results_[i] = values.at(outputs_[i].node());
+        },
+        operation);
   }
 
   std::span<const double> output(std::size_t i) const override { return {results_[i].data(), results_[i].size()}; }
@@ -53,7 +46,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   Array allreduce(const Array& partial) override {
     Message message(partial.size());
     std::ranges::copy(partial.storage(), message.payload().begin());
-    comm_.allreduce(message, fingerprint_);
+    comm_.allreduce(message, *operation_);
     Array total = partial;
     std::ranges::copy(message.payload(), total.storage().begin());
     return total;
@@ -64,7 +57,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   std::vector<Array> results_;
   std::span<const double> params_;
   Key randkey_ = 0;
-  std::uint64_t fingerprint_ = 0;
+  const Operation* operation_ = nullptr;
 };
 
 }  // namespace

@@ -54,12 +54,12 @@ class TiledExecutor final : public Executor {
     bind_results();
   }
 
-  void run(std::span<const double> params, const Key& randkey, std::uint64_t fingerprint) override {
+  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
     std::copy_n(params.begin(), params_.size(), params_.begin());  // none where the graph uses none
     std::ranges::copy(randkey.words(), randkey_.begin());          // words are exact in a double
     for (BoundStep& step : steps_) {
       if (step.message != nullptr) {
-        comm_.allreduce(*step.message, fingerprint);
+        comm_.allreduce(*step.message, operation);
       } else if (step.tile_rows > 0) {
         run_row_loop(step);
       } else {
@@ -193,10 +193,11 @@ class TiledExecutor final : public Executor {
 
 std::unique_ptr<Executor> make_tiled_executor(const std::vector<Expr>& outputs, Communicator comm) {
   const std::vector<KernelSet> sets = available_kernel_sets();
-  const auto counts = comm.allgather(sets.size());
+  const auto counts = comm.allgather(sets.size(), Operation("the choice of kernels", {}));
   const KernelSet& kernels = sets[*std::ranges::min_element(counts) - 1];
   return comm.guarded(
-      [&]() -> std::unique_ptr<Executor> { return std::make_unique<TiledExecutor>(outputs, comm, kernels); });
+      [&]() -> std::unique_ptr<Executor> { return std::make_unique<TiledExecutor>(outputs, comm, kernels); },
+      Operation("the planning of an execution", {}));
 }
 
 }  // namespace allgrad

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "graph/collective_levels.hpp"
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
@@ -30,19 +31,26 @@ Paint paint_of(const Node& node) {
   return {"#ffffff", "#000000"};
 }
 
+/// Graphviz refuses strings beyond 16 kB.
+constexpr std::size_t longest_text = 60;
+
+/// A text as a part of an HTML-like label.
 std::string escape(const std::string& text) {
   std::string result;
-  for (char c : text) {
+  for (char c : shortened(printable(text), longest_text)) {
     switch (c) {
       case '&': result += "&amp;"; break;
       case '<': result += "&lt;"; break;
       case '>': result += "&gt;"; break;
-      case '"': result += "&quot;"; break;
+      case '\\': result += "\\\\"; break;  // an escape in these labels too: \N is the name of the node
       default: result += c;
     }
   }
   return result;
 }
+
+/// The same where there has to be some text, which Graphviz wants between tags.
+std::string escape_some(const std::string& text) { return text.empty() ? "&#160;" : escape(text); }
 
 /// Numbers that are the same everywhere are not drawn: they stand in the labels of what uses them.
 bool is_number(const Expr& expr) {
@@ -62,10 +70,10 @@ std::string constant_operands(const Node& node) {
 std::string label_of(const Node& node) {
   const std::string name = node.op->label().empty() ? std::string(node.op->name()) : node.op->label();
   const std::string attributes = node.op->label().empty() ? node.op->attributes() : std::string();
-  return fmt::format(R"(<b>{}</b>{}<br/>{} {}<br/><font point-size="8" color="{}">{}</font>)", escape(name),
+  return fmt::format(R"(<b>{}</b>{}<br/>{} {}<br/><font point-size="8" color="{}">{}</font>)", escape_some(name),
                      escape((attributes.empty() ? "" : " " + attributes) + constant_operands(node)),
                      escape(to_string(node.shape)), to_string(node.placement),
-                     node.op->is_collective() ? "#fed7aa" : "#64748b", escape(node.where.str()));
+                     node.op->is_collective() ? "#fed7aa" : "#64748b", escape_some(node.where.str()));
 }
 
 std::string statement_of(const Node& node, std::size_t id) {
@@ -151,7 +159,7 @@ std::string to_dot(const NamedOutputs& outputs) {
   std::size_t count = 0;
   for (const auto& [sweep, statements] : sweeps) {
     dot += fmt::format(
-        "subgraph cluster_sweep{} {{\nlabel=\"sweep {} over the rows of {}\"; style=\"filled,rounded\"; "
+        "subgraph cluster_sweep{} {{\nlabel=<sweep {} over the rows of {}>; style=\"filled,rounded\"; "
         "color=\"#93c5fd\"; fillcolor=\"#eff6ff\"; fontcolor=\"#1d4ed8\";\n{}}}\n",
         count, count + 1, escape(sweep.second->table), statements);
     ++count;
@@ -159,9 +167,9 @@ std::string to_dot(const NamedOutputs& outputs) {
   dot += outside + edges;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [name, expr] = outputs[i];
-    dot += fmt::format(
-        "out{} [label=\"{}\", shape=ellipse, style=filled, fillcolor=\"#0f172a\", fontcolor=\"#ffffff\"];\n", i,
-        escape(name));
+    dot +=
+        fmt::format("out{} [label=<{}>, shape=ellipse, style=filled, fillcolor=\"#0f172a\", fontcolor=\"#ffffff\"];\n",
+                    i, escape_some(name));
     if (number.contains(expr.node())) dot += fmt::format("n{} -> out{};\n", number.at(expr.node()), i);
   }
   return dot + "}\n";

@@ -53,6 +53,7 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
   }
   try {
     Shape shape = op->infer_shape(operands);
+    check_size(shape);
     const Placement placement = op->infer_placement(operands, shape);
     return Expr(std::shared_ptr<const Node>(
         new Node{std::move(op), std::move(operands), std::move(shape), placement, where, backward}));

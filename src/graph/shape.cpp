@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "allgrad/error.hpp"
+#include "allgrad/exact.hpp"
 
 namespace allgrad {
 
@@ -69,12 +70,6 @@ Shape broadcast(const Shape& a, const Shape& b) {
     if (!stretch_x && !stretch_y) refuse_broadcast(a, b, x, y);
     if (stretch_x) result[offset + i] = y;
   }
-  if (std::count_if(result.begin(), result.end(), [](const Extent& e) { return e.is_rows(); }) > 1) {
-    throw ExpressionError(
-        fmt::format("shapes {} and {} would broadcast to a value with two row axes, {}; a value per pair of rows is "
-                    "not supported, sum over one of them first",
-                    to_string(a), to_string(b), to_string(result)));
-  }
   return result;
 }
 
@@ -105,13 +100,59 @@ std::size_t num_lanes(const Shape& shape) {
   return std::accumulate(lanes.begin(), lanes.end(), std::size_t{1}, std::multiplies<>());
 }
 
-std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t ndim) {
-  const auto count = static_cast<std::ptrdiff_t>(ndim);
-  if (axis < -count || axis >= count) {
-    if (ndim == 0) throw ExpressionError(fmt::format("axis {} is out of bounds: a single number has no axes", axis));
-    throw ExpressionError(fmt::format("axis {} is out of bounds; valid are {} to {}", axis, -count, count - 1));
+namespace {
+
+/// 128 TiB of doubles, the address space of a process.
+constexpr std::size_t most_lanes = std::size_t{1} << 44;
+
+/// Of a value per row, over the rows of all ranks.
+constexpr std::size_t most_elements = std::size_t{1} << 60;
+
+/// The product of the lengths, with 1 for those that are 0, since strides have to be counted all the same; nothing
+/// where it is larger than `most_lanes`.
+std::optional<std::size_t> bounded_product(std::span<const std::size_t> lengths) {
+  std::size_t product = 1;
+  for (std::size_t length : lengths) {
+    if (length > most_lanes / product) return std::nullopt;
+    product *= std::max(length, std::size_t{1});
   }
-  return static_cast<std::size_t>(axis < 0 ? axis + count : axis);
+  return product;
+}
+
+}  // namespace
+
+void check_size(const Shape& shape) {
+  const auto num_rows = std::ranges::count_if(shape, &Extent::is_rows);
+  if (num_rows > 1) {
+    throw ExpressionError(
+        fmt::format("a value of shape {} would have two row axes; a value per pair of rows is not "
+                    "supported, sum over one of them first",
+                    to_string(shape)));
+  }
+  const auto lanes = bounded_product(lane_shape(shape));
+  const bool fits = lanes && (num_rows == 0 || rows_of(shape)->total_rows <= most_elements / *lanes);
+  if (fits) return;
+  throw ExpressionError(fmt::format("shape {} has more elements than any memory; is a length a wrong one, or negative?",
+                                    to_string(shape)));
+}
+
+void detail::check_array_size(std::span<const std::size_t> shape, SourceLocation where) {
+  if (bounded_product(shape)) return;
+  throw ArgumentError(fmt::format("expected a shape of an array that fits into memory, got {}; is a length a wrong "
+                                  "one, or negative?",
+                                  to_string(Shape(shape.begin(), shape.end()))),
+                      where);
+}
+
+std::size_t normalize_axis(const Position& axis, std::size_t ndim) {
+  const auto count = static_cast<std::ptrdiff_t>(ndim);
+  if (axis.is_too_large() || axis.value() < -count || axis.value() >= count) {
+    if (ndim == 0) {
+      throw ExpressionError(fmt::format("axis {} is out of bounds: a single number has no axes", axis.str()));
+    }
+    throw ExpressionError(fmt::format("axis {} is out of bounds; valid are {} to {}", axis.str(), -count, count - 1));
+  }
+  return static_cast<std::size_t>(axis.value() < 0 ? axis.value() + count : axis.value());
 }
 
 }  // namespace allgrad

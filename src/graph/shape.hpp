@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "allgrad/position.hpp"
 #include "allgrad/shape.hpp"
 
 namespace allgrad {
@@ -30,8 +31,12 @@ std::size_t lane_axis(const Shape& shape, std::size_t axis);
 /// Number of lanes: the product of lane_shape.
 std::size_t num_lanes(const Shape& shape);
 
+/// Throws ExpressionError for a shape that no value can have: one of more elements than there is memory for anywhere,
+/// whose number might overflow, or one of two row axes. All other shapes can be counted in bytes and strides.
+void check_size(const Shape& shape);
+
 /// `axis` counted from 0; negative axes count from the end. Throws ExpressionError where it is out of bounds for
 /// `ndim` axes.
-std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t ndim);
+std::size_t normalize_axis(const Position& axis, std::size_t ndim);
 
 }  // namespace allgrad

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.hpp"
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
 #include "graph/traversal.hpp"
@@ -30,11 +31,11 @@ std::string to_text(const NamedOutputs& outputs) {
     }
     const std::size_t id = number.size();
     number.emplace(&node, id);
-    const std::string call = fmt::format("%{} = {}({})", id, describe(node), operands);
+    const std::string call = fmt::format("%{} = {}({})", id, printable(describe(node)), operands);
     text += fmt::format("{:<48} {:<12} {:<10} {:<8} {}\n", call, to_string(node.shape), to_string(node.placement),
-                        node.backward ? "backward" : "forward", node.where.str());
+                        node.backward ? "backward" : "forward", printable(node.where.str()));
   }
-  for (const auto& [name, expr] : outputs) text += fmt::format("{} = %{}\n", name, number.at(expr.node()));
+  for (const auto& [name, expr] : outputs) text += fmt::format("{} = %{}\n", printable(name), number.at(expr.node()));
   return text;
 }
 

@@ -63,13 +63,13 @@ std::vector<Entry> own_list(const std::vector<GroupMember>& models, const Commun
   return list;
 }
 
-Lists gather(const std::vector<Entry>& own, const Communicator& main) {
-  const std::vector<std::uint64_t> lengths = main.allgather(own.size());
+Lists gather(const std::vector<Entry>& own, const Communicator& main, const Operation& operation) {
+  const std::vector<std::uint64_t> lengths = main.allgather(own.size(), operation);
   Lists lists(lengths.size());
   for (std::size_t i = 0; i < *std::ranges::max_element(lengths); ++i) {
     const Entry entry = i < own.size() ? own[i] : Entry{};
-    const std::vector<std::uint64_t> models = main.allgather(entry.model);
-    const std::vector<std::uint64_t> sizes = main.allgather(entry.size);
+    const std::vector<std::uint64_t> models = main.allgather(entry.model, operation);
+    const std::vector<std::uint64_t> sizes = main.allgather(entry.size, operation);
     for (std::size_t rank = 0; rank < lists.size(); ++rank) {
       if (i < lengths[rank]) lists[rank].push_back({models[rank], sizes[rank]});
     }
@@ -125,9 +125,14 @@ void check_order(Lists lists, SourceLocation where) {
 }  // namespace
 
 void check_group_layout(const std::vector<GroupMember>& models, const Communicator& main, SourceLocation where) {
-  const Lists lists = gather(main.guarded([&] { return own_list(models, main, where); }), main);
-  check_complete(lists, where);
-  check_order(lists, where);
+  const Operation check("the comparison of lists of models", where);
+  main.guarded(
+      [&] {
+        const Lists lists = gather(own_list(models, main, where), main, check);
+        check_complete(lists, where);
+        check_order(lists, where);
+      },
+      check);
 }
 
 }  // namespace allgrad

@@ -6,6 +6,8 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/call.hpp"
+#include "comm/comm_state.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
@@ -18,18 +20,16 @@ class OnePointGroup::Sum final : public Objective {
  public:
   Sum(const std::vector<std::reference_wrapper<OnePointModel>>& models, std::size_t num_params,
       const Communicator& comm, SourceLocation where)
-      : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params) {
-    check_same_num_params(num_params, comm_, where);
+      : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params), number_(comm.next_number()) {
+    const Operation compilation("the compilation of a group", where);
+    check_same_num_params(num_params, comm_, compilation, where);
     for (OnePointModel& model : models) {
-      attempt([&] {
-        graphs_.push_back(&model.graph_without_warning(num_params, where));
-        model.communicator().synchronize();  // raises a wrong number of parameters
-      });
+      attempt(model.communicator(), [&] { graphs_.push_back(&model.graph_without_warning(num_params, where)); });
     }
-    comm_.synchronize();
-    warn_of_unused();
+    raise_failure();
+    comm_.guarded([&] { warn_of_unused(compilation); }, compilation);
     const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
-    draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0), [](std::uint64_t draws) { return draws != 0; });
+    draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0, compilation), [](auto draws) { return draws != 0; });
   }
 
   std::size_t num_params() const override { return gradient_.size(); }
@@ -42,7 +42,11 @@ class OnePointGroup::Sum final : public Objective {
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options) override {
-    require_room(gradient, num_params(), comm_, where_);
+    try {
+      check_room(gradient, num_params(), where_);
+    } catch (...) {
+      fail(std::current_exception());
+    }
     const double loss = evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
       const double value = graph.value_and_gradient(params, gradient_, own);
       if (graph.communicator().is_root()) {
@@ -57,49 +61,73 @@ class OnePointGroup::Sum final : public Objective {
   /// Of the models that have such values, the one with the lowest rank.
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) override {
     std::string text;
+    const Operation gathering("the search for what is not finite in a group", where_);
     for (CompiledGraph* graph : graphs_) {
-      attempt([&] {
+      attempt(graph->communicator(), [&] {
         const std::string own = graph->what_is_not_finite(params, options_for(*graph, options));
         if (text.empty()) text = own;
       });
     }
-    const std::vector<std::uint64_t> lengths = comm_.allgather(text.size());
+    raise_failure();
+    const std::vector<std::uint64_t> lengths = comm_.allgather(text.size(), gathering);
     const auto first = std::ranges::find_if(lengths, [](std::uint64_t length) { return length > 0; });
     if (first == lengths.end()) return {};
     const auto rank = static_cast<int>(first - lengths.begin());
-    return comm_.broadcast(fmt::format("in the model of rank {}: {}", rank, text), rank);
+    return comm_.broadcast(fmt::format("in the model of rank {}: {}", rank, text), rank, gathering);
+  }
+
+  /// On the ranks of this rank's models too, which wait for it there.
+  [[noreturn]] void fail(std::exception_ptr cause) override {
+    for (const CompiledGraph* graph : graphs_) {
+      try {
+        graph->communicator().fail(cause);
+      } catch (...) {  // on this rank it is `cause`, which is raised below
+      }
+    }
+    comm_.fail(std::move(cause));
   }
 
  private:
   /// Of parameters that no model uses.
-  void warn_of_unused() {
+  void warn_of_unused(const Operation& operation) {
     Message uses(num_params());
     std::ranges::fill(uses.payload(), 0.0);
     for (const CompiledGraph* graph : graphs_) {
       const std::vector<bool>& used = graph->state_->used_params;
       std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
     }
-    comm_.allreduce(uses, 0);
+    comm_.allreduce(uses, operation);
     std::vector<bool> used;
     for (double models : uses.payload()) used.push_back(models > 0.0);
     warn_of_unused_params(used, comm_, where_);
   }
 
-  /// What goes wrong in one model must not keep this rank from the others: it is raised where the group meets, by the
-  /// ranks on which it went wrong.
+  /// What goes wrong in one model, on communicator `model`, must not keep this rank from the others: it is raised where
+  /// the group meets, by the ranks on which it went wrong.
   template <class Body>
-  void attempt(Body body) {
+  void attempt(const Communicator& model, Body body) {
     try {
       body();
     } catch (const RankError& error) {
+      const bool others_know = CommAccess::state(model).broken.empty();
       try {
         std::rethrow_if_nested(error);
+        if (others_know) return;
+        throw;
       } catch (...) {
-        comm_.fail(std::current_exception());
+        keep_failure(std::current_exception());
       }
     } catch (...) {
-      comm_.fail(std::current_exception());
+      keep_failure(std::current_exception());
     }
+  }
+
+  void keep_failure(std::exception_ptr cause) {
+    if (!failure_) failure_ = std::move(cause);
+  }
+
+  void raise_failure() {
+    if (failure_) comm_.fail(std::exchange(failure_, nullptr));
   }
 
   std::span<double> gradients() { return message_.payload().subspan(1); }
@@ -113,29 +141,44 @@ class OnePointGroup::Sum final : public Objective {
 
   template <class Evaluate>
   double evaluate(std::span<const double> params, const EvaluationOptions& options, Evaluate evaluate_model) {
-    if (options.randkey && !draws_) {
-      comm_.fail(std::make_exception_ptr(
-          ArgumentError("expected no random key, since no model of the group draws random numbers, got one; leave "
-                        "randkey away",
-                        where_)));
-    }
+    const Call call("OnePointGroup", where_, comm_);
+    check_arguments(params, options);
     if (options.aux != nullptr) *options.aux = {};
     std::ranges::fill(message_.payload(), 0.0);
     for (CompiledGraph* graph : graphs_) {
-      attempt([&] {
+      attempt(graph->communicator(), [&] {
         const double loss = evaluate_model(*graph, options_for(*graph, options));
         if (graph->communicator().is_root()) message_.payload()[0] += loss;
       });
     }
-    Fingerprint fingerprint;
-    fingerprint.add(evaluations_);
-    for (double param : params) fingerprint.add(param);
-    if (options.randkey) {
-      for (std::uint32_t word : options.randkey->words()) fingerprint.add(word);
-    }
-    comm_.allreduce(message_, fingerprint.value());
-    ++evaluations_;
+    raise_failure();
+    Fingerprint key, point;
+    key.add(options.randkey);
+    for (const double param : params) point.add(param);
+    comm_.allreduce(message_, Operation("an evaluation of a group", where_)
+                                  .with("group", number_)
+                                  .with("random key", key.value())
+                                  .nearly(point.value()));
     return message_.payload()[0];
+  }
+
+  void check_arguments(std::span<const double> params, const EvaluationOptions& options) {
+    try {
+      if (params.size() != num_params()) {
+        throw ArgumentError(
+            fmt::format("expected {} parameters, as at the group's first use, got {}; a group keeps its number of "
+                        "parameters, make another one to change it",
+                        num_params(), params.size()),
+            Call::outermost()->where());
+      }
+      if (options.randkey && !draws_) {
+        throw ArgumentError(
+            "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
+            where_);
+      }
+    } catch (...) {
+      fail(std::current_exception());
+    }
   }
 
   SourceLocation where_;
@@ -145,12 +188,14 @@ class OnePointGroup::Sum final : public Objective {
   Message message_;               // loss and gradient
   EvaluationOptions model_options_;
   bool draws_ = false;
-  std::uint64_t evaluations_ = 0;
+  const std::uint64_t number_;
+  std::exception_ptr failure_;  // of this rank's models, until the group meets
 };
 
 OnePointGroup::OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models, Communicator main_comm,
                              SourceLocation where)
     : models_(std::move(models)), comm_(std::move(main_comm)) {
+  const Call call("OnePointGroup", where, comm_);
   std::vector<GroupMember> members;
   for (const OnePointModel& model : models_) members.push_back({model.comm_, model.number_});
   check_group_layout(members, comm_, where);
@@ -164,14 +209,9 @@ OnePointGroup::~OnePointGroup() = default;
 const Communicator& OnePointGroup::communicator() const { return comm_; }
 
 Objective& OnePointGroup::objective(std::size_t num_params, SourceLocation where) {
-  if (!sum_) sum_ = std::make_unique<Sum>(models_, num_params, comm_, where);
-  if (num_params != sum_->num_params()) {
-    comm_.fail(std::make_exception_ptr(ArgumentError(
-        fmt::format("expected {} parameters, as at the group's first use, got {}; a group keeps its number of "
-                    "parameters, make another one to change it",
-                    sum_->num_params(), num_params),
-        where)));
-  }
+  const Call call("OnePointGroup::objective", where, comm_);
+  // Another number of parameters later is refused where it is used, on all ranks.
+  if (!sum_) comm_.attempt([&] { sum_ = std::make_unique<Sum>(models_, num_params, comm_, where); });
   return *sum_;
 }
 

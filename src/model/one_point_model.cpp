@@ -6,6 +6,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/random.hpp"
+#include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 
@@ -30,16 +31,14 @@ CompiledGraph& OnePointModel::graph(std::size_t num_params, SourceLocation where
 CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, SourceLocation where) {
   if (graph_) {
     if (num_params == graph_->num_params()) return *graph_;
-    // Raised in the next collective, which is in whatever the graph is used for; one here would cost each evaluation.
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
             "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
             "make another one to change it",
             graph_->num_params(), num_params),
         where)));
-    return *graph_;
   }
-  ModelGraph built = comm_.guarded([&] {
+  ModelGraph built = comm_.attempt([&] {
     const Expr params = parameters(num_params, where);
     Sumstats sumstats = calc_partial_sumstats_from_params(params);
     sumstats.params = params;
@@ -47,29 +46,33 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
     const Loss loss = calc_loss_from_sumstats(sumstats);
     return ModelGraph{.params = params, .loss = loss.value, .aux = loss.aux, .sumstats = sumstats.value};
   });
-  return graph_.emplace(compile_model(std::move(built), comm_, options_, where));
+  return graph_.emplace(compile_model(number_, std::move(built), comm_, options_, where));
 }
 
-Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) { return graph(num_params, where); }
+Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) {
+  const Call call("OnePointModel::objective", where, comm_);
+  return graph(num_params, where);
+}
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
-  CompiledGraph& result = graph(num_params, where);
-  comm_.synchronize();  // raises a wrong number of parameters
-  return result;
+  const Call call("OnePointModel::compiled", where, comm_);
+  return graph(num_params, where);
 }
 
 Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total, const std::optional<Key>& randkey,
                                                SourceLocation where) {
+  const Call call("calc_sumstats_from_params", where, comm_);
   CompiledGraph::State& state = *graph(params.size(), where).state_;
-  return state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey}).sumstats();
+  const ModelProgram& program = state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey});
+  return comm_.attempt([&] { return program.sumstats(); });
 }
 
 xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
                                                          SourceLocation where) {
+  const Call call("calc_dloss_dparams", where, comm_);
   CompiledGraph::State& state = *graph(params.size(), where).state_;
-  const std::span<const double> gradient = state.run({.gradient = true}, params, {.randkey = randkey}).gradient();
-  auto result = xt::xtensor<double, 1>::from_shape({gradient.size()});
-  std::ranges::copy(gradient, result.begin());
+  auto result = comm_.attempt([&] { return xt::xtensor<double, 1>::from_shape({params.size()}); });
+  std::ranges::copy(state.run({.gradient = true}, params, {.randkey = randkey}).gradient(), result.begin());
   return result;
 }
 
@@ -80,7 +83,7 @@ ScanPoint OnePointModel::evaluate_for_scan(std::span<const double> params, const
   const ModelProgram& program =
       graph(params.size(), where).state_->run({.loss = true, .sumstats = true}, params, options);
   point.loss.value = program.loss();
-  point.sumstats = program.sumstats();
+  point.sumstats = comm_.attempt([&] { return program.sumstats(); });
   return point;
 }
 

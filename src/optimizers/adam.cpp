@@ -76,13 +76,15 @@ std::vector<Option> options_of(const Adam& adam) {
 AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
 
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const Call call("Adam::init", where, objective.communicator());
   const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
     std::vector<Option> options = options_of(*this);
     options.push_back(Option::rate(learning_rate));
     return options;
   });
-  return AdamState(objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, params); }));
+  return AdamState(objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, params); },
+                                                    Operation("the start of a run", where)));
 }
 
 void Adam::step(AdamState& state, const std::optional<Key>& key) const {
@@ -104,7 +106,7 @@ void Adam::step(AdamState& state, const std::optional<Key>& key) const {
 }
 
 Trajectory Adam::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  return minimize_by(*this, objective, guess, where);
+  return minimize_by("Adam::minimize", *this, objective, guess, where);
 }
 
 }  // namespace allgrad

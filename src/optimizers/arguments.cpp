@@ -61,7 +61,8 @@ std::vector<Item> items_of(const Arguments& arguments, const Params& params, con
 [[noreturn]] void throw_divergence(const Arguments& arguments, const Item& item) {
   const Communicator& comm = arguments.objective.communicator();
   std::vector<std::string> values;
-  for (const std::uint64_t on_rank : comm.allgather(item.bits)) {
+  for (const std::uint64_t on_rank :
+       comm.allgather(item.bits, Operation("the comparison of arguments", arguments.where))) {
     values.push_back(item.kind == Item::Kind::hash && on_rank == item.bits ? "this" : item.text(on_rank));
   }
   throw DivergenceError(fmt::format("{0}: expected the same {1} on every rank, got {2} on the ranks in turn. "
@@ -110,7 +111,7 @@ Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Opt
   Params params;
   std::vector<Item> items;
   std::vector<std::uint64_t> bits;
-  comm.guarded([&] {
+  comm.attempt([&] {
     const std::vector<Option> values = options();
     check_options(arguments.optimizer, values, arguments.where);
     params = check_params(arguments.optimizer, arguments.objective.num_params(), arguments.guess,
@@ -118,7 +119,7 @@ Params check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Opt
     items = items_of(arguments, params, values);
     for (const Item& item : items) bits.push_back(item.bits);
   });
-  const std::size_t different = comm.first_difference(bits);
+  const std::size_t different = comm.first_difference(bits, Operation("the comparison of arguments", arguments.where));
   if (different < bits.size()) throw_divergence(arguments, items[different]);
   return params;
 }

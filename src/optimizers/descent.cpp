@@ -8,7 +8,8 @@
 #include <numeric>
 
 #include "allgrad/error.hpp"
-#include "optimizers/interrupt.hpp"
+#include "base/interrupt.hpp"
+#include "comm/call.hpp"
 #include "optimizers/named.hpp"
 
 namespace allgrad {
@@ -26,6 +27,7 @@ Descent::Descent(const Arguments& arguments, const Params& params)
 
 void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   if (ended()) return;
+  const Call call(optimizer_, where_, comm());
   const InterruptGuard interrupts;
   evaluation_.randkey = options.randkey;
   evaluation_.aux = &aux_;
@@ -115,6 +117,11 @@ void Descent::end_if_due(const DescentOptions& options) {
         skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
     end(fmt::format("all {} steps were taken{}", step_, skipped), EndReason::steps_taken);
   }
+}
+
+void Descent::take_last_params(std::span<const double> params) {
+  std::ranges::copy(params, next_params_.begin());
+  std::ranges::copy(params, path_.end() - static_cast<std::ptrdiff_t>(params.size()));
 }
 
 Trajectory Descent::result() const {

@@ -48,6 +48,7 @@ class Descent : public Minimization {
   void step(const DescentOptions& options, UpdateRule& rule);
 
   std::span<const double> next_params() const override { return next_params_; }
+  void take_last_params(std::span<const double> params) override;
   Trajectory result() const;
 
  private:

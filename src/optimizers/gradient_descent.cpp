@@ -27,14 +27,15 @@ std::vector<Option> options_of(const GradientDescent& descent) {
 GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const Call call("GradientDescent::init", where, objective.communicator());
   const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::transform, [&] {
     std::vector<Option> options = options_of(*this);
     options.push_back(Option::rate(learning_rate));
     return options;
   });
-  return GradientDescentState(
-      objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, params); }));
+  return GradientDescentState(objective.communicator().guarded(
+      [&] { return std::make_unique<Descent>(arguments, params); }, Operation("the start of a run", where)));
 }
 
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {
@@ -52,7 +53,7 @@ void GradientDescent::step(GradientDescentState& state, const std::optional<Key>
 }
 
 Trajectory GradientDescent::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  return minimize_by(*this, objective, guess, where);
+  return minimize_by("GradientDescent::minimize", *this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -18,10 +18,11 @@ std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
 LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 
 LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocation where) const {
+  const Call call("Lbfgsb::init", where, objective.communicator());
   const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
   const Params params = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
-  return LbfgsbState(
-      objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, params); }));
+  return LbfgsbState(objective.communicator().guarded(
+      [&] { return std::make_unique<LbfgsbRun>(*this, arguments, params); }, Operation("the start of a run", where)));
 }
 
 void Lbfgsb::step(LbfgsbState& state) const {
@@ -29,7 +30,7 @@ void Lbfgsb::step(LbfgsbState& state) const {
 }
 
 OptimizeResult Lbfgsb::minimize(Objective& objective, const Guess& guess, SourceLocation where) const {
-  return minimize_by(*this, objective, guess, where);
+  return minimize_by("Lbfgsb::minimize", *this, objective, guess, where);
 }
 
 }  // namespace allgrad

@@ -8,7 +8,8 @@
 #include <limits>
 #include <numeric>
 
-#include "optimizers/interrupt.hpp"
+#include "base/interrupt.hpp"
+#include "comm/call.hpp"
 
 namespace allgrad {
 
@@ -33,6 +34,7 @@ LbfgsbRun::LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Pa
 
 void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   if (ended()) return;
+  const Call call(optimizer_, where_, comm());
   const InterruptGuard interrupts;
   use_options(all);
   End end_of_run = End::none;

@@ -23,6 +23,7 @@ class LbfgsbRun final : public Minimization {
   void step(const Lbfgsb& options, const Options& all);
 
   std::span<const double> next_params() const override { return iterate_.params; }
+  void take_last_params(std::span<const double>) override {}  // its evaluation has made them the same
   OptimizeResult result() const;
 
  private:

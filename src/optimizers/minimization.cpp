@@ -5,14 +5,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "allgrad/error.hpp"
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
 #include "base/fingerprint.hpp"
-#include "comm/failure_record.hpp"
-#include "optimizers/interrupt.hpp"
+#include "base/interrupt.hpp"
+#include "comm/agreement.hpp"
 #include "optimizers/named.hpp"
 
 namespace allgrad {
@@ -32,16 +34,16 @@ std::vector<std::string> names_of(const Params& params) {
 }
 
 std::string message_of(const StopRequest& stop) {
-  switch (stop.reason()) {
-    case StopReason::wish: return fmt::format("stopped by the callback on rank {}", stop.rank());
-    case StopReason::signal: return fmt::format("interrupted by {} on rank {}", stop.text(), stop.rank());
-    case StopReason::exception: return fmt::format("the callback threw on rank {}: {}", stop.rank(), stop.text());
+  switch (stop.reason) {
+    case StopReason::wish: return fmt::format("stopped by the callback on rank {}", stop.rank);
+    case StopReason::signal: return fmt::format("interrupted by {} on rank {}", stop.text, stop.rank);
+    case StopReason::exception: return fmt::format("the callback threw on rank {}: {}", stop.rank, stop.text);
   }
   return {};
 }
 
 EndReason reason_of(const StopRequest& stop) {
-  switch (stop.reason()) {
+  switch (stop.reason) {
     case StopReason::wish: return EndReason::stopped;
     case StopReason::signal: return EndReason::interrupted;
     case StopReason::exception: return EndReason::callback_threw;
@@ -58,7 +60,12 @@ Minimization::Minimization(const Arguments& arguments, const Params& params, Bou
       names_(names_of(params)),
       evaluation_{.randkey = arguments.randkey},
       iterate_(guess_of(params)),
-      objective_(&arguments.objective) {
+      objective_(&arguments.objective),
+      run_(comm().next_number()),
+      scales_(space_.scales()),
+      results_(params.size() + 1),
+      result_scales_(params.size() + 1),
+      details_([this] { return fmt::format("step {} of {}", step_, optimizer_); }) {
   if (space_.num_variables() < space_.num_params()) evaluation_.frozen = space_.frozen();
   iterate_.loss = std::numeric_limits<double>::quiet_NaN();
   best_.params = xt::xtensor<double, 1>(std::array{params.size()});
@@ -69,12 +76,8 @@ Iterate Minimization::iterate() const {
   return {.step = iterate_step_, .loss = iterate_.loss, .params = iterate_.params, .gradient = iterate_.gradient};
 }
 
-void Minimization::want(std::exception_ptr cause) {
-  if (!pending_ || urgency_of(cause) > urgency_of(pending_)) pending_ = std::move(cause);
-}
-
 void Minimization::want_to_stop(StopReason reason, std::string_view text) {
-  want(std::make_exception_ptr(StopRequest(reason, comm().rank(), std::string(text))));
+  if (!wish_ || reason > wish_->reason) wish_ = StopRequest{reason, comm().rank(), std::string(text)};
 }
 
 void Minimization::take_signal() {
@@ -82,9 +85,8 @@ void Minimization::take_signal() {
     want_to_stop(StopReason::signal, signal);
 }
 
-void Minimization::hand_over_pending() {
-  take_signal();
-  if (pending_) comm().fail(pending_);
+void Minimization::raise_failure() {
+  if (failure_) comm().fail(std::exchange(failure_, nullptr));
 }
 
 void Minimization::use_options(const Options& options) {
@@ -97,46 +99,17 @@ void Minimization::use_options(const Options& options) {
   });
 }
 
-// Of all that has to be the same on every rank.
-std::uint64_t Minimization::fingerprint(double loss, std::span<const double> params,
-                                        std::span<const double> gradient) const {
-  Fingerprint hash;
-  hash.add(options_);
-  hash.add(step_);
-  hash.add(evaluation_.randkey.has_value());
-  const Key key = evaluation_.randkey.value_or(0);
-  for (const std::uint32_t word : key.words()) hash.add(word);
-  const auto add = [&](double number) { hash.add(without_sign_of_nan(number)); };
-  add(loss);
-  std::ranges::for_each(params, add);
-  std::ranges::for_each(gradient, add);
-  return hash.value();
-}
-
-template <class F>
-void Minimization::compared(F&& body) const {
-  try {
-    std::forward<F>(body)();
-  } catch (const DivergenceError& error) {
-    throw DivergenceError(
-        fmt::format("{}: expected the same on every rank, got differences at step {}, in the options of the step, in "
-                    "the path up to it or in its evaluation. Give every rank the same options, learning rates, keys "
-                    "and objective: {}",
-                    optimizer_, step_, error.what()),
-        where_);
-  }
-}
-
-void Minimization::ask_objective(Point& point) {
-  const std::size_t collectives = comm().collectives();
-  const auto is_silent = [&] { return comm().collectives() == collectives; };
-  try {
-    point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_);
-  } catch (...) {
-    if (!is_silent()) throw;
-    comm().fail(std::current_exception());
-  }
-  if (is_silent()) comm().synchronize(fingerprint(point.loss, point.params, point.gradient));
+Operation Minimization::operation(std::string_view what) const {
+  Fingerprint optimizer, key;
+  optimizer.add(optimizer_);
+  key.add(evaluation_.randkey);
+  return Operation(what, where_)
+      .with("optimizer", optimizer.value())
+      .with("run", run_)
+      .with("step", step_)
+      .with("options", options_)
+      .with("random key", key.value())
+      .described_by(details_);
 }
 
 bool Minimization::evaluate(std::span<const double> variables, Point& point) {
@@ -144,21 +117,37 @@ bool Minimization::evaluate(std::span<const double> variables, Point& point) {
   locally([&] {
     if (!progress_ && comm().is_root()) progress_.emplace(std::string(optimizer_), names_);
   });
-  hand_over_pending();
-  comm().compare_too(fingerprint(iterate_.loss, point.params));
-  try {
-    compared([&] { ask_objective(point); });
-  } catch (const StopRequest& stop) {
-    end_by(stop);
+  take_signal();
+  raise_failure();
+  if (const auto stop = agree(comm(), operation("a step"), {"parameters", point.params, scales_}, wish_)) {
+    end_by(*stop);
     return false;
-  } catch (...) {
-    if (pending_ && urgency_of(pending_) == Urgency::failure) pending_ = nullptr;  // the others have been told
-    throw;
   }
+  comm().attempt([&] { point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_); });
+  agree_on_results(point);
   for (std::size_t i = 0; i < point.gradient.size(); ++i) {
     if (space_.frozen()[i]) point.gradient[i] = 0.0;
   }
   return true;
+}
+
+// Differences of the size of rounding errors of what was computed before are of the last bits too: at a minimum, the
+// gradient is little else.
+void Minimization::agree_on_results(Point& point) {
+  constexpr double rounding = 1e-6;  // times the tolerance of 1e-9
+  double largest = 0.0;
+  for (const double g : point.gradient) {
+    if (std::isfinite(g)) largest = std::max(largest, std::abs(g));
+  }
+  largest_gradient_ = std::max(largest_gradient_, largest);
+  if (std::isfinite(point.loss)) largest_loss_ = std::max(largest_loss_, std::abs(point.loss));
+  std::ranges::fill(result_scales_, std::max(largest, rounding * largest_gradient_));
+  result_scales_[0] = rounding * largest_loss_;
+  results_[0] = point.loss;
+  std::ranges::copy(point.gradient, results_.begin() + 1);
+  agree(comm(), operation("the end of an evaluation"), {"loss and gradient", results_, result_scales_});
+  point.loss = results_[0];
+  std::copy(results_.begin() + 1, results_.end(), point.gradient.begin());
 }
 
 void Minimization::remember_best(const Point& point, std::size_t step) {
@@ -176,6 +165,7 @@ void Minimization::tell(const Callback& callback, bool progress, std::size_t nst
   try {
     if (callback(iterate()) == Control::stop) want_to_stop(StopReason::wish, {});
   } catch (...) {
+    if (all_ranks_know(comm(), std::current_exception())) throw;
     callback_error_ = std::current_exception();
     want_to_stop(StopReason::exception, exception_text(callback_error_));
   }
@@ -188,7 +178,7 @@ std::string Minimization::what_is_not_finite(const Point& point) {
     if (std::isfinite(point.gradient[i])) continue;
     parts.push_back(fmt::format("the gradient by {} is {}", names_[i], without_sign_of_nan(point.gradient[i])));
   }
-  const std::string more = objective_->what_is_not_finite(point.params, evaluation_);
+  const std::string more = comm().attempt([&] { return objective_->what_is_not_finite(point.params, evaluation_); });
   if (!more.empty()) parts.push_back(more);
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -201,13 +191,14 @@ void Minimization::refuse_guess(const Point& guess) {
 }
 
 void Minimization::end(std::string message, EndReason reason) {
-  hand_over_pending();
   try {
-    compared([&] { comm().synchronize(fingerprint(iterate_.loss, next_params())); });
-  } catch (const StopRequest& stop) {
-    if (stop.reason() != StopReason::wish) return end_by(stop);
-    pending_ = nullptr;
-    return end(std::move(message), reason);
+    take_signal();
+    raise_failure();
+    std::vector<double> last = comm().attempt([&] { return std::vector(next_params().begin(), next_params().end()); });
+    const Operation end = operation("the end of a run").with("reason", static_cast<std::uint64_t>(reason));
+    const auto stop = agree(comm(), end, {"parameters", last, scales_}, wish_);
+    if (stop && stop->reason != StopReason::wish) return end_by(*stop);
+    take_last_params(last);
   } catch (...) {
     finish(std::string(exception_text(std::current_exception())), EndReason::failed);
     throw;
@@ -217,15 +208,16 @@ void Minimization::end(std::string message, EndReason reason) {
 
 void Minimization::end_by(const StopRequest& stop) {
   // Ctrl-C reaches all ranks, but not at the same time: one that came after this rank's last look is answered too.
-  if (stop.reason() == StopReason::signal) InterruptGuard::signal();
+  if (stop.reason == StopReason::signal) InterruptGuard::signal();
   finish(message_of(stop), reason_of(stop));
-  if (stop.reason() == StopReason::wish) return;
+  if (stop.reason == StopReason::wish) return;
   warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));
 }
 
 void Minimization::finish(std::string message, EndReason reason) {
   progress_.reset();
-  pending_ = nullptr;
+  failure_ = nullptr;
+  wish_.reset();
   message_ = std::move(message);
   end_reason_ = reason;
 }

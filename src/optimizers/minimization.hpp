@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,8 +25,11 @@ namespace allgrad {
 /// A minimization under way: what all optimizers have in common.
 ///
 /// Between two evaluations a rank does what others may not do: it calls the user's functions, and may run out of
-/// memory. What it wants to tell the others from there, a failure or a wish to stop, goes into the next evaluation's
-/// messages; until then it stays here, so that other collectives of the user between two steps are not disturbed.
+/// memory. What it wants to tell the others from there, a failure or a wish to stop, it tells when the next evaluation
+/// begins; until then it stays here, so that other collectives of the user between two steps are not disturbed.
+///
+/// An evaluation begins and ends with a meeting of all ranks, in which they compare what they are about and agree on
+/// parameters, loss and gradient to the bit: so all take the same way from there.
 class Minimization {
  public:
   virtual ~Minimization() = default;
@@ -33,6 +37,9 @@ class Minimization {
   Minimization& operator=(const Minimization&) = delete;
 
   virtual std::span<const double> next_params() const = 0;
+
+  /// Those of rank 0, where the path ends at parameters that differ in their last bits.
+  virtual void take_last_params(std::span<const double> params) = 0;
 
   std::size_t steps() const { return step_; }
   Iterate iterate() const;
@@ -68,7 +75,7 @@ class Minimization {
     try {
       std::forward<F>(body)();
     } catch (...) {
-      want(std::current_exception());
+      if (!failure_) failure_ = std::current_exception();
     }
   }
 
@@ -98,15 +105,10 @@ class Minimization {
   std::exception_ptr callback_error_;  // what the callback threw on this rank
 
  private:
-  void want(std::exception_ptr cause);
   void want_to_stop(StopReason reason, std::string_view text);
-  void hand_over_pending();
-  void ask_objective(Point& point);
-  std::uint64_t fingerprint(double loss, std::span<const double> params, std::span<const double> gradient = {}) const;
-
-  /// Runs `body`, and says at which step ranks were found to differ.
-  template <class F>
-  void compared(F&& body) const;
+  void raise_failure();
+  Operation operation(std::string_view what) const;
+  void agree_on_results(Point& point);
   void end_by(const StopRequest& stop);
   void finish(std::string message, EndReason reason);
 
@@ -114,7 +116,15 @@ class Minimization {
   std::uint64_t options_ = 0;  // a fingerprint of what the next step is made with
   BestPoint best_;
   std::optional<Progress> progress_;
-  std::exception_ptr pending_;  // what this rank wants to tell the others: a wish to stop, until the run has ended
+  // What this rank wants to tell the others: a failure, or a wish to stop, which stays until the run has ended.
+  std::exception_ptr failure_;
+  std::optional<StopRequest> wish_;
+  const std::uint64_t run_;                             // its number on the communicator
+  const std::vector<double> scales_;                    // [ndim] of the parameters
+  std::vector<double> results_;                         // loss and gradient [1 + ndim], to be agreed on
+  std::vector<double> result_scales_;                   // [1 + ndim]
+  double largest_loss_ = 0.0, largest_gradient_ = 0.0;  // so far
+  const std::function<std::string()> details_;
   std::string message_;
   EndReason end_reason_ = EndReason::running;
 };

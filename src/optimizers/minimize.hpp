@@ -3,17 +3,20 @@
 #include "allgrad/objective.hpp"
 #include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
-#include "optimizers/interrupt.hpp"
+#include "base/interrupt.hpp"
+#include "comm/call.hpp"
 
 namespace allgrad {
 
 /// What every optimizer's `minimize` does: the steps by hand, with one guard against signals around all of them.
 template <class Optimizer>
-auto minimize_by(const Optimizer& optimizer, Objective& objective, const Guess& guess, SourceLocation where) {
+auto minimize_by(std::string_view name, const Optimizer& optimizer, Objective& objective, const Guess& guess,
+                 SourceLocation where) {
+  const Call call(name, where, objective.communicator());
   const InterruptGuard interrupts;
   auto state = optimizer.init(objective, guess, where);
   while (!state.ended()) optimizer.step(state);
-  return objective.communicator().guarded([&] { return state.result(); });
+  return objective.communicator().guarded([&] { return state.result(); }, Operation("the end of a run", where));
 }
 
 }  // namespace allgrad

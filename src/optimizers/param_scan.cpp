@@ -37,7 +37,7 @@ void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm,
   std::vector<std::uint64_t> all{points.n_dim, points.num_evaluations, points.seed.has_value() ? 1U : 0U};
   std::vector<std::string> names{"n_dim", "num_evaluations", "choice of whether there is a seed"};
   const auto check = [&] {
-    const std::size_t different = comm.first_difference(all);
+    const std::size_t different = comm.first_difference(all, Operation("the comparison of arguments", where));
     if (different == all.size()) return;
     throw DivergenceError(
         fmt::format("run_lhs_param_scan: expected the same {} on every rank, got different ones; give "
@@ -57,15 +57,40 @@ void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm,
   check();
 }
 
-std::uint64_t seed_of(const ScanPoints& points, const Communicator& comm) {
+std::uint64_t seed_of(const ScanPoints& points, const Communicator& comm, SourceLocation where) {
   if (points.seed) return *points.seed;
-  const std::uint64_t own = comm.guarded([&] {
+  const std::uint64_t own = comm.attempt([&] {
     if (!comm.is_root()) return std::uint64_t{0};
     std::random_device device;
     const std::uint64_t high = device(), low = device();
     return high << 32 | low;
   });
-  return comm.allgather(own)[0];
+  return comm.allgather(own, Operation("the choice of a seed", where))[0];
+}
+
+ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
+                       const std::function<ScanPoint(std::span<const double>)>& evaluate, const Communicator& comm,
+                       SourceLocation where) {
+  const std::size_t n = points.num_evaluations;
+  ParamScan scan;
+  scan.seed = seed;
+  scan.params = latin_hypercube(n, points.n_dim, scan.seed);
+  scan.losses = xt::xtensor<double, 1>::from_shape({n});
+  AuxRecord sumstats, aux;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::span<double> params(scan.params.data() + i * points.n_dim, points.n_dim);
+    for (std::size_t d = 0; d < points.n_dim; ++d) {
+      params[d] = points.xmins[d] + (points.xmaxs[d] - points.xmins[d]) * params[d];
+    }
+    comm.synchronize(Operation("a point of a scan", where).with("point", i));
+    const ScanPoint point = evaluate(params);
+    scan.losses(i) = point.loss;
+    sumstats.add({{"sumstats", point.sumstats}});
+    aux.add(point.loss.aux);
+  }
+  scan.sumstats = sumstats.stacked()["sumstats"];
+  scan.aux = aux.stacked();
+  return scan;
 }
 
 }  // namespace
@@ -89,28 +114,13 @@ xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_di
 ParamScan scan_latin_hypercube(const ScanPoints& points,
                                const std::function<ScanPoint(std::span<const double>)>& evaluate,
                                const Communicator& comm, SourceLocation where) {
-  comm.guarded([&] { check_limits(points, where); });
-  check_same_on_all_ranks(points, comm, where);
-
-  const std::size_t n = points.num_evaluations;
-  ParamScan scan;
-  scan.seed = seed_of(points, comm);
-  scan.params = latin_hypercube(n, points.n_dim, scan.seed);
-  scan.losses = xt::xtensor<double, 1>::from_shape({n});
-  AuxRecord sumstats, aux;
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::span<double> params(scan.params.data() + i * points.n_dim, points.n_dim);
-    for (std::size_t d = 0; d < points.n_dim; ++d) {
-      params[d] = points.xmins[d] + (points.xmaxs[d] - points.xmins[d]) * params[d];
-    }
-    const ScanPoint point = evaluate(params);
-    scan.losses(i) = point.loss;
-    sumstats.add({{"sumstats", point.sumstats}});
-    aux.add(point.loss.aux);
-  }
-  scan.sumstats = sumstats.stacked()["sumstats"];
-  scan.aux = aux.stacked();
-  return scan;
+  return comm.guarded(
+      [&] {
+        check_limits(points, where);
+        check_same_on_all_ranks(points, comm, where);
+        return evaluate_all(points, seed_of(points, comm, where), evaluate, comm, where);
+      },
+      Operation("the end of a scan", where));
 }
 
 }  // namespace allgrad

@@ -35,10 +35,8 @@ double ParamSpace::Coordinate::variable(double param) const {
       const double y = (bounds.high - param) / scale;
       return 1.0 / y - y;
     }
-    case Kind::between:
-      return std::tan(std::numbers::pi * ((param - bounds.low) / (bounds.high - bounds.low) - 0.5));
-    default:
-      return param / scale;
+    case Kind::between: return std::tan(std::numbers::pi * ((param - bounds.low) / (bounds.high - bounds.low) - 0.5));
+    default: return param / scale;
   }
 }
 
@@ -63,14 +61,10 @@ double ParamSpace::Coordinate::param(double u) const {
 
 double ParamSpace::Coordinate::derivative(double u) const {
   switch (kind) {
-    case Kind::above_low:
-      return scale * positive_derivative(u);
-    case Kind::below_high:
-      return scale * positive_derivative(-u);
-    case Kind::between:
-      return (bounds.high - bounds.low) / (std::numbers::pi * (1.0 + u * u));
-    default:
-      return scale;
+    case Kind::above_low: return scale * positive_derivative(u);
+    case Kind::below_high: return scale * positive_derivative(-u);
+    case Kind::between: return (bounds.high - bounds.low) / (std::numbers::pi * (1.0 + u * u));
+    default: return scale;
   }
 }
 

@@ -23,7 +23,12 @@ struct Split {
 
 using Splits = std::unordered_map<const Node*, Split>;
 
-Expr zeros_like(const Expr& expr) { return constant(xt::zeros<double>(local_shape(expr.shape()))); }
+/// Negative zeros: what they are added to stays what it is, also where that is -0.
+Expr zeros_like(const Expr& expr) {
+  Array zeros = Array::from_shape(local_shape(expr.shape()));
+  zeros.fill(-0.0);
+  return constant(std::move(zeros));
+}
 
 /// The node on the shared parts, or on the rests, of its partial operands; empty where it has none of these.
 Expr apply_to_parts(const Expr& expr, const Splits& splits, Expr Split::*part) {

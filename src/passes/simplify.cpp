@@ -1,6 +1,7 @@
 #include "passes/simplify.hpp"
 
-#include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/constant.hpp"
@@ -18,21 +19,26 @@ bool is(const Expr& expr, Kernel kernel) {
 
 const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
 
-/// What an elementwise operation is equal to, if that is simpler; else itself. The result may have fewer axes.
+/// What an elementwise operation is equal to in IEEE arithmetic, if that is simpler; else itself. The result may have
+/// fewer axes. The sign of a zero counts: x + 0 is 0 at x = -0, where x + (-0) is x; 0 - x is 0 at x = 0, where -x is
+/// -0.
 Expr simpler(const Expr& expr) {
   const auto* op = as<Elementwise>(expr);
   if (op == nullptr) return expr;
-  const auto constant_operand = [&](std::size_t k, double value) { return uniform_value(operand(expr, k)) == value; };
+  const auto constant_operand = [&](std::size_t k, double value) {
+    const auto uniform = uniform_value(operand(expr, k));
+    return uniform && std::bit_cast<std::uint64_t>(*uniform) == std::bit_cast<std::uint64_t>(value);
+  };
   switch (op->kernel()) {
     case Kernel::add:
-      if (constant_operand(0, 0.0)) return operand(expr, 1);
-      if (constant_operand(1, 0.0)) return operand(expr, 0);
+      if (constant_operand(0, -0.0)) return operand(expr, 1);
+      if (constant_operand(1, -0.0)) return operand(expr, 0);
       if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) - operand(operand(expr, 1), 0);
       if (is(operand(expr, 0), Kernel::neg)) return operand(expr, 1) - operand(operand(expr, 0), 0);
       return expr;
     case Kernel::subtract:
       if (constant_operand(1, 0.0)) return operand(expr, 0);
-      if (constant_operand(0, 0.0)) return -operand(expr, 1);
+      if (constant_operand(0, -0.0)) return -operand(expr, 1);
       if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) + operand(operand(expr, 1), 0);
       return expr;
     case Kernel::multiply:

@@ -1,4 +1,4 @@
-#include "optimizers/interrupt.hpp"
+#include "base/interrupt.hpp"
 
 #include <array>
 #include <atomic>

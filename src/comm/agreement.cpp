@@ -1,0 +1,87 @@
+#include "comm/agreement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "base/emit.hpp"
+#include "base/fingerprint.hpp"
+#include "comm/call.hpp"
+#include "comm/comm_state.hpp"
+
+namespace allgrad {
+
+namespace {
+
+constexpr double tolerance = 1e-9;
+
+bool nearly_equal(double a, double b, double scale) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
+  if (a == b) return true;
+  if (!std::isfinite(a) || !std::isfinite(b)) return false;
+  return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), scale});
+}
+
+std::uint64_t hash_of(std::span<const double> values) {
+  Fingerprint hash;
+  for (const double value : values) hash.add(value);
+  return hash.value();
+}
+
+/// The numbers of rank 0, to the bit.
+std::vector<double> numbers_of_root(Communicator::State& state, std::span<const double> own,
+                                    const Operation& operation) {
+  const auto bits = std::make_shared<std::vector<std::uint64_t>>(own.size());
+  if (state.rank == 0)
+    std::ranges::transform(own, bits->begin(), [](double x) { return std::bit_cast<std::uint64_t>(x); });
+  state.reduce(bits, bits->data(), bits->size(), MPI_UINT64_T, MPI_BOR, operation);
+  std::vector<double> numbers;
+  for (const std::uint64_t word : *bits) numbers.push_back(std::bit_cast<double>(word));
+  return numbers;
+}
+
+void warn_once(Communicator::State& state, const OwnNumbers& numbers, const Operation& operation) {
+  if (std::exchange(state.numbers_differed, true) || state.rank != 0) return;
+  emit(Severity::warning,
+       fmt::format("{}: ranks have computed {} that differ in their last bits, as where processors or mathematical "
+                   "libraries are not the same; all go on with those of rank 0. This is said once.",
+                   describe_call(operation), numbers.name));
+}
+
+}  // namespace
+
+bool all_ranks_know(const Communicator& comm, const std::exception_ptr& error) {
+  return error == CommAccess::state(comm).raised;
+}
+
+std::optional<StopRequest> meet(const Communicator& comm, const Operation& operation,
+                                const std::optional<StopRequest>& wish) {
+  return agree(comm, operation, {}, wish);
+}
+
+std::optional<StopRequest> agree(const Communicator& comm, Operation operation, const OwnNumbers& numbers,
+                                 const std::optional<StopRequest>& wish) {
+  Communicator::State& state = CommAccess::state(comm);
+  const TakenTurn turn(state.turn, line_of(operation));
+  operation.nearly(hash_of(numbers.values));
+  const envelope::Sum sum = state.meet(state.empty_envelope, wish.has_value(), operation);
+  if (sum.any_wants_to_stop) return state.merge_requests(wish, operation);
+  if (sum.same_numbers) return std::nullopt;
+
+  const std::vector<double> theirs = numbers_of_root(state, numbers.values, operation);
+  bool all_near = true;
+  for (std::size_t i = 0; i < theirs.size(); ++i) {
+    const double scale = numbers.scales.empty() ? 0.0 : numbers.scales[i];
+    all_near = all_near && nearly_equal(numbers.values[i], theirs[i], scale);
+  }
+  state.meet(state.empty_envelope, false, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
+  std::ranges::copy(theirs, numbers.values.begin());
+  warn_once(state, numbers, operation);
+  return std::nullopt;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,179 @@
+#include "comm/comm_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <mutex>
+
+#include "allgrad/error.hpp"
+#include "comm/call.hpp"
+#include "comm/mpi_check.hpp"
+#include "comm/record_merge.hpp"
+#include "comm/wait.hpp"
+
+namespace allgrad {
+
+namespace {
+
+int rank_in(MPI_Comm comm) {
+  int rank = 0;
+  check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
+  return rank;
+}
+
+int size_of(MPI_Comm comm) {
+  int size = 0;
+  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+  return size;
+}
+
+/// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
+std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const Operation& operation) {
+  static std::atomic<std::uint32_t> made = 0;
+  auto id = std::make_unique<std::uint64_t>(0);
+  if (rank_in(comm) == 0) *id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | ++made;
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, id.get(), 1, MPI_UINT64_T, MPI_MAX, comm, &request), "MPI_Iallreduce");
+  try {
+    wait(request, {operation, {}, ranks});
+  } catch (const Notes::Reason& why) {
+    (void)id.release();  // MPI may still write to it
+    throw RankError(why.missing, why.text);
+  }
+  return *id;
+}
+
+std::string describe(const FailureRecord& record, int size) {
+  std::string text = fmt::format("rank {} of {}: {}", record.rank, size, record.text.data());
+  if (record.count == 2) text += " (1 other rank failed too)";
+  if (record.count > 2) text += fmt::format(" ({} other ranks failed too)", record.count - 1);
+  return text;
+}
+
+/// Keeps what MPI may still write to, for as long as the process runs.
+void keep_for_ever(std::shared_ptr<void> owner) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::shared_ptr<void>>;
+  const std::scoped_lock lock(mutex);
+  kept->push_back(std::move(owner));
+}
+
+std::atomic<bool> any_given_up = false;
+
+}  // namespace
+
+bool any_collective_given_up() { return any_given_up; }
+
+Communicator::State::State(MPI_Comm original, const Operation& operation)
+    : comm(original, operation),
+      world_ranks(ranks_in_world(comm.get())),
+      rank(rank_in(comm.get())),
+      size(size_of(comm.get())),
+      id(agree_on_id(comm.get(), world_ranks, operation)),
+      empty_envelope(std::make_shared<std::vector<double>>(envelope::length)),
+      failure(std::make_shared<FailureRecord>()),
+      divergence(std::make_shared<DivergenceRecord>()) {
+  check_time_limit();
+}
+
+void Communicator::State::require_usable(const Operation& operation) const {
+  require_mpi();
+  if (broken.empty()) return;
+  throw Error(fmt::format("{}: the communicator cannot be used any more, since a collective of it was given up: {}",
+                          operation.what(), broken),
+              line_of(operation));
+}
+
+void Communicator::State::complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation) {
+  ++collectives;
+  try {
+    wait(request, {operation, {id, collectives}, world_ranks});
+  } catch (const Notes::Reason& why) {
+    keep_for_ever(std::move(owner));
+    broken = why.text;
+    any_given_up = true;
+    throw RankError(why.missing, why.text, line_of(operation));
+  }
+}
+
+envelope::Sum Communicator::State::sum_envelopes(const std::shared_ptr<std::vector<double>>& buffer,
+                                                 const envelope::Contribution& own, const Operation& operation) {
+  require_usable(operation);
+  envelope::write(own, rank, size, *buffer);
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer->data(), static_cast<int>(envelope::length), MPI_DOUBLE, MPI_SUM,
+                           comm.get(), &request),
+            operation.what());
+  complete(request, buffer, operation);
+  return envelope::read(*buffer);
+}
+
+envelope::Sum Communicator::State::meet(const std::shared_ptr<std::vector<double>>& buffer, bool wants_to_stop,
+                                        const Operation& operation) {
+  const envelope::Sum sum = sum_envelopes(
+      buffer,
+      {.wants_to_stop = wants_to_stop, .fingerprint = fingerprint_with_call(operation), .numbers = operation.numbers()},
+      operation);
+  if (sum.any_failed) raise_failure(nullptr, operation);
+  if (!sum.same_operation) raise_divergence(operation);
+  return sum;
+}
+
+void Communicator::State::reduce(std::shared_ptr<void> owner, void* data, std::size_t count, MPI_Datatype type,
+                                 MPI_Op op, const Operation& operation) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, data, static_cast<int>(count), type, op, comm.get(), &request),
+            operation.what());
+  complete(request, std::move(owner), operation);
+}
+
+StopRequest Communicator::State::merge_requests(const std::optional<StopRequest>& own, const Operation& operation) {
+  const RecordMerge<FailureRecord> merge(allgrad_merge_failure_records);
+  *failure = stop_record(own);
+  reduce(failure, failure.get(), 1, merge.type(), merge.op(), operation);
+  return stop_request(*failure);
+}
+
+void Communicator::State::raise(std::exception_ptr error) {
+  raised = std::move(error);
+  std::rethrow_exception(raised);
+}
+
+void Communicator::State::raise_failure(const std::exception_ptr& own, const Operation& operation) {
+  const RecordMerge<FailureRecord> merge(allgrad_merge_failure_records);
+  *failure = failure_record(rank, own);
+  failure->next_number = next_number;
+  reduce(failure, failure.get(), 1, merge.type(), merge.op(), operation);
+  next_number = failure->next_number;  // what some ranks have begun to make alone is of no object
+  if (failure->count == size) raise(own);
+  const RankError error(failure->rank, describe(*failure, size));
+  if (!own) raise(std::make_exception_ptr(error));
+  try {
+    std::rethrow_exception(own);
+  } catch (...) {
+    try {
+      std::throw_with_nested(error);
+    } catch (...) {
+      raised = std::current_exception();
+    }
+  }
+  std::rethrow_exception(raised);
+}
+
+void Communicator::State::raise_numbers(const Operation& operation) {
+  raise(std::make_exception_ptr(NumbersDiffer(
+      fmt::format("{}: ranks have numbers that are not the same", describe_call(operation)), line_of(operation))));
+}
+
+void Communicator::State::raise_divergence(const Operation& operation) {
+  const RecordMerge<DivergenceRecord> merge(allgrad_merge_divergence_records);
+  *divergence = divergence_record(rank, operation);
+  divergence->next_number = next_number;
+  reduce(divergence, divergence.get(), 1, merge.type(), merge.op(), operation);
+  next_number = divergence->next_number;
+  raise(std::make_exception_ptr(DivergenceError(allgrad::describe(*divergence), line_of(operation))));
+}
+
+}  // namespace allgrad

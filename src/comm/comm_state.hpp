@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "comm/divergence_record.hpp"
+#include "comm/envelope.hpp"
+#include "comm/failure_record.hpp"
+#include "comm/owned_comm.hpp"
+#include "comm/stop_request.hpp"
+#include "comm/turn.hpp"
+
+namespace allgrad {
+
+/// A duplicate, and what all handles to it share.
+struct Communicator::State {
+  State(MPI_Comm original, const Operation& operation);
+
+  /// The one collective with which all others begin: the sum of the envelopes, in place. Behind its header `buffer` has
+  /// the beginning of a payload, which is summed too.
+  envelope::Sum sum_envelopes(const std::shared_ptr<std::vector<double>>& buffer, const envelope::Contribution& own,
+                              const Operation& operation);
+
+  /// The same, and raises what there is to raise: returns where all ranks are at `operation`, and none has failed.
+  envelope::Sum meet(const std::shared_ptr<std::vector<double>>& buffer, bool wants_to_stop,
+                     const Operation& operation);
+
+  /// What follows an envelope in which all ranks agree: a reduction of `count` elements in place. `owner` keeps `data`.
+  void reduce(std::shared_ptr<void> owner, void* data, std::size_t count, MPI_Datatype type, MPI_Op op,
+              const Operation& operation);
+
+  /// The requests of all ranks to stop, merged, after an envelope with one; collective.
+  StopRequest merge_requests(const std::optional<StopRequest>& own, const Operation& operation);
+
+  /// Exchange the causes and throw on every rank; collective.
+  [[noreturn]] void raise_failure(const std::exception_ptr& own, const Operation& operation);
+  [[noreturn]] void raise_divergence(const Operation& operation);
+
+  /// Throws NumbersDiffer, as all ranks do.
+  [[noreturn]] void raise_numbers(const Operation& operation);
+
+  /// Throws `error`, and remembers that all ranks know of it.
+  [[noreturn]] void raise(std::exception_ptr error);
+
+  void require_usable(const Operation& operation) const;
+  void complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation);
+
+  const OwnedComm comm;
+  const std::vector<int> world_ranks;
+  const int rank, size;
+  const std::uint64_t id;
+  Turn turn;
+  std::size_t collectives = 0;
+  std::uint64_t next_number = 0;
+  // Made here, since a rank that is out of memory has to say so.
+  const std::shared_ptr<std::vector<double>> empty_envelope;
+  const std::shared_ptr<FailureRecord> failure;
+  const std::shared_ptr<DivergenceRecord> divergence;
+  std::exception_ptr raised;      // the last error that was raised on all ranks
+  std::string broken;             // why a collective was given up; empty where none was
+  bool numbers_differed = false;  // so that it has been said
+};
+
+/// Lets the library's own files at the state.
+struct CommAccess {
+  static Communicator::State& state(const Communicator& comm) { return *comm.state_; }
+};
+
+/// Whether a collective of any communicator of this process was given up.
+bool any_collective_given_up();
+
+}  // namespace allgrad

@@ -1,0 +1,144 @@
+#include "comm/notes.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <thread>
+
+#include "comm/mpi_check.hpp"
+#include "comm/record_merge.hpp"
+
+namespace allgrad {
+
+namespace {
+
+constexpr int tag = 0;
+Notes* notes_of_world = nullptr;
+
+}  // namespace
+
+Notes& Notes::of_world() {
+  if (notes_of_world == nullptr) notes_of_world = new Notes;  // not destroyed: MPI_Finalize frees the duplicate
+  return *notes_of_world;
+}
+
+Notes* Notes::get() { return notes_of_world; }
+
+Notes::Notes() : comm_(MPI_COMM_WORLD, Operation("Communicator::world")) {
+  check_mpi(MPI_Comm_rank(comm_.get(), &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(comm_.get(), &size_), "MPI_Comm_size");
+}
+
+void Notes::send(std::span<const int> ranks, const Note& note) {
+  for (const int rank : ranks) {
+    if (rank == rank_ || rank == MPI_UNDEFINED) continue;
+    Sent& sent = sent_.emplace_back(Sent{note, MPI_REQUEST_NULL});
+    check_mpi(MPI_Isend(&sent.note, sizeof(Note), MPI_BYTE, rank, tag, comm_.get(), &sent.request), "MPI_Isend");
+  }
+  free_sent();
+}
+
+void Notes::free_sent() {
+  std::erase_if(sent_, [](Sent& sent) {
+    int done = 0;
+    return MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done != 0;
+  });
+}
+
+void Notes::leave(std::string_view how) {
+  const std::scoped_lock lock(mutex_);
+  Note note{.kind = Kind::left, .collective = {}, .missing = 0, .text = {}};
+  copy_cut(how, note.text);
+  std::vector<int> all(static_cast<std::size_t>(size_));
+  std::iota(all.begin(), all.end(), 0);
+  send(all, note);
+}
+
+void Notes::give_up(std::span<const int> ranks, const CollectiveId& collective, const Reason& why) {
+  const std::scoped_lock lock(mutex_);
+  Note note{.kind = Kind::given_up, .collective = collective, .missing = why.missing, .text = {}};
+  copy_cut(why.text, note.text);
+  send(ranks, note);
+}
+
+void Notes::ask(std::span<const int> ranks, const CollectiveId& collective) {
+  const std::scoped_lock lock(mutex_);
+  answers_[collective].clear();
+  send(ranks, {.kind = Kind::question, .collective = collective, .missing = 0, .text = {}});
+}
+
+void Notes::look() {
+  const std::scoped_lock lock(mutex_);
+  for (;;) {
+    int there = 0;
+    MPI_Status status;
+    check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_.get(), &there, &status), "MPI_Iprobe");
+    if (there == 0) break;
+    Note note;
+    check_mpi(MPI_Recv(&note, sizeof(Note), MPI_BYTE, status.MPI_SOURCE, tag, comm_.get(), MPI_STATUS_IGNORE),
+              "MPI_Recv");
+    handle(status.MPI_SOURCE, note);
+  }
+  free_sent();
+}
+
+void Notes::handle(int rank, const Note& note) {
+  switch (note.kind) {
+    case Kind::left: left_[rank] = note.text.data(); break;
+    case Kind::given_up: given_up_.try_emplace(note.collective, Reason{note.missing, note.text.data()}); break;
+    case Kind::question:
+      if (std::ranges::find(waits_, note.collective) == waits_.end()) break;
+      send({&rank, 1}, {.kind = Kind::answer, .collective = note.collective, .missing = 0, .text = {}});
+      break;
+    case Kind::answer: answers_[note.collective].push_back(rank); break;
+  }
+}
+
+void Notes::start_to_wait(const CollectiveId& collective) {
+  const std::scoped_lock lock(mutex_);
+  waits_.push_back(collective);
+}
+
+void Notes::end_wait(const CollectiveId& collective) {
+  const std::scoped_lock lock(mutex_);
+  waits_.erase(std::ranges::find(waits_, collective));
+  answers_.erase(collective);
+}
+
+bool Notes::any_left() const {
+  const std::scoped_lock lock(mutex_);
+  return !left_.empty();
+}
+
+std::optional<std::string> Notes::left(int rank) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = left_.find(rank);
+  return found == left_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<Notes::Reason> Notes::given_up(const CollectiveId& collective) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = given_up_.find(collective);
+  return found == given_up_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool Notes::waits(int rank, const CollectiveId& collective) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = answers_.find(collective);
+  return found != answers_.end() && std::ranges::find(found->second, rank) != found->second.end();
+}
+
+void Notes::settle() {
+  using namespace std::chrono_literals;
+  const std::scoped_lock lock(mutex_);
+  const auto deadline = std::chrono::steady_clock::now() + 1s;
+  const auto others = static_cast<std::size_t>(size_ - 1);
+  while ((left_.size() < others || !sent_.empty()) && std::chrono::steady_clock::now() < deadline) {
+    look();
+    std::this_thread::sleep_for(50us);
+  }
+  left_.clear();
+  given_up_.clear();
+}
+
+}  // namespace allgrad

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <mpi.h>
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "comm/owned_comm.hpp"
+
+namespace allgrad {
+
+/// A collective, as ranks know it: by its communicator and its number there.
+struct CollectiveId {
+  std::uint64_t comm;
+  std::uint64_t number;
+
+  auto operator<=>(const CollectiveId&) const = default;
+};
+
+/// Notes that ranks leave each other from point to point, beside all collectives: that one has left the body of
+/// `allgrad::run` or has given a collective up, and who is waiting in which. Whoever waits looks for them. Ranks here
+/// are those of MPI_COMM_WORLD. Any thread may call.
+class Notes {
+ public:
+  /// Collective over MPI_COMM_WORLD, at the first call; later ones return what the first made.
+  static Notes& of_world();
+
+  /// Null before the first call of of_world.
+  static Notes* get();
+
+  /// Tells all others that this rank has left, and how: "returned normally" or "threw: ...".
+  void leave(std::string_view how);
+
+  /// Why a collective was given up: the rank of its communicator that was missing, and a text.
+  struct Reason {
+    int missing;
+    std::string text;
+  };
+
+  /// Tells `ranks` that this one does not go on with a collective, and why.
+  void give_up(std::span<const int> ranks, const CollectiveId& collective, const Reason& why);
+
+  /// Asks `ranks` who of them waits in a collective, and takes note of the answers as they come.
+  void ask(std::span<const int> ranks, const CollectiveId& collective);
+
+  /// Handles the notes that have come. The rank answers while it waits, between `start_to_wait` and `end_wait`.
+  void look();
+  void start_to_wait(const CollectiveId& collective);
+  void end_wait(const CollectiveId& collective);
+
+  /// Whether any rank has left; and how one has, nothing where it has not.
+  bool any_left() const;
+  std::optional<std::string> left(int rank) const;
+
+  /// Why a rank has given the collective up; nothing where none has.
+  std::optional<Reason> given_up(const CollectiveId& collective) const;
+
+  /// Whether the rank has answered that it waits in the collective.
+  bool waits(int rank, const CollectiveId& collective) const;
+
+  /// Receives what is still to come where all ranks have left, and forgets it; for the end of allgrad::run.
+  void settle();
+
+ private:
+  enum class Kind : int { left, given_up, question, answer };
+  struct Note {
+    Kind kind;
+    CollectiveId collective;
+    int missing;
+    std::array<char, 1500> text;
+  };
+  struct Sent {
+    Note note;
+    MPI_Request request;
+  };
+
+  Notes();
+  void send(std::span<const int> ranks, const Note& note);
+  void handle(int rank, const Note& note);
+  void free_sent();
+
+  mutable std::recursive_mutex mutex_;
+  OwnedComm comm_;
+  int rank_ = 0, size_ = 1;
+  std::list<Sent> sent_;  // until MPI has done with them
+  std::map<int, std::string> left_;
+  std::map<CollectiveId, Reason> given_up_;
+  std::map<CollectiveId, std::vector<int>> answers_;
+  std::vector<CollectiveId> waits_;  // this rank's, one for each thread at most
+};
+
+}  // namespace allgrad

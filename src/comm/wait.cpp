@@ -1,0 +1,198 @@
+#include "comm/wait.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "allgrad/error.hpp"
+#include "base/emit.hpp"
+#include "base/interrupt.hpp"
+#include "comm/call.hpp"
+#include "comm/mpi_check.hpp"
+
+namespace allgrad {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr int quick_tests = 2000;       // before the clock is looked at
+constexpr auto between_looks = 5ms;     // at notes, signals and limits
+constexpr auto time_to_arrive = 700ms;  // for a message that was sent before a note
+constexpr auto time_to_answer = 300ms;
+constexpr auto time_until_signals = 1s;
+constexpr auto time_to_stop = 5s;  // between a signal and the end of the wait: others may come with it
+constexpr auto time_until_warning = 60s;
+
+double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+std::optional<double> time_limit() {
+  const char* text = std::getenv("ALLGRAD_TIMEOUT");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  char* end = nullptr;
+  const double limit = std::strtod(text, &end);
+  if (*end == '\0' && std::isfinite(limit) && limit > 0.0) return limit;
+  throw ArgumentError(fmt::format(
+      "ALLGRAD_TIMEOUT: expected a number of seconds above 0, or no such environment variable, got \"{}\"", text));
+}
+
+/// One wait that is not over at once.
+class Wait {
+ public:
+  Wait(MPI_Request& request, const Awaited& awaited) : request_(request), awaited_(awaited), notes_(Notes::get()) {
+    if (notes_ != nullptr) notes_->start_to_wait(awaited_.id);
+  }
+  ~Wait() {
+    if (notes_ != nullptr) notes_->end_wait(awaited_.id);
+  }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  void run() {
+    for (auto next_look = start_; !is_done();) {
+      const auto now = Clock::now();
+      if (now >= next_look) {
+        look(now);
+        next_look = now + between_looks;
+      }
+      if (now - start_ > 1s) std::this_thread::sleep_for(50us);
+    }
+  }
+
+ private:
+  bool is_done() {
+    int done = 0;
+    for (int i = 0; i < 50 && done == 0; ++i) check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    return done != 0;
+  }
+
+  /// Goes on for a moment; true where the request is complete by then.
+  bool is_done_within(Clock::duration time) {
+    for (const auto end = Clock::now() + time; Clock::now() < end;) {
+      if (is_done()) return true;
+      if (notes_ != nullptr) notes_->look();
+    }
+    return is_done();
+  }
+
+  void look(Clock::time_point now) {
+    if (notes_ != nullptr) look_at_notes();
+    if (now - start_ > time_until_signals) look_at_signals(now);
+    if (!warned_ && now - start_ > time_until_warning) warn();
+    const auto limit = time_limit();
+    if (limit && seconds(now - start_) > *limit) end_at_limit(*limit);
+  }
+
+  void look_at_notes() {
+    notes_->look();
+    if (const auto why = notes_->given_up(awaited_.id)) {
+      if (!is_done_within(time_to_arrive)) throw *why;
+      return;
+    }
+    if (!notes_->any_left()) return;
+    for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
+      const auto how = notes_->left(awaited_.ranks[i]);
+      if (!how) continue;
+      // It may have taken part in this before it left.
+      if (is_done_within(time_to_arrive)) return;
+      give_up(static_cast<int>(i),
+              fmt::format("{} waits for rank {}, which has left the body of allgrad::run, in which it {}. Functions of "
+                          "models, tables, optimizers and communicators are collective: call them on all ranks, and "
+                          "print on one",
+                          describe_call(awaited_.operation), i, *how));
+    }
+  }
+
+  void look_at_signals(Clock::time_point now) {
+    const std::string_view signal = InterruptGuard::signal();
+    if (signal.empty()) return;
+    if (!signal_time_) signal_time_ = now;
+    if (now - *signal_time_ < time_to_stop) return;
+    give_up(0, fmt::format("{} was interrupted by {} while it waited for {}", describe_call(awaited_.operation), signal,
+                           missing_text()));
+  }
+
+  void end_at_limit(double limit) {
+    const std::vector<std::size_t> missing = find_missing();
+    if (is_done_within(0s)) return;
+    give_up(missing.empty() ? 0 : static_cast<int>(missing[0]),
+            fmt::format("{} has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
+                        describe_call(awaited_.operation), limit, text_of(missing)));
+  }
+
+  void warn() {
+    warned_ = true;
+    const std::vector<std::size_t> missing = find_missing();
+    // The lowest of those that wait speaks.
+    for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
+      if (std::ranges::find(missing, i) != missing.end()) continue;
+      if (notes_ != nullptr && notes_->waits(awaited_.ranks[i], awaited_.id)) return;
+      break;
+    }
+    emit(Severity::warning, fmt::format("{} has waited {} seconds for {}", describe_call(awaited_.operation),
+                                        time_until_warning.count(), text_of(missing)));
+  }
+
+  /// Of the ranks of the communicator, those that do not say that they wait.
+  std::vector<std::size_t> find_missing() {
+    std::vector<std::size_t> missing;
+    if (notes_ == nullptr) return missing;
+    notes_->ask(awaited_.ranks, awaited_.id);
+    is_done_within(time_to_answer);
+    int own = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &own);
+    for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
+      if (awaited_.ranks[i] != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
+    }
+    return missing;
+  }
+
+  std::string text_of(const std::vector<std::size_t>& missing) const {
+    if (missing.empty()) return "other ranks";
+    constexpr std::size_t most = 10;
+    const std::size_t shown = std::min(missing.size(), most);
+    std::string text =
+        fmt::format("{} {}", missing.size() == 1 ? "rank" : "ranks",
+                    fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+    if (missing.size() > shown) text += fmt::format(" and {} more", missing.size() - shown);
+    return fmt::format("{} of {}, which {} not come to it", text, awaited_.ranks.size(),
+                       missing.size() == 1 ? "has" : "have");
+  }
+
+  std::string missing_text() { return text_of(find_missing()); }
+
+  [[noreturn]] void give_up(int rank, std::string text) {
+    const Notes::Reason why{rank, std::move(text)};
+    if (notes_ != nullptr) notes_->give_up(awaited_.ranks, awaited_.id, why);
+    throw why;
+  }
+
+  MPI_Request& request_;
+  const Awaited& awaited_;
+  Notes* notes_;
+  const Clock::time_point start_ = Clock::now();
+  std::optional<Clock::time_point> signal_time_;
+  bool warned_ = false;
+};
+
+}  // namespace
+
+void wait(MPI_Request& request, const Awaited& awaited) {
+  for (int i = 0; i < quick_tests; ++i) {
+    int done = 0;
+    check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    if (done != 0) return;
+  }
+  Wait(request, awaited).run();
+}
+
+void check_time_limit() { time_limit(); }
+
+}  // namespace allgrad

@@ -1,0 +1,59 @@
+#include "io/hdf5_numbers.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace allgrad::hdf5 {
+
+namespace {
+
+constexpr std::size_t exact_bits = std::numeric_limits<double>::digits;
+
+bool is_exact(std::uint64_t magnitude) {
+  return magnitude == 0 || std::bit_width(magnitude) - std::countr_zero(magnitude) <= static_cast<int>(exact_bits);
+}
+
+std::uint64_t magnitude_of(std::uint64_t value) { return value; }
+std::uint64_t magnitude_of(std::int64_t value) {
+  return value < 0 ? -static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+}
+
+/// Makes doubles of the integers whose bytes lie in their place.
+template <class Integer>
+std::optional<InexactInteger> convert(std::span<double> values) {
+  static_assert(sizeof(Integer) == sizeof(double));
+  std::optional<InexactInteger> inexact;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Integer value;
+    std::memcpy(&value, &values[i], sizeof value);
+    values[i] = static_cast<double>(value);
+    if (!inexact && !is_exact(magnitude_of(value))) inexact = {i, fmt::format("{}", value), values[i]};
+  }
+  return inexact;
+}
+
+}  // namespace
+
+bool is_number(hid_t type) {
+  constexpr std::size_t widest_float = 16, widest_integer = sizeof(std::int64_t);
+  const H5T_class_t kind = H5Tget_class(type);
+  const std::size_t bytes = H5Tget_size(type);
+  return (kind == H5T_FLOAT && bytes <= widest_float) || (kind == H5T_INTEGER && bytes <= widest_integer);
+}
+
+bool read_numbers(hid_t type, const std::function<herr_t(hid_t memory_type, void* out)>& read, std::span<double> values,
+                  std::optional<InexactInteger>& inexact) {
+  if (H5Tget_class(type) == H5T_FLOAT || H5Tget_precision(type) <= exact_bits) {
+    return read(H5T_NATIVE_DOUBLE, values.data()) >= 0;
+  }
+  const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
+  if (read(is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64, values.data()) < 0) return false;
+  inexact = is_signed ? convert<std::int64_t>(values) : convert<std::uint64_t>(values);
+  return true;
+}
+
+}  // namespace allgrad::hdf5

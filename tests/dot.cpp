@@ -1,0 +1,116 @@
+// Graphs as DOT and as text, whatever names the user gave: Graphviz draws them, and the text has a line for each node.
+#include "graph/dot.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "allgrad/allgrad.hpp"
+#include "base/utf8.hpp"
+#include "check_error.hpp"
+#include "evaluation.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+bool graphviz_is_there() { return std::system("dot -V >/dev/null 2>&1") == 0; }
+
+/// What `dot -Tsvg` writes, its complaints in front.
+std::string render(const std::string& dot) {
+  const auto path = std::filesystem::temp_directory_path() / fmt::format("allgrad_dot_{}.dot", getpid());
+  std::ofstream(path) << dot;
+  FILE* pipe = popen(fmt::format("dot -Tsvg {} 2>&1", path.string()).c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text;
+  char buffer[4096];
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, count);
+  CHECK(pclose(pipe) == 0);
+  std::filesystem::remove(path);
+  return text;
+}
+
+/// A graph with the name for its table, its column and its output.
+ag::NamedOutputs named(const std::string& name) {
+  const ag::Table table(name, {{name, xt::xarray<double>{1.0, 2.0}}}, self());
+  return {{name, sum(table[name]) * 2.0}};
+}
+
+/// A name, and how it is drawn in an SVG.
+using Drawn = std::pair<std::string, std::string>;
+
+const std::vector<Drawn> names = {
+    {"log_mass", "log_mass"},
+    {"a\\Nb\\nc\\\\d\\", "a\\Nb\\nc\\\\d\\"},
+    {"<i>&amp;\"'{|}", "&lt;i&gt;&amp;amp;&quot;&#39;{|}"},
+    {"\t", "\u2409"},
+    {"a\nb\r\x01\x7f", "a\u240ab\u240d\u2401\u2421"},
+    {std::string("a\0b", 3), "a\u2400b"},
+    {"Stra\xdf"
+     "e",
+     "Stra\u00dfe"},  // Latin-1
+    {"M\u2299 \U0001f30c", "M\u2299 \U0001f30c"},
+    {"\xc2\x9b\xed\xa0\x80\x80", "\ufffd\u00ed\u00a0\ufffd\ufffd"},
+    {" ", ""},
+    {"", ""},
+    {std::string(20000, 'x'), std::string(59, 'x') + "\u2026"},
+    {[] {
+       std::string text;
+       for (int i = 0; i < 10000; ++i) text += "\u00e9";
+       return text;
+     }(),
+     "\u00e9\u00e9\u00e9\u2026"},
+};
+
+}  // namespace
+
+TEST_CASE("Graphviz draws names as they are") {
+  if (!graphviz_is_there()) {
+    WARN("Graphviz is not installed");
+    return;
+  }
+  for (const auto& [name, drawn] : names) {
+    const std::string svg = render(ag::to_dot(named(name)));
+    INFO(name.substr(0, 40) << "\n" << svg);
+    CHECK(svg.starts_with("<?xml"));
+    CHECK(svg.find("syntax error") == std::string::npos);
+    CHECK(svg.find(drawn + "</text>") != std::string::npos);
+    CHECK(svg.find("sweep 1 over the rows of " + drawn.substr(0, 3)) != std::string::npos);
+  }
+}
+
+TEST_CASE("Graphviz draws a node without a line, and one of many operands") {
+  if (!graphviz_is_there()) {
+    WARN("Graphviz is not installed");
+    return;
+  }
+  const Expr nowhere = ag::make_node(ag::parameters(2).node()->op, {}, {});
+  const Expr many = ag::concatenate(std::vector<Expr>(3000, ag::constant(xt::xarray<double>{0.123456789})));
+  const std::string svg = render(ag::to_dot({{"loss", sum(nowhere)}, {"many", many}}));
+  INFO(svg);
+  CHECK(svg.starts_with("<?xml"));
+}
+
+TEST_CASE("the text form has one line for each node, of UTF-8 without control characters") {
+  for (const auto& [name, drawn] : names) {
+    const std::string text = ag::to_text(named(name));
+    INFO(text);
+    CHECK(std::ranges::count(text, '\n') == 5);
+    CHECK(std::ranges::none_of(text, [](char c) { return (c >= 0 && c < ' ' && c != '\n') || c == '\x7f'; }));
+    CHECK(ag::printable(text.substr(0, text.find('\n'))) == text.substr(0, text.find('\n')));
+  }
+}
+
+TEST_CASE("texts are cut between characters") {
+  CHECK(ag::shortened("abc", 3) == "abc");
+  CHECK(ag::shortened("abcd", 3) == "ab\u2026");
+  CHECK(ag::shortened("\u00e9\u00e9\u00e9", 3) == "\u00e9\u00e9\u00e9");
+  CHECK(ag::shortened("\u00e9\u00e9\u00e9\u00e9", 3) == "\u00e9\u00e9\u2026");
+}

@@ -1,0 +1,104 @@
+// A program whose ranks part in the way that its argument names; tests/faults/meson.build says how it is to end.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <thread>
+
+#include "../lambda_model.hpp"
+#include "allgrad/allgrad.hpp"
+
+namespace ag = allgrad;
+using allgrad::testing::LambdaModel;
+
+namespace {
+
+LambdaModel make_model(const ag::Communicator& world) {
+  const ag::Table halos("halos", {{"x", std::vector<double>(3, world.rank() + 1.0)}}, world);
+  return {[x = halos["x"]](const ag::Expr& p) { return sum(p[0] * x, 0); },
+          [](const ag::Sumstats& s) { return square(s.value - 2.0); }};
+}
+
+void evaluate(LambdaModel& model) {
+  model.calc_loss_from_params({0.5});  // LINE evaluate
+}
+
+using Body = std::function<void(const ag::Communicator&, LambdaModel&)>;
+
+const std::map<std::string, Body> bodies{
+    {"root alone prints",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       evaluate(model);
+       if (world.is_root()) evaluate(model);
+     }},
+    {"early return",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) return;
+       model.run_adam({0.0}, {.progress = false});
+     }},
+    {"one more evaluation",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       for (int i = 0; i < 3 + world.rank() / (world.size() - 1); ++i) evaluate(model);
+     }},
+    {"one rank throws",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) throw std::runtime_error("no light cone here");
+       evaluate(model);
+     }},
+    {"endless loop",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) {
+         for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+       }
+       evaluate(model);
+     }},
+    {"stopped process",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) std::raise(SIGSTOP);
+       evaluate(model);
+     }},
+    {"late rank",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+       evaluate(model);
+     }},
+    {"another communicator",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) ag::Communicator alone(MPI_COMM_WORLD);
+       evaluate(model);
+     }},
+    {"error is caught and the model used again",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) return;
+       try {
+         evaluate(model);
+       } catch (const ag::Error&) {
+       }
+       evaluate(model);
+     }},
+    {"error is caught",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) return;
+       try {
+         evaluate(model);
+       } catch (const ag::Error&) {
+       }
+     }},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Body& body = bodies.at(argc > 1 ? argv[1] : "");
+  return ag::run(argc, argv, [&](const ag::Communicator& world) {
+    LambdaModel model = make_model(world);
+    model.calc_loss_from_params({0.25});
+    body(world, model);
+    if (ag::reduce_sum(1, world) != world.size()) throw std::runtime_error("a wrong sum");
+  });
+}

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <ranges>
+#include <algorithm>
 
 namespace allgrad {
 
@@ -19,8 +19,9 @@ std::string named_or_listed(std::span<const std::string> names, std::span<const 
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != fmt::format("params[{}]", i)) return named(names, values);
   }
-  const auto without_signs = values | std::views::transform(without_sign_of_nan);
-  return fmt::format("[{:.8g}]", fmt::join(without_signs.begin(), without_signs.end(), ", "));
+  std::vector<double> without_signs(values.size());
+  std::ranges::transform(values, without_signs.begin(), without_sign_of_nan);
+  return fmt::format("[{:.8g}]", fmt::join(without_signs, ", "));
 }
 
 }  // namespace allgrad

@@ -316,6 +316,20 @@ TEST_CASE("the graph of a model, to look at") {
   std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("a number of a model is computed on all ranks and printed on one") {
+  const World w;
+  const ag::Communicator& world = w.comm;
+  Smf model(w.halos, observation());
+  // [shown]
+  const ag::LossValue loss = model.calc_loss_from_params({-2.0, -0.7});  // right: compute on all,
+  if (world.is_root()) fmt::print("{}\n", loss);                         // print on one
+
+  // wrong: rank 0 waits in the model for ranks that never come
+  // if (world.is_root()) fmt::print("{}\n", model.calc_loss_from_params({-2.0, -0.7}));
+  // [/shown]
+  CHECK(loss.value < 1e-8);  // where the observation was made
+}
+
 TEST_CASE("groups of models on parts of a communicator") {
   const World w;
   const ag::Communicator& world = w.comm;

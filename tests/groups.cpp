@@ -249,7 +249,58 @@ TEST_CASE("what is not finite in a group is named on every rank") {
   ag::OnePointGroup group(model);
   const double at[] = {1.0};
   const std::string text = group.objective(1).what_is_not_finite(at);
-  check_parts(text, {"in the model of rank 0", "statistic", "nan"});
+  check_parts(text,
+              {"in the model of rank 0: log at groups.cpp:", "is nan in row 0 of tiny on rank 0", "operand is -1"});
+}
+
+TEST_CASE("a group takes the graph of a model that was rebuilt") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const bool changes = split.group_rank == 0;
+  double power = 1.0, scale = 1.0;
+  bool draws = false;
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, split.subcomm);
+  LambdaModel model([&](const ag::Expr& params) { return params[0] * sum(scale * table["x"]); },
+                    [&](const ag::Sumstats& sumstats) {
+                      const auto noise = draws ? ag::random::normal(ag::random::key(), {}) : ag::constant(0.0);
+                      return pow(sumstats.value, power) + noise;
+                    },
+                    split.subcomm);
+  ag::OnePointGroup group(model);
+  const double total = tiny_total(split.subcomm);
+  const auto of_all_models = [&](double of_model) { return ag::reduce_sum(split.subcomm.is_root() ? of_model : 0.0); };
+  const auto expected = [&] { return of_all_models(std::pow(2.0 * scale * total, power)); };
+  CHECK(group.calc_loss_from_params({2.0}) == Approx(expected()));
+
+  if (changes) power = 2.0;  // what changed is taken at rebuild() only
+  const double before = group.calc_loss_from_params({2.0});
+  if (changes) model.rebuild();
+  const double after = group.calc_loss_from_params({2.0});
+  CHECK(after == Approx(expected()));
+  CHECK(before != Approx(after));
+  scale = 3.0;
+  model.rebuild();
+  CHECK(group.calc_dloss_dparams({2.0})(0) ==
+        Approx(of_all_models(power * std::pow(2.0, power - 1.0) * std::pow(3.0 * total, power))));
+
+  check_throws({"expected no random key"}, [&] { group.calc_loss_from_params({2.0}, 1); });
+  draws = true;  // of one model alone, which its other ranks do not know
+  if (changes) model.rebuild();
+  CHECK(group.calc_loss_from_params({2.0}, 1) == Approx(expected() + ag::random::normal(ag::Key(1), {})()));
+  CHECK(group.calc_loss_from_params({2.0}, 2) != Approx(group.calc_loss_from_params({2.0}, 1)));
+}
+
+TEST_CASE("a group refuses a model that was rebuilt for other parameters") {
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, world());
+  LambdaModel model([&](const ag::Expr& params) { return sum(params) * sum(table["x"]); },
+                    [](const ag::Sumstats& sumstats) { return square(sumstats.value); });
+  ag::OnePointGroup group(model);
+  group.calc_loss_from_params({1.0});
+  model.rebuild();
+  model.calc_loss_from_params({1.0, 2.0});
+  check_throws({"expected 2 parameters, as at the model's first use, got 1"},
+               [&] { group.calc_loss_from_params({1.0}); });
+  model.rebuild();
+  CHECK(group.calc_loss_from_params({1.0}) == Approx(std::pow(tiny_total(world()), 2)));
 }
 
 TEST_CASE("models of the same ranks in another order are refused, not mixed up") {

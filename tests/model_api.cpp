@@ -7,6 +7,7 @@
 #include "allgrad/random.hpp"
 #include "allgrad/subcomms.hpp"
 #include "check_error.hpp"
+#include "lambda_model.hpp"
 #include "reference_models.hpp"
 
 namespace ag = allgrad;
@@ -345,4 +346,28 @@ TEST_CASE("aux values that cannot be returned are refused") {
     line = __LINE__ + 1;
     const ag::Loss loss = {params[0], {{"a", x}, {"a", x}}};
   });
+}
+
+TEST_CASE("a model takes what its members are at its first use, and at the first after rebuild()") {
+  double power = 1.0;
+  std::size_t built = 0;
+  LambdaModel model(
+      [&](const ag::Expr& params) {
+        ++built;
+        return sum(pow(rows()["x"], power)) * sum(params);
+      },
+      [](const ag::Sumstats& sumstats) { return square(sumstats.value); });
+  const double x = sum_over_rows([](double v) { return v; }), xx = sum_over_rows([](double v) { return v * v; });
+  CHECK(model.calc_loss_from_params({0.5}) == Approx(0.25 * x * x));
+  power = 2.0;
+  CHECK(model.calc_loss_from_params({0.5}) == Approx(0.25 * x * x));
+  model.rebuild();
+  CHECK(built == 1);
+  CHECK(model.calc_sumstats_from_params({0.5})() == Approx(0.5 * xx));
+  CHECK(model.calc_dloss_dparams({0.5})(0) == Approx(xx * xx));
+  CHECK(built == 2);
+  model.rebuild();
+  model.rebuild();
+  CHECK(model.calc_loss_from_params({0.5, 1.0}) == Approx(2.25 * xx * xx));
+  CHECK(built == 3);
 }

@@ -1,5 +1,6 @@
 // Random graphs of nested reductions, broadcasts, changes of shape and draws: both executors, and any number of ranks,
-// give the loss and the gradient of one process that holds all rows. RC_PARAMS="seed=7 max_success=10000" runs others.
+// give the loss and the gradient of one process that holds all rows; and where one row of a graph has no finite value
+// or derivative, it is found. RC_PARAMS="seed=7 max_success=10000" runs others.
 #include <fmt/format.h>
 #include <rapidcheck.h>
 
@@ -31,12 +32,16 @@ struct Value {
   double bound;
 };
 
+/// What column x has in its row 4.
+enum class Flaw { none, value, derivative };
+
 class GraphBuilder {
  public:
-  GraphBuilder(const ag::Communicator& comm, Split split)
-      : halos_(deal("halos", {{"x", noise_column(9, 1)}, {"w", noise_column(9, 2)}}, split, comm)),
+  GraphBuilder(const ag::Communicator& comm, Split split, Flaw flaw = Flaw::none)
+      : halos_(deal("halos", {{"x", noise_column(9, 1)}, {"w", noise_column(9, 2)}, {"c", {1, 2, 3, 4, 0, 6, 7, 8, 9}}},
+                    split, comm)),
         galaxies_(deal("galaxies", {{"y", noise_column(5, 3)}}, split, comm)) {
-    const Expr x = halos_["x"], y = galaxies_["y"];
+    const Expr x = with(flaw), y = galaxies_["y"];
     for (const Expr& expr : {params[0], params[1], view(params, ag::range(2, 5)), x, halos_["w"], expand_dims(x, 1), y,
                              expand_dims(y, 1), x * params[0], expand_dims(y * params[1], 1)}) {
       values_.push_back({expr, 2.0});
@@ -101,6 +106,12 @@ class GraphBuilder {
     }
   }
 
+  Expr with(Flaw flaw) const {
+    const Expr x = halos_["x"], c = params[0] * halos_["c"];
+    if (flaw == Flaw::none) return x;
+    return x + 0.0 * (flaw == Flaw::value ? log10(c) : sqrt(c));
+  }
+
   const Expr key_ = ag::random::key();
   ag::Table halos_, galaxies_;
   std::vector<Value> values_;
@@ -111,8 +122,9 @@ const ag::EvaluationOptions options = {.randkey = 7};
 const std::vector<double> params_at = {0.31, -0.63, 1.13, 0.83, -0.41};
 
 /// The graph of the steps, compiled.
-ag::CompiledGraph build(const Steps& steps, const ag::Communicator& comm, Split split, ag::ExecutorKind executor) {
-  GraphBuilder builder(comm, split);
+ag::CompiledGraph build(const Steps& steps, const ag::Communicator& comm, Split split, ag::ExecutorKind executor,
+                        Flaw flaw = Flaw::none) {
+  GraphBuilder builder(comm, split, flaw);
   for (const Step& step : steps) builder.take(step);
   return compile(builder.loss(), builder.params, comm, {executor});
 }
@@ -156,6 +168,22 @@ std::string differences(const Steps& steps) {
   return text + "built:\n" + whole.text(ag::Stage::built) + "compiled:\n" + whole.text();
 }
 
+/// What is wrong about what is found in a graph with a flaw; empty where nothing is.
+std::string misdiagnosis(const Steps& steps, Flaw flaw, ag::ExecutorKind executor) {
+  ag::CompiledGraph graph =
+      build(steps, ag::Communicator::world(), steps.size() % 3 == 0 ? uneven : first_is_empty, executor, flaw);
+  const LossAndGradient got = run(graph);
+  const bool finite = std::isfinite(got.loss) && std::isfinite(largest(got.gradient)) &&
+                      std::ranges::none_of(got.gradient, [](double g) { return std::isnan(g); });
+  const auto found = graph.find_nonfinite(params_at, options);
+  const bool right = finite ? !found
+                            : found && found->row == 4 && found->is_derivative == (flaw == Flaw::derivative) &&
+                                  found->node == (flaw == Flaw::value ? "log10" : "sqrt");
+  if (right) return "";
+  return fmt::format("found: {}\nloss: {}\n{}", found ? found->text : "nothing", got.loss,
+                     graph.text(ag::Stage::built));
+}
+
 /// True where the ranks all say so, so that they go on with the same graph.
 bool on_all_ranks(bool good) {
   int result = good ? 1 : 0;
@@ -171,6 +199,18 @@ TEST_CASE("random graphs give the same on both executors and any number of ranks
   CHECK(rc::check([&] {
     const auto steps = *rc::gen::container<Steps>(any_step);
     const std::string text = differences(steps);
+    RC_LOG() << text;
+    RC_ASSERT(on_all_ranks(text.empty()));
+  }));
+}
+
+TEST_CASE("in random graphs, a row without a finite value or derivative is found") {
+  setenv("RC_PARAMS", "seed=1 max_success=300 max_size=16", 0);
+  const auto any_step = rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<Step>());
+  CHECK(rc::check([&] {
+    const auto steps = *rc::gen::container<Steps>(any_step);
+    const Flaw flaw = *rc::gen::element(Flaw::value, Flaw::derivative);
+    const std::string text = misdiagnosis(steps, flaw, executors[steps.size() % 2]);
     RC_LOG() << text;
     RC_ASSERT(on_all_ranks(text.empty()));
   }));

@@ -6,6 +6,7 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "graph/operator.hpp"
 #include "lambda_model.hpp"
 
 namespace ag = allgrad;
@@ -73,6 +74,20 @@ void check_rank_error(const std::vector<std::string>& parts, Action action,
   CHECK(error.text.starts_with(fmt::format("rank {} of {}: {}", culprit(), world().size(), place)));
   check_works();
 }
+
+/// The identity, which one rank cannot compute.
+class FailsOnCulprit final : public ag::Operator {
+ public:
+  std::string_view name() const override { return "fails_on_culprit"; }
+  ag::Shape infer_shape(std::span<const Expr> operands) const override { return operands[0].shape(); }
+  ag::Linearity linearity() const override { return ag::Linearity::none; }
+  Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
+  ag::Array evaluate(const ag::Node&, std::span<const ag::Array* const> operands, ag::Evaluation&) const override {
+    if (is_culprit()) throw std::runtime_error("no value here");
+    return *operands[0];
+  }
+  ag::View lower(const ag::Node&, ag::Lowering& lowering) const override { return lowering.operand(0); }
+};
 
 /// Checks that what `action` does ends as a DivergenceError on every rank.
 template <class Action>
@@ -333,4 +348,14 @@ TEST_CASE("ranks evaluate other graphs") {
                      line = line_of_parameters;
                      (is_culprit() ? first : second).value(std::vector{2.0});
                    });
+}
+
+TEST_CASE("an operator throws on one rank behind the last message of an evaluation") {
+  const Expr params = ag::parameters(1);
+  const Expr total = good_sumstats(params);
+  const Expr loss = ag::make_node(std::make_shared<const FailsOnCulprit>(), {square(total)}, {});
+  ag::CompiledGraph graph = ag::compile(loss, params, world(), {ag::ExecutorKind::reference});
+  const double at[] = {2.0};
+  check_rank_error({"no value here"}, [&](unsigned&) { graph.value(at); });
+  check_rank_error({"no value here"}, [&](unsigned&) { graph.value(at); });
 }

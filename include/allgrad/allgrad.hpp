@@ -17,6 +17,7 @@
 #include "allgrad/learning_rate.hpp"
 #include "allgrad/loss.hpp"
 #include "allgrad/model_base.hpp"
+#include "allgrad/nonfinite.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/one_point_group.hpp"
 #include "allgrad/one_point_model.hpp"

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/loss.hpp"
+#include "allgrad/nonfinite.hpp"
 #include "allgrad/objective.hpp"
 
 namespace allgrad {
@@ -43,6 +45,10 @@ class CompiledGraph final : public Objective {
                             const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
+  /// Where the loss or its gradient at `params` turns NaN or infinite; nothing where both are finite. Collective. It
+  /// costs some evaluations, and as little memory as these.
+  std::optional<Nonfinite> find_nonfinite(std::span<const double> params, const EvaluationOptions& options = {});
+
   /// Whether the loss, or a value beside it, draws random numbers, so that an evaluation takes a key.
   bool draws() const;
 
@@ -64,6 +70,7 @@ class CompiledGraph final : public Objective {
   friend CompiledGraph compile_model(std::uint64_t, ModelGraph, const Communicator&, const CompileOptions&,
                                      SourceLocation);
   struct State;
+  std::optional<Nonfinite> find_nonfinite_unguarded(std::span<const double> params, const EvaluationOptions& options);
 
   explicit CompiledGraph(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

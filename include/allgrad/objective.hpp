@@ -44,8 +44,9 @@ class Objective {
   /// Takes part in an evaluation as failed with `cause`, which is raised on every rank.
   [[noreturn]] virtual void fail(std::exception_ptr cause) { communicator().fail(std::move(cause)); }
 
-  /// Where loss or gradient at `params` are not finite: what else is not, of all that the loss was computed from, as
-  /// text for the user ("statistics 3, 4 of 10 are nan"). Empty where nothing is known.
+  /// Where loss or gradient at `params` are not finite: what is the first to be not, of all that they are computed
+  /// from, as text for the user ("statistics 3, 4 of 10 are 0 under log10 at fit.cpp:31"). Empty where nothing is
+  /// known.
   virtual std::string what_is_not_finite([[maybe_unused]] std::span<const double> params,
                                          [[maybe_unused]] const EvaluationOptions& options = {}) {
     return {};

@@ -13,9 +13,9 @@ namespace allgrad {
 ///
 /// Each rank names the models that it takes part in, at least one. Models that share ranks are evaluated in the order
 /// of the list, which has to be the same on all ranks that share them. The loss of a model counts once, however many
-/// ranks it has. What goes wrong in one model is raised on every rank of the main
-/// communicator. All models that draw random numbers get the same key, so that equal draws are equal numbers: use
-/// fold_in in each for others. The loss of a group has no aux values.
+/// ranks it has. What goes wrong in one model is raised on every rank of the main communicator. All models that draw
+/// random numbers get the same key, so that equal draws are equal numbers: use fold_in in each for others. The loss of
+/// a group has no aux values. A model that is rebuilt is rebuilt for the group too, at its next use.
 class OnePointGroup final : public ModelBase {
  public:
   /// Collective over `main_comm`; the models must outlive the group. Throws ArgumentError on every rank where a rank

@@ -26,7 +26,7 @@ struct Sumstats {
 /// A model whose loss depends on its rows through summary statistics. The user derives from it and writes the two
 /// functions; the graph is built and compiled at the first use, which fixes the number of parameters. The two functions
 /// build expressions and do not communicate: tables are members, made before. Whatever else they read is a member too,
-/// and the same on every rank; what it was at the first use is in the graph.
+/// and the same on every rank; what it was at the first use is in the graph, until rebuild().
 class OnePointModel : public ModelBase {
  public:
   /// `comm` is that of the model's tables: pass halos.communicator().
@@ -55,11 +55,22 @@ class OnePointModel : public ModelBase {
   xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
                                             SourceLocation where = SourceLocation::current()) override;
 
+  /// Where the loss or its gradient at `params` [ndim] turns NaN or infinite; nothing where both are finite. It costs
+  /// some evaluations, and as little memory as these.
+  std::optional<Nonfinite> find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey = {},
+                                          SourceLocation where = SourceLocation::current());
+
   const Communicator& communicator() const override;
   Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) override;
 
-  /// The compiled graph, for optimizers and inspection. It lives as long as the model.
+  /// The compiled graph, for optimizers and inspection. It lives as long as the model, or until rebuild().
   CompiledGraph& compiled(std::size_t num_params, SourceLocation where = SourceLocation::current());
+
+  /// Drops the graph, so that the next use builds and compiles one from what the members are then, and fixes the number
+  /// of parameters anew; groups that have the model take that one too. Call it on every rank of communicator(), between
+  /// the same uses: where some ranks build and others evaluate, they do not meet in the same collectives. References
+  /// that compiled() and objective() returned end, and with them the runs of optimizers that refer to them.
+  void rebuild();
 
  protected:
   /// The random key of the evaluation [2], for the functions of allgrad::random in the user's two functions.

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -11,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 #include <xtensor/xtensor.hpp>
+
+#include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
 
@@ -111,17 +111,5 @@ class OptimizerState {
   explicit OptimizerState(std::unique_ptr<Minimization> run);
   std::unique_ptr<Minimization> run_;
 };
-
-namespace detail {
-
-template <class T>
-struct StrFormatter : fmt::formatter<fmt::string_view> {
-  template <class Context>
-  auto format(const T& value, Context& context) const {
-    return fmt::formatter<fmt::string_view>::format(value.str(), context);
-  }
-};
-
-}  // namespace detail
 
 }  // namespace allgrad

@@ -49,11 +49,12 @@ bool is_dual(Placement value, Placement cotangent) {
   return false;
 }
 
-Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k) {
+Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k, const OnContribution& on_contribution) {
   const Node& node = *expr.node();
   const NodeOrigin origin(node.where, true);
   Expr result = node.op->adjoint(expr, cotangent, k);
   if (result.empty() || result.node()->op->is_zero()) return {};
+  if (on_contribution) on_contribution(expr, k, result);
   const Expr& operand = node.operands[k];
   result = place_cotangent(sum_to_shape(result, operand.shape()), operand.placement(), node.placement);
   if (!is_dual(operand.placement(), result.placement())) {
@@ -73,7 +74,8 @@ bool is_frozen_part(const Expr& expr, const Expr& input, const std::vector<bool>
 
 }  // namespace
 
-Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen) {
+Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& frozen,
+              const OnContribution& on_contribution) {
   const std::vector<Expr> order = topological_order({&output, 1});
   const auto active = dependents(
       order, [&](const Expr& e) { return e.node() == input.node(); },
@@ -90,7 +92,7 @@ Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& fr
     for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
       const Node* operand = expr->node()->operands[k].node();
       if (!active.contains(operand)) continue;
-      const Expr contribution = operand_cotangent(*expr, cotangent, k);
+      const Expr contribution = operand_cotangent(*expr, cotangent, k, on_contribution);
       if (contribution.empty()) continue;
       const NodeOrigin origin(operand->where, true);
       Expr& sum = cotangents[operand];

@@ -10,7 +10,6 @@
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
-#include "compile/not_finite.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/dot.hpp"
 #include "graph/text.hpp"
@@ -118,13 +117,6 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
   const ModelProgram& program = state_->run(loss_and_gradient, params, options);
   std::ranges::copy(program.gradient(), gradient.begin());
   return program.loss();
-}
-
-std::string CompiledGraph::what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) {
-  const Call call("CompiledGraph::what_is_not_finite", state_->where(), communicator());
-  if (state_->programs.graph().sumstats.empty()) return {};
-  const EvaluationOptions without_aux{.randkey = options.randkey};
-  return list_not_finite("statistic", state_->run({.sumstats = true}, params, without_aux).sumstats());
 }
 
 std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state_->programs, stage)); }

@@ -67,6 +67,7 @@ class ModelPrograms {
 
   const ModelGraph& graph() const { return graph_; }
   const Communicator& communicator() const { return comm_; }
+  const CompileOptions& options() const { return options_; }
 
   /// Collective. Allocates nothing where the program is there already.
   ModelProgram& get(const Wanted& wanted, const std::vector<bool>& frozen = {});

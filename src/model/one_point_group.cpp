@@ -20,16 +20,19 @@ class OnePointGroup::Sum final : public Objective {
  public:
   Sum(const std::vector<std::reference_wrapper<OnePointModel>>& models, std::size_t num_params,
       const Communicator& comm, SourceLocation where)
-      : where_(where), comm_(comm), gradient_(num_params), message_(1 + num_params), number_(comm.next_number()) {
+      : where_(where),
+        comm_(comm),
+        models_(models),
+        gradient_(num_params),
+        message_(2 + num_params),
+        number_(comm.next_number()) {
     const Operation compilation("the compilation of a group", where);
     check_same_num_params(num_params, comm_, compilation, where);
-    for (OnePointModel& model : models) {
-      attempt(model.communicator(), [&] { graphs_.push_back(&model.graph_without_warning(num_params, where)); });
+    for (OnePointModel& model : models_) {
+      attempt(model.communicator(), [&] { graph_of(model); });
     }
     raise_failure();
     comm_.guarded([&] { warn_of_unused(compilation); }, compilation);
-    const bool own = std::ranges::any_of(graphs_, &CompiledGraph::draws);
-    draws_ = std::ranges::any_of(comm_.allgather(own ? 1 : 0, compilation), [](auto draws) { return draws != 0; });
   }
 
   std::size_t num_params() const override { return gradient_.size(); }
@@ -62,9 +65,10 @@ class OnePointGroup::Sum final : public Objective {
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) override {
     std::string text;
     const Operation gathering("the search for what is not finite in a group", where_);
-    for (CompiledGraph* graph : graphs_) {
-      attempt(graph->communicator(), [&] {
-        const std::string own = graph->what_is_not_finite(params, options_for(*graph, options));
+    for (OnePointModel& model : models_) {
+      attempt(model.communicator(), [&] {
+        CompiledGraph& graph = graph_of(model);
+        const std::string own = graph.what_is_not_finite(params, options_for(graph, options));
         if (text.empty()) text = own;
       });
     }
@@ -78,9 +82,9 @@ class OnePointGroup::Sum final : public Objective {
 
   /// On the ranks of this rank's models too, which wait for it there.
   [[noreturn]] void fail(std::exception_ptr cause) override {
-    for (const CompiledGraph* graph : graphs_) {
+    for (const OnePointModel& model : models_) {
       try {
-        graph->communicator().fail(cause);
+        model.communicator().fail(cause);
       } catch (...) {  // on this rank it is `cause`, which is raised below
       }
     }
@@ -92,8 +96,8 @@ class OnePointGroup::Sum final : public Objective {
   void warn_of_unused(const Operation& operation) {
     Message uses(num_params());
     std::ranges::fill(uses.payload(), 0.0);
-    for (const CompiledGraph* graph : graphs_) {
-      const std::vector<bool>& used = graph->state_->used_params;
+    for (OnePointModel& model : models_) {
+      const std::vector<bool>& used = graph_of(model).state_->used_params;
       std::ranges::transform(uses.payload(), used, uses.payload().begin(), std::plus<>());
     }
     comm_.allreduce(uses, operation);
@@ -130,7 +134,12 @@ class OnePointGroup::Sum final : public Objective {
     if (failure_) comm_.fail(std::exchange(failure_, nullptr));
   }
 
-  std::span<double> gradients() { return message_.payload().subspan(1); }
+  /// Built anew where the model was rebuilt since.
+  CompiledGraph& graph_of(OnePointModel& model) { return model.graph_without_warning(num_params(), where_); }
+
+  double& loss() { return message_.payload()[0]; }
+  double& drawing() { return message_.payload()[1]; }  // how many ranks' models draw random numbers
+  std::span<double> gradients() { return message_.payload().subspan(2); }
 
   /// A model that draws nothing gets no key.
   const EvaluationOptions& options_for(const CompiledGraph& graph, const EvaluationOptions& options) {
@@ -142,13 +151,15 @@ class OnePointGroup::Sum final : public Objective {
   template <class Evaluate>
   double evaluate(std::span<const double> params, const EvaluationOptions& options, Evaluate evaluate_model) {
     const Call call("OnePointGroup", where_, comm_);
-    check_arguments(params, options);
+    check_num_params(params.size());
     if (options.aux != nullptr) *options.aux = {};
     std::ranges::fill(message_.payload(), 0.0);
-    for (CompiledGraph* graph : graphs_) {
-      attempt(graph->communicator(), [&] {
-        const double loss = evaluate_model(*graph, options_for(*graph, options));
-        if (graph->communicator().is_root()) message_.payload()[0] += loss;
+    for (OnePointModel& model : models_) {
+      attempt(model.communicator(), [&] {
+        CompiledGraph& graph = graph_of(model);
+        if (graph.draws()) drawing() += 1.0;
+        const double own = evaluate_model(graph, options_for(graph, options));
+        if (graph.communicator().is_root()) loss() += own;
       });
     }
     raise_failure();
@@ -159,35 +170,29 @@ class OnePointGroup::Sum final : public Objective {
                                   .with("group", number_)
                                   .with("random key", key.value())
                                   .nearly(point.value()));
-    return message_.payload()[0];
+    if (options.randkey && drawing() == 0.0) {
+      throw ArgumentError(
+          "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
+          where_);
+    }
+    return loss();
   }
 
-  void check_arguments(std::span<const double> params, const EvaluationOptions& options) {
-    try {
-      if (params.size() != num_params()) {
-        throw ArgumentError(
-            fmt::format("expected {} parameters, as at the group's first use, got {}; a group keeps its number of "
-                        "parameters, make another one to change it",
-                        num_params(), params.size()),
-            Call::outermost()->where());
-      }
-      if (options.randkey && !draws_) {
-        throw ArgumentError(
-            "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
-            where_);
-      }
-    } catch (...) {
-      fail(std::current_exception());
-    }
+  void check_num_params(std::size_t given) {
+    if (given == num_params()) return;
+    fail(std::make_exception_ptr(ArgumentError(
+        fmt::format("expected {} parameters, as at the group's first use, got {}; a group keeps its number of "
+                    "parameters, make another one to change it",
+                    num_params(), given),
+        Call::outermost()->where())));
   }
 
   SourceLocation where_;
   Communicator comm_;
-  std::vector<CompiledGraph*> graphs_;
+  std::vector<std::reference_wrapper<OnePointModel>> models_;
   std::vector<double> gradient_;  // of one model
-  Message message_;               // loss and gradient
+  Message message_;               // loss, how many draw, gradient
   EvaluationOptions model_options_;
-  bool draws_ = false;
   const std::uint64_t number_;
   std::exception_ptr failure_;  // of this rank's models, until the group meets
 };

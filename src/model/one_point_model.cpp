@@ -34,7 +34,7 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
             "expected {} parameters, as at the model's first use, got {}; a model keeps its number of parameters, "
-            "make another one to change it",
+            "make another one or rebuild() this one to change it",
             graph_->num_params(), num_params),
         where)));
   }
@@ -48,6 +48,8 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
   });
   return graph_.emplace(compile_model(number_, std::move(built), comm_, options_, where));
 }
+
+void OnePointModel::rebuild() { graph_.reset(); }
 
 Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) {
   const Call call("OnePointModel::objective", where, comm_);
@@ -65,6 +67,12 @@ Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool t
   CompiledGraph::State& state = *graph(params.size(), where).state_;
   const ModelProgram& program = state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey});
   return comm_.attempt([&] { return program.sumstats(); });
+}
+
+std::optional<Nonfinite> OnePointModel::find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey,
+                                                       SourceLocation where) {
+  const Call call("find_nonfinite", where, comm_);
+  return graph(params.size(), where).find_nonfinite(params, {.randkey = randkey});
 }
 
 xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,

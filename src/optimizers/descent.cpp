@@ -79,7 +79,7 @@ void Descent::advance(const DescentOptions& options, UpdateRule& rule) {
   skips_in_a_row_ = 0;
 }
 
-// It costs an evaluation, and hardly changes in a row of skips: asked for at the first, and at one that ends the run.
+// It costs evaluations, and hardly changes in a row of skips: asked for at the first, and at one that ends the run.
 void Descent::look_into_trial(const DescentOptions& options) {
   if (step_ == 0 && !options.next_has_other_key) refuse_guess(trial_);
   const bool is_last = skips_in_a_row_ + 1 >= options.max_skips_in_a_row || step_ + 1 >= options.nsteps;

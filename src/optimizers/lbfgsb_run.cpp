@@ -81,7 +81,7 @@ void LbfgsbRun::take_guess(const Lbfgsb& options) {
 }
 
 void LbfgsbRun::step_back() {
-  // Once for each line search, since it may cost an evaluation.
+  // Once for each line search, since it costs evaluations.
   if (!search_.met_wall()) not_finite_ = what_is_not_finite(evaluated_);
   ++backed_off_;
   search_.step_back(accepted_, trial_);

@@ -14,6 +14,7 @@
 #include "base/exception_text.hpp"
 #include "base/fingerprint.hpp"
 #include "base/interrupt.hpp"
+#include "base/mask_recipe.hpp"
 #include "comm/agreement.hpp"
 #include "optimizers/named.hpp"
 
@@ -184,10 +185,13 @@ std::string Minimization::what_is_not_finite(const Point& point) {
 }
 
 void Minimization::refuse_guess(const Point& guess) {
-  throw ArgumentError(fmt::format("{}: expected a guess at which loss and gradient are finite, but at {} {}. "
-                                  "Start where the loss can be computed.",
-                                  optimizer_, named(names_, guess.params), what_is_not_finite(guess)),
-                      where_);
+  const std::string_view advice = std::isfinite(guess.loss)
+                                      ? "The loss is finite there, its derivative is not:"
+                                      : "Start where the loss can be computed. Where it should be finite,";
+  throw ArgumentError(
+      fmt::format("{}: expected a guess at which loss and gradient are finite, but at {} {}. {} {}.", optimizer_,
+                  named(names_, guess.params), what_is_not_finite(guess), advice, mask_recipe),
+      where_);
 }
 
 void Minimization::end(std::string message, EndReason reason) {

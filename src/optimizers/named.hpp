@@ -1,17 +1,12 @@
 #pragma once
 
-#include <cmath>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
-namespace allgrad {
+#include "base/sign_of_nan.hpp"
 
-/// `value` to be printed: a NaN has a sign, which says nothing.
-inline double without_sign_of_nan(double value) {
-  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
-}
+namespace allgrad {
 
 /// Parameters, or a gradient, [ndim] as text: "log_m1 = 11.6, beta = 1.2".
 std::string named(std::span<const std::string> names, std::span<const double> values);

@@ -1,0 +1,68 @@
+// What becomes of the duplicates of communicators: counted by an attribute of the original, which MPI copies to each
+// duplicate and deletes with it.
+#include <memory>
+
+#include "allgrad/communicator.hpp"
+#include "allgrad/subcomms.hpp"
+#include "catch.hpp"
+
+namespace ag = allgrad;
+
+namespace {
+
+int copied = 0, deleted = 0;
+
+int copy(MPI_Comm, int, void*, void* value, void* new_value, int* keep) {
+  *static_cast<void**>(new_value) = value;
+  *keep = 1;
+  ++copied;
+  return MPI_SUCCESS;
+}
+
+int remove(MPI_Comm, int, void*, void*) {
+  ++deleted;
+  return MPI_SUCCESS;
+}
+
+MPI_Errhandler handler_of(const ag::Communicator& comm) {
+  MPI_Errhandler handler = MPI_ERRHANDLER_NULL;
+  MPI_Comm_get_errhandler(comm.handle(), &handler);
+  return handler;
+}
+
+}  // namespace
+
+TEST_CASE("a duplicate is freed with the last handle to it") {
+  MPI_Comm original = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &original);
+  int keyval = MPI_KEYVAL_INVALID;
+  MPI_Comm_create_keyval(copy, remove, &keyval, nullptr);
+  MPI_Comm_set_attr(original, keyval, nullptr);
+  {
+    const auto first = std::make_unique<const ag::Communicator>(original);
+    const auto second = std::make_unique<const ag::Communicator>(*first);
+    CHECK(copied == 1);
+    CHECK(deleted == 0);
+  }
+  CHECK(deleted == 1);
+  for (int i = 0; i < 20; ++i) ag::Communicator{original}.synchronize();
+  CHECK(copied == 21);
+  CHECK(deleted == 21);
+  MPI_Comm_free(&original);
+  MPI_Comm_free_keyval(&keyval);
+  CHECK(deleted == 22);
+}
+
+TEST_CASE("errors of MPI come back from a duplicate, whatever the original does with them") {
+  MPI_Comm original = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &original);
+  MPI_Comm_set_errhandler(original, MPI_ERRORS_ARE_FATAL);
+  const ag::Communicator comm(original);
+  CHECK(handler_of(comm) == MPI_ERRORS_RETURN);
+  CHECK(handler_of(ag::Communicator::world()) == MPI_ERRORS_RETURN);
+  CHECK(handler_of(ag::split_subcomms({.num_groups = 1}, comm).subcomm) == MPI_ERRORS_RETURN);
+  MPI_Errhandler of_original = MPI_ERRHANDLER_NULL;
+  MPI_Comm_get_errhandler(original, &of_original);
+  CHECK(of_original == MPI_ERRORS_ARE_FATAL);
+  MPI_Comm_free(&original);
+}

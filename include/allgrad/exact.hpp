@@ -22,7 +22,7 @@ constexpr bool is_exact([[maybe_unused]] T number) {
     if constexpr (std::is_signed_v<T>) {
       if (number < 0) magnitude = 0 - magnitude;
     }
-    return magnitude == 0 || std::bit_width(magnitude) - std::countr_zero(magnitude) <= 53;
+    return magnitude == 0 || (magnitude >> std::countr_zero(magnitude)) < (1ULL << 53);
   } else {
     return true;
   }

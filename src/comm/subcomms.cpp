@@ -93,7 +93,7 @@ Subcomm split_subcomms_by_node(const Communicator& comm, SourceLocation where) {
   const std::uint64_t first = node.allgather(static_cast<std::uint64_t>(comm.rank()), split)[0];
   std::vector<std::uint64_t> firsts = comm.allgather(first, split);
   std::ranges::sort(firsts);
-  firsts.erase(std::ranges::unique(firsts).begin(), firsts.end());
+  firsts.erase(std::unique(firsts.begin(), firsts.end()), firsts.end());
   const auto group = std::ranges::lower_bound(firsts, first) - firsts.begin();
   return {node, static_cast<int>(firsts.size()), static_cast<int>(group)};
 }

@@ -2,25 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+
+#include "allgrad/exact.hpp"
 
 namespace allgrad::hdf5 {
 
 namespace {
 
 constexpr std::size_t exact_bits = std::numeric_limits<double>::digits;
-
-bool is_exact(std::uint64_t magnitude) {
-  return magnitude == 0 || std::bit_width(magnitude) - std::countr_zero(magnitude) <= static_cast<int>(exact_bits);
-}
-
-std::uint64_t magnitude_of(std::uint64_t value) { return value; }
-std::uint64_t magnitude_of(std::int64_t value) {
-  return value < 0 ? -static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
-}
 
 /// Makes doubles of the integers whose bytes lie in their place.
 template <class Integer>
@@ -31,7 +23,7 @@ std::optional<InexactInteger> convert(std::span<double> values) {
     Integer value;
     std::memcpy(&value, &values[i], sizeof value);
     values[i] = static_cast<double>(value);
-    if (!inexact && !is_exact(magnitude_of(value))) inexact = {i, fmt::format("{}", value), values[i]};
+    if (!inexact && !detail::is_exact(value)) inexact = {i, fmt::format("{}", value), values[i]};
   }
   return inexact;
 }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <ranges>
+#include <algorithm>
 
 namespace allgrad {
 
@@ -19,8 +19,9 @@ std::string named_or_listed(std::span<const std::string> names, std::span<const 
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != fmt::format("params[{}]", i)) return named(names, values);
   }
-  const auto numbers = values | std::views::transform(shown);
-  return fmt::format("[{:.8g}]", fmt::join(numbers.begin(), numbers.end(), ", "));
+  std::vector<Shown> numbers;
+  for (const double value : values) numbers.push_back(shown(value));
+  return fmt::format("[{:.8g}]", fmt::join(numbers, ", "));
 }
 
 }  // namespace allgrad

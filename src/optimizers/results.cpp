@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "allgrad/error.hpp"
+#include "comm/call.hpp"
 #include "optimizers/file.hpp"
 #include "optimizers/version.hpp"
 
@@ -228,6 +229,7 @@ void set(BestPoint& best, const Json& json) {
 template <class Result>
 void save_as(std::string_view kind, const Result& result, const std::string& path, const Communicator& comm,
              SourceLocation where) {
+  const Call call("save", where, comm);
   comm.guarded([&] {
     if (!comm.is_root()) return;
     Json json = {{"allgrad", ALLGRAD_VERSION}, {"result", kind}};
@@ -250,6 +252,7 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
                                 path, found),
                     where);
   };
+  const Call call("load", where, comm);
   const FileText file = read_file(path, comm);
   return comm.guarded([&] {
     if (file.status == FileText::Status::absent) refuse("no file");

@@ -105,7 +105,7 @@ void Minimization::save_if_due(const Checkpoint& checkpoint) {
 
 void Minimization::save(const Checkpoint& checkpoint) {
   if (checkpoint.file.empty() || !comm().is_root()) return;
-  if (pending_ && urgency_of(pending_) == Urgency::failure) return;  // the last step has left something undone
+  if (failure_) return;  // the last step has left something undone
   try {
     Archive archive;
     fields(archive);

@@ -6,13 +6,17 @@
 
 namespace allgrad {
 
-/// The whole of a `main`: initializes MPI unless that is done already, runs `body` with Communicator::world(),
+/// The whole of a `main`: initializes MPI, for several threads, unless that is done already, runs `body` with Communicator::world(),
 /// finalizes MPI where it initialized it, and returns the program's exit code, the same on every rank.
 ///
-/// The code is 0, or 1 where `body` threw on any rank. What it threw is reported to the sink as an error: once where
-/// all ranks threw the same text, otherwise once for each text with the ranks that threw it. Where the body has thrown
-/// on some ranks and the others do not leave theirs within 5 seconds, since they wait for a rank that never comes,
-/// MPI_Abort ends all of them. Throws Error where MPI is finalized already.
+/// The code is 0, or 1 where `body` threw on any rank or a collective was given up. What it threw is reported to the
+/// sink as an error: once where all ranks threw the same text, otherwise once for each text with the ranks that threw
+/// it.
+///
+/// A rank that leaves `body`, by whatever way, tells all others: those that wait for it in a collective of allgrad throw
+/// a RankError. Where the body has thrown on some ranks and the others do not leave theirs within 5 seconds, since they
+/// wait elsewhere for a rank that never comes, MPI_Abort ends all of them; also where MPI_Finalize waits for a collective
+/// that was given up. Throws Error where MPI is finalized already.
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body);
 
 }  // namespace allgrad

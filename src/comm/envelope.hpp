@@ -15,7 +15,9 @@ namespace allgrad {
 /// chance of 2^-64, for up to 2^21 ranks.
 namespace envelope {
 
-inline constexpr std::size_t length = 64;  // doubles; see docs/messages.md for what other lengths cost
+// In doubles. Most fits have fewer than 58 statistics and parameters; on 2 ranks of one node 64 doubles took 1.35 us,
+// 128 took 1.6 us, and a second message takes as long again.
+inline constexpr std::size_t length = 64;
 inline constexpr std::size_t header = 6;
 inline constexpr std::size_t room = length - header;
 

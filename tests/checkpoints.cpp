@@ -196,7 +196,7 @@ TEST_CASE("a run that the callback stops goes on") {
     };
     CHECK(stopped.minimize(noisy.objective, declared).end_reason == ag::EndReason::stopped);
     check_same(with(optimizer, folder.file("run"), true).minimize(noisy.objective, declared), expected);
-    // The evaluation that was ended is made again, and the one at the guess.
+    // The one at the guess is made again.
     CHECK(noisy.objective.evaluations() == whole.objective.evaluations() + 1);
   });
 }

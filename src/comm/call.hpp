@@ -25,8 +25,12 @@ class Call {
   std::string_view name() const { return name_; }
   const SourceLocation& where() const { return where_; }
 
+  /// A hash of the name.
+  std::uint64_t fingerprint() const { return fingerprint_; }
+
  private:
   std::string_view name_;
+  std::uint64_t fingerprint_ = 0;
   SourceLocation where_;
   Communicator comm_;
   bool is_outermost_;

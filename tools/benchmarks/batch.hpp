@@ -3,6 +3,7 @@
 // What the hand-written loops compute with: the compiler's vector types, as wide as the processor has them, and
 // glibc's vector math.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -69,12 +70,27 @@ struct Part {
   }
 };
 
-/// Calls body(first row, Full or Part) for all rows. What is added to a sum goes through `keep`.
+/// Calls body(first row, Full or Part) for each batch of rows. What is added to a sum goes through `keep`.
 template <class Body>
-void for_each_batch(std::size_t rows, Body body) {
+void for_each_batch(std::size_t num_rows, Body body) {
   std::size_t row = 0;
-  for (; row + lanes <= rows; row += lanes) body(row, Full{});
-  if (row < rows) body(row, Part{rows - row});
+  for (; row + lanes <= num_rows; row += lanes) body(row, Full{});
+  if (row < num_rows) body(row, Part{num_rows - row});
+}
+
+/// Batches that go through one function after the other, where many sums would not stay in registers between calls.
+constexpr std::size_t tile = 16;
+
+/// Calls body(first row, number of batches up to `tile`, Full or Part) for all rows.
+template <class Body>
+void for_each_tile(std::size_t num_rows, Body body) {
+  std::size_t row = 0;
+  while (row + lanes <= num_rows) {
+    const std::size_t batches = std::min(tile, (num_rows - row) / lanes);
+    body(row, batches, Full{});
+    row += batches * lanes;
+  }
+  if (row < num_rows) body(row, std::size_t{1}, Part{num_rows - row});
 }
 
 }  // namespace limits

@@ -24,16 +24,23 @@ double smf(Column log_mass, Params params, Gradient gradient) {
   const double scale = 1.0 / (sqrt_2 * params[1]);
 
   Batch count[bins] = {}, bell[bins + 1] = {}, bell_z[bins + 1] = {};
-  for_each_batch(log_mass.size(), [&](std::size_t row, auto rows) {
-    const Batch mean = params[0] + rows.load(&log_mass[row]);
-    Batch below = {};
+  for_each_tile(log_mass.size(), [&](std::size_t row, std::size_t batches, auto rows) {
+    Batch z[tile], erf_z[tile], exponential[tile], below[tile] = {};
     for (std::size_t k = 0; k <= bins; ++k) {
-      const Batch z = (edge(k) - mean) * scale;
-      const Batch cdf = 1.0 + erf(z), exponential = exp(-z * z);
-      if (k > 0) count[k - 1] += rows.keep(cdf - below);
-      bell[k] += rows.keep(exponential);
-      bell_z[k] += rows.keep(exponential * z);
-      below = cdf;
+      for (std::size_t i = 0; i < batches; ++i) {
+        z[i] = (edge(k) - (params[0] + rows.load(&log_mass[row + i * lanes]))) * scale;
+      }
+      for (std::size_t i = 0; i < batches; ++i) erf_z[i] = erf(z[i]);
+      for (std::size_t i = 0; i < batches; ++i) exponential[i] = exp(-z[i] * z[i]);
+      Batch counted = {};
+      for (std::size_t i = 0; i < batches; ++i) {
+        const Batch cdf = 1.0 + erf_z[i];
+        if (k > 0) counted += rows.keep(cdf - below[i]);
+        bell[k] += rows.keep(exponential[i]);
+        bell_z[k] += rows.keep(exponential[i] * z[i]);
+        below[i] = cdf;
+      }
+      if (k > 0) count[k - 1] += counted;
     }
   });
 
@@ -58,21 +65,30 @@ double gama(Column log_mass, const Observation& observed, Params params, Gradien
   const double scale = 1.0 / (sqrt_2 * std::pow(10.0, params[4]));
 
   Batch count[max_edges] = {}, slope[max_edges][5] = {};  // of each edge, and by each parameter
-  for_each_batch(log_mass.size(), [&](std::size_t row, auto rows) {
-    const Batch mass = rows.load(&log_mass[row]), x = mass - params[0];
-    const Batch low = exp10(-params[2] * x), high = exp10(params[3] * x);
-    const Batch log_mstar = mass + log10_2 + params[1] - log10(low + high);
-    const Batch part = high / (low + high);
-    const Batch by_m1 = part * params[3] - (1.0 - part) * params[2], by_beta = x * (1.0 - part), by_gamma = x * part;
+  for_each_tile(log_mass.size(), [&](std::size_t row, std::size_t batches, auto rows) {
+    Batch log_mstar[tile], by_m1[tile], by_beta[tile], by_gamma[tile];
+    for (std::size_t i = 0; i < batches; ++i) {
+      const Batch mass = rows.load(&log_mass[row + i * lanes]), x = mass - params[0];
+      const Batch low = exp10(-params[2] * x), high = exp10(params[3] * x), part = high / (low + high);
+      log_mstar[i] = mass + log10_2 + params[1] - log10(low + high);
+      by_m1[i] = part * params[3] - (1.0 - part) * params[2];
+      by_beta[i] = x * (1.0 - part);
+      by_gamma[i] = x * part;
+    }
+    Batch z[tile], erf_z[tile], exponential[tile];
     for (std::size_t k = 0; k < num_edges; ++k) {
-      const Batch z = (observed.edges[k] - log_mstar) * scale;
-      count[k] += rows.keep(1.0 + erf(z));
-      const Batch exponential = rows.keep(exp(-z * z));
-      slope[k][0] += exponential * by_m1;
-      slope[k][1] += exponential;
-      slope[k][2] += exponential * by_beta;
-      slope[k][3] -= exponential * by_gamma;
-      slope[k][4] += exponential * z;
+      for (std::size_t i = 0; i < batches; ++i) z[i] = (observed.edges[k] - log_mstar[i]) * scale;
+      for (std::size_t i = 0; i < batches; ++i) erf_z[i] = erf(z[i]);
+      for (std::size_t i = 0; i < batches; ++i) exponential[i] = exp(-z[i] * z[i]);
+      for (std::size_t i = 0; i < batches; ++i) {
+        const Batch bell = rows.keep(exponential[i]);
+        count[k] += rows.keep(1.0 + erf_z[i]);
+        slope[k][0] += bell * by_m1[i];
+        slope[k][1] += bell;
+        slope[k][2] += bell * by_beta[i];
+        slope[k][3] -= bell * by_gamma[i];
+        slope[k][4] += bell * z[i];
+      }
     }
   });
 
@@ -96,29 +112,32 @@ double hod(Column log_mass, Column weight, Params params, Gradient gradient) {
   constexpr std::size_t bins = 3;
   constexpr double edges[bins + 1] = {11.0, 12.0, 13.0, 15.0};
   const double cut = std::pow(10.0, params[2]), per_m1 = 1.0 / std::pow(10.0, params[3]);
+  const double per_width = 1.0 / params[1];
 
   enum { central, bell, bell_z, satellite, bell_power, bell_z_power, by_exponent, by_excess, terms };
   Batch sums[bins][terms] = {};
-  for_each_batch(log_mass.size(), [&](std::size_t row, auto rows) {
-    const Batch log_m = rows.load(&log_mass[row]), w = rows.keep(rows.load(&weight[row]));
-    const Batch z = (log_m - params[0]) / params[1];
-    const Batch number = 0.5 * w * (1.0 + erf(z)), exponential = w * exp(-z * z);
-    const Batch over = (exp10(log_m) - cut) * per_m1;
-    const Batch excess = over > 0.0 ? over : Batch{} + 1.0;
-    const Batch power = over > 0.0 ? pow(excess, params[4]) : Batch{};  // exp(y * log(x)) would be less accurate
-
-    Batch term[terms];
-    term[central] = number;
-    term[bell] = exponential;
-    term[bell_z] = exponential * z;
-    term[satellite] = number * power;
-    term[bell_power] = term[bell] * power;
-    term[bell_z_power] = term[bell_z] * power;
-    term[by_exponent] = term[satellite] * log(excess);
-    term[by_excess] = term[satellite] / excess;
+  for_each_tile(log_mass.size(), [&](std::size_t row, std::size_t batches, auto rows) {
+    Batch log_m[tile], term[tile][terms];
+    for (std::size_t i = 0; i < batches; ++i) {
+      log_m[i] = rows.load(&log_mass[row + i * lanes]);
+      const Batch w = rows.keep(rows.load(&weight[row + i * lanes])), z = (log_m[i] - params[0]) * per_width;
+      const Batch over = (exp10(log_m[i]) - cut) * per_m1;
+      const Batch excess = over > 0.0 ? over : Batch{} + 1.0;
+      const Batch power = over > 0.0 ? pow(excess, params[4]) : Batch{};  // exp(y * log(x)) would be less accurate
+      term[i][central] = 0.5 * w * (1.0 + erf(z));
+      term[i][bell] = w * exp(-z * z);
+      term[i][bell_z] = term[i][bell] * z;
+      term[i][satellite] = term[i][central] * power;
+      term[i][bell_power] = term[i][bell] * power;
+      term[i][bell_z_power] = term[i][bell_z] * power;
+      term[i][by_exponent] = term[i][satellite] * log(excess);
+      term[i][by_excess] = term[i][satellite] / excess;
+    }
     for (std::size_t bin = 0; bin < bins; ++bin) {
-      const auto inside = (log_m >= edges[bin]) & (log_m < edges[bin + 1]);
-      for (std::size_t k = 0; k < terms; ++k) sums[bin][k] = inside ? sums[bin][k] + term[k] : sums[bin][k];
+      for (std::size_t i = 0; i < batches; ++i) {
+        const auto inside = (log_m[i] >= edges[bin]) & (log_m[i] < edges[bin + 1]);
+        for (std::size_t k = 0; k < terms; ++k) sums[bin][k] = inside ? sums[bin][k] + term[i][k] : sums[bin][k];
+      }
     }
   });
 
@@ -130,9 +149,8 @@ double hod(Column log_mass, Column weight, Params params, Gradient gradient) {
   };
   for (const auto& bin : sums) {
     const double d_central = add(total(bin[central])), d_satellite = add(total(bin[satellite]));
-    const double per_width = inv_sqrtpi / params[1];
-    gradient[0] -= per_width * (d_central * total(bin[bell]) + d_satellite * total(bin[bell_power]));
-    gradient[1] -= per_width * (d_central * total(bin[bell_z]) + d_satellite * total(bin[bell_z_power]));
+    gradient[0] -= inv_sqrtpi * per_width * (d_central * total(bin[bell]) + d_satellite * total(bin[bell_power]));
+    gradient[1] -= inv_sqrtpi * per_width * (d_central * total(bin[bell_z]) + d_satellite * total(bin[bell_z_power]));
     gradient[2] -= d_satellite * params[4] * ln_10 * cut * per_m1 * total(bin[by_excess]);
     gradient[3] -= d_satellite * params[4] * ln_10 * total(bin[satellite]);
     gradient[4] += d_satellite * total(bin[by_exponent]);

@@ -1,8 +1,8 @@
 #pragma once
 
 // Loss and gradient of the benchmark's models on one rank, each as a loop written by hand: the time that allgrad is
-// compared with. They compute what the models in models.cpp do, with the same vector math, and keep no array of rows.
-// As the models have few parameters, sums over rows and their derivatives are made in one sweep.
+// compared with. They compute what the models that models.cpp makes do, with the same vector math, and keep no array of
+// rows. As the models have few parameters, sums over rows and their derivatives are made in one sweep.
 
 #include <cstddef>
 #include <span>

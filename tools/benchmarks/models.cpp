@@ -53,7 +53,7 @@ class Gama final : public ag::OnePointModel {
   double phi_of_one_;
 };
 
-/// One statistic of a value per row that has as many lanes as spectra have in three indices: [rows, 22, 94, 9].
+/// One statistic of a value per row with many lanes, [rows, 22, 94, 9].
 class Wide final : public ag::OnePointModel {
  public:
   Wide(const ag::Table& table, const ag::Array& constants)
@@ -122,7 +122,8 @@ double mass_of_event(double u, double v) {
 
 limits::Observation observe(std::size_t rows) {
   const auto table = read_csv("examples/data/gama_smf.csv", "log_mstar,phi,error").values;
-  limits::Observation observed{.value_of_one = 1e3 * number_density / static_cast<double>(rows) / bin_width};
+  limits::Observation observed;
+  observed.value_of_one = 1e3 * number_density / static_cast<double>(rows) / bin_width;
   for (std::size_t i = 0; i <= table.shape(0); ++i) {
     observed.edges.push_back(table(0, 0) + (static_cast<double>(i) - 0.5) * bin_width);
   }

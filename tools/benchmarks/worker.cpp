@@ -29,11 +29,11 @@ namespace {
 
 using benchmarks::Model;
 
-/// An entry of /proc/self/status, in MB.
+/// An entry of /proc/self/status, in MB; `name` with its colon.
 double memory_mb(const std::string& name) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(name + ":")) return std::stod(line.substr(name.size() + 1)) / 1024.0;
+    if (line.starts_with(name)) return std::stod(line.substr(name.size())) / 1024.0;
   }
   throw std::runtime_error("/proc/self/status has no " + name + "; measure memory on Linux");
 }
@@ -41,10 +41,10 @@ double memory_mb(const std::string& name) {
 /// MB by which memory exceeds at most, while `body` runs, what is in use before.
 template <class F>
 double memory_of(F body) {
-  const double before = memory_mb("VmRSS");
+  const double before = memory_mb("VmRSS:");
   std::ofstream("/proc/self/clear_refs") << "5\n";  // the peak begins anew
   body();
-  return memory_mb("VmHWM") - before;
+  return memory_mb("VmHWM:") - before;
 }
 
 double processor_seconds() {

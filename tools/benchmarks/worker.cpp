@@ -2,10 +2,10 @@
 // a line of numbers.
 //
 //   values WHO          loss and gradient as `ours` and `limit` compute them
-//   time WHO COUNT      seconds and seconds of processor time of one of COUNT evaluations, after one more to warm up;
+//   time WHO COUNT      seconds and seconds of processor time of one of COUNT evaluations; one more warms up several.
 //                       WHO is `ours`, `loss`, which is ours without gradient, `limit`, or `compile`, which ends with
 //                       one evaluation
-//   memory              MB that making a program for loss and gradient and running it takes; the first request
+//   memory              MB that compiling and evaluating loss and gradient, and the loss, takes; the first request
 //   graph               seconds to compile the graph, and MB
 
 #include <fmt/format.h>
@@ -64,12 +64,12 @@ class Worker {
     std::size_t count = 1;
     request >> verb >> who >> count;
     if (verb == "memory") return {memory_of([&] { evaluate("ours"), evaluate("loss"); })};
-    const double loss = evaluate(who);
     if (verb == "values") {
-      std::vector<double> values = gradient_;
-      values.insert(values.begin(), loss);
+      std::vector<double> values = {evaluate(who)};
+      values.insert(values.end(), gradient_.begin(), gradient_.end());
       return values;
     }
+    if (count > 1) evaluate(who);
     const double start = seconds(), processor_start = processor_seconds();
     for (std::size_t i = 0; i < count; ++i) evaluate(who);
     const auto each = [&](double total) { return total / static_cast<double>(count); };

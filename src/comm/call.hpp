@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/source_location.hpp"
@@ -35,6 +36,13 @@ class Call {
   Communicator comm_;
   bool is_outermost_;
 };
+
+/// What a collective function of the library does, in a Call: what `body` throws on this rank is raised on all.
+template <class F>
+decltype(auto) in_call(std::string_view name, SourceLocation where, const Communicator& comm, F&& body) {
+  const Call call(name, where, comm);
+  return comm.attempt(std::forward<F>(body));
+}
 
 /// "run_adam (fit.cpp:31), in a step of Adam", or the operation alone where the user is in no call.
 std::string describe_call(const Operation& operation);

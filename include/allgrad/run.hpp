@@ -12,7 +12,8 @@ namespace allgrad {
 /// The code is 0, or 1 where `body` threw on any rank. What it threw is reported to the sink as an error: once where
 /// all ranks threw the same text, otherwise once for each text with the ranks that threw it. Where the body has thrown
 /// on some ranks and the others do not leave theirs within 5 seconds, since they wait for a rank that never comes,
-/// MPI_Abort ends all of them. Throws Error where MPI is finalized already.
+/// MPI_Abort ends all of them; so it does where a rank cannot begin, since ALLGRAD_TIMEOUT is no number of seconds or MPI
+/// has no communicator left, which is reported too. Throws Error where MPI is finalized already.
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body);
 
 }  // namespace allgrad

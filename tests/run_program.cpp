@@ -1,14 +1,19 @@
 // A program inside allgrad::run that ends in the way its argument names; tests/meson.build says what is expected.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <functional>
+#include <future>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
+#include "allgrad/error.hpp"
 #include "allgrad/run.hpp"
 #include "base/emit.hpp"
+#include "comm/call.hpp"
 
 namespace ag = allgrad;
 
@@ -19,6 +24,12 @@ void check_sum(const ag::Communicator& world) {
   message.payload()[0] = world.rank();
   world.allreduce(message);
   if (message.payload()[0] != world.size() * (world.size() - 1) / 2) throw std::runtime_error("wrong sum");
+}
+
+bool mpi_serves_threads() {
+  int level = MPI_THREAD_SINGLE;
+  MPI_Query_thread(&level);
+  return level == MPI_THREAD_MULTIPLE;
 }
 
 // Outlives MPI_Finalize.
@@ -60,12 +71,50 @@ const std::map<std::string, Body> bodies{
        if (!world.is_root()) ag::emit(ag::Severity::warning, "slow");
        ag::emit(ag::Severity::error, "wrong");
      }},
+    {"late rank",
+     [](const ag::Communicator& world) {
+       if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+       check_sum(world);
+     }},
+    {"two threads",
+     [](const ag::Communicator&) {
+       if (!mpi_serves_threads()) return;
+       const ag::Communicator first(MPI_COMM_WORLD), second(MPI_COMM_WORLD);
+       const auto use = [](const ag::Communicator& comm) {
+         for (int i = 0; i < 500; ++i) check_sum(comm);
+       };
+       auto other = std::async(std::launch::async, [&] { use(second); });
+       use(first);
+       other.get();
+     }},
+    {"two threads in turn",
+     [](const ag::Communicator& world) {
+       if (mpi_serves_threads()) return;
+       const ag::Communicator second(MPI_COMM_WORLD);
+       const auto use_in_thread = [&] { std::async(std::launch::async, [&] { check_sum(second); }).get(); };
+       {
+         const ag::Call call("a fit", {}, world);
+         std::string text = "nothing was thrown";
+         try {
+           use_in_thread();
+         } catch (const ag::ArgumentError& error) {
+           text = error.what();
+         }
+         if (text.find("got two, which MPI does not serve here: initialize it with MPI_Init_thread") ==
+             std::string::npos)
+           throw std::runtime_error(text);
+       }
+       check_sum(second);  // the thread that was refused has left it free
+       check_sum(world);
+     }},
 };
 
-// The user's own MPI_Init and MPI_Finalize around two runs.
+// The user's own MPI_Init and MPI_Finalize around some runs.
 int run_inside_users_mpi(int argc, char** argv) {
   MPI_Init(&argc, &argv);
-  const int first = ag::run(argc, argv, bodies.at("success"));
+  int first = 0;
+  for (const char* const way : {"success", "late rank", "two threads in turn"})
+    first += ag::run(argc, argv, bodies.at(way));
   const int second = ag::run(argc, argv, bodies.at("thrown on one"));
   int sum = 0;
   MPI_Allreduce(&first, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
@@ -73,10 +122,24 @@ int run_inside_users_mpi(int argc, char** argv) {
   return sum == 0 && second == 1 ? 0 : 2;
 }
 
+// A communicator whose first use comes after MPI_Finalize.
+int use_after_finalize(int argc, char** argv) {
+  MPI_Init(&argc, &argv);
+  const ag::Communicator unused(MPI_COMM_WORLD);
+  MPI_Finalize();
+  try {
+    unused.synchronize();
+  } catch (const ag::Error& error) {
+    return std::string(error.what()).find("needs MPI to be running") != std::string::npos ? 0 : 2;
+  }
+  return 2;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string way = argc > 1 ? argv[1] : "";
   if (way == "own MPI_Init") return run_inside_users_mpi(argc, argv);
+  if (way == "first use after MPI_Finalize") return use_after_finalize(argc, argv);
   return ag::run(argc, argv, bodies.at(way));
 }

@@ -63,7 +63,8 @@ class Communicator {
   static Communicator world();
 
   /// A duplicate of the user's communicator; collective over it. Throws ArgumentError for MPI_COMM_NULL and for an
-  /// inter-communicator, and Error where MPI has no communicator left.
+  /// inter-communicator, and where ALLGRAD_TIMEOUT is no number of seconds above 0; and Error where MPI has no
+  /// communicator left.
   explicit Communicator(MPI_Comm comm, SourceLocation where = SourceLocation::current());
 
   int rank() const;

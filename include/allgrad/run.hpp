@@ -6,8 +6,9 @@
 
 namespace allgrad {
 
-/// The whole of a `main`: initializes MPI, for one thread at a time, unless that is done already, runs `body` with Communicator::world(),
-/// finalizes MPI where it initialized it, and returns the program's exit code, the same on every rank.
+/// The whole of a `main`: initializes MPI, for one thread at a time, unless that is done already, runs `body` with
+/// Communicator::world(), finalizes MPI where it initialized it, and returns the program's exit code, the same on every
+/// rank.
 ///
 /// The code is 0, or 1 where `body` threw on any rank or a collective was given up. What it threw is reported to the
 /// sink as an error: once where all ranks threw the same text, otherwise once for each text with the ranks that threw
@@ -15,8 +16,9 @@ namespace allgrad {
 ///
 /// A rank that leaves `body`, by whatever way, tells all others: those that wait for it in a collective of allgrad throw
 /// a RankError. Where the body has thrown on some ranks and the others do not leave theirs within 5 seconds, since they
-/// wait elsewhere for a rank that never comes, MPI_Abort ends all of them; also where MPI_Finalize waits for a collective
-/// that was given up. Throws Error where MPI is finalized already.
+/// wait elsewhere for a rank that never comes, MPI_Abort ends all of them; so it does where MPI_Finalize waits for a
+/// collective that was given up, and where a rank cannot begin, since ALLGRAD_TIMEOUT is no number of seconds or MPI has
+/// no communicator left, which is reported too. Throws Error where MPI is finalized already.
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body);
 
 }  // namespace allgrad

@@ -101,12 +101,28 @@ int report(const Communicator& meeting, const std::exception_ptr& failure) {
   return std::ranges::all_of(outcomes, [](std::uint64_t outcome) { return outcome == 0; }) ? 0 : 1;
 }
 
+/// What ranks meet in; a rank that cannot make them can tell the others in no other way than by ending them.
+struct Communicators {
+  Communicator world = Communicator::world();
+  Communicator meeting{MPI_COMM_WORLD};  // not world: a rank that stays behind may wait in a collective of that
+};
+
+Communicators make_communicators() {
+  try {
+    return {};
+  } catch (...) {
+    emit(Severity::error, exception_text(std::current_exception()));
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    throw;
+  }
+}
+
 }  // namespace
 
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body) {
   const MpiSession mpi(argc, argv);
-  const Communicator world = Communicator::world();
-  const Communicator meeting(MPI_COMM_WORLD);  // not world: a rank that stays behind may wait in a collective of that
+  require_mpi();
+  const auto [world, meeting] = make_communicators();
   std::exception_ptr failure;
   try {
     body(world);

@@ -20,6 +20,8 @@ bool mpi_serves_threads() {
 
 }  // namespace
 
+Turn::Turn() { mpi_serves_threads(); }  // asked while MPI is running: the turn may be taken after MPI_Finalize
+
 Turn& Turn::of_process() {
   static Turn turn;
   return turn;

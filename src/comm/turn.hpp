@@ -11,6 +11,8 @@ namespace allgrad {
 /// communicators of the process are used in turn.
 class Turn {
  public:
+  Turn();
+
   /// Takes it for this thread, once more where it has it. Throws ArgumentError where another thread has it.
   void take(SourceLocation where);
   void give_back();

@@ -38,14 +38,15 @@ constexpr auto time_until_warning = 60s;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
+constexpr const char* variable = "ALLGRAD_TIMEOUT";
+
+/// Nothing where the variable is not set, or cannot be used: a wait must not end by that.
 std::optional<double> time_limit() {
-  const char* text = std::getenv("ALLGRAD_TIMEOUT");
-  if (text == nullptr || *text == '\0') return std::nullopt;
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return std::nullopt;
   char* end = nullptr;
   const double limit = std::strtod(text, &end);
-  if (*end == '\0' && std::isfinite(limit) && limit > 0.0) return limit;
-  throw ArgumentError(fmt::format(
-      "ALLGRAD_TIMEOUT: expected a number of seconds above 0, or no such environment variable, got \"{}\"", text));
+  return *end == '\0' && std::isfinite(limit) && limit > 0.0 ? std::optional(limit) : std::nullopt;
 }
 
 /// One wait that is not over at once.
@@ -237,6 +238,11 @@ void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> wr
 
 bool any_collective_given_up() { return any_given_up; }
 
-void check_time_limit() { time_limit(); }
+void check_time_limit() {
+  const char* text = std::getenv(variable);
+  if (text == nullptr || *text == '\0' || time_limit()) return;
+  throw ArgumentError(fmt::format(
+      "{}: expected a number of seconds above 0, or no such environment variable, got \"{}\"", variable, text));
+}
 
 }  // namespace allgrad

@@ -30,6 +30,10 @@ void check_sum(const ag::Communicator& world) {
   if (ag::reduce_sum(1, world) != world.size()) throw std::runtime_error("a wrong sum");
 }
 
+[[noreturn]] void loop_for_ever() {
+  for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+}
+
 using Body = std::function<void(const ag::Communicator&, LambdaModel&)>;
 
 const std::map<std::string, Body> bodies{
@@ -55,9 +59,7 @@ const std::map<std::string, Body> bodies{
      }},
     {"endless loop",
      [](const ag::Communicator& world, LambdaModel& model) {
-       if (world.rank() == 1) {
-         for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
-       }
+       if (world.rank() == 1) loop_for_ever();
        evaluate(model);
      }},
     {"stopped process",
@@ -93,6 +95,29 @@ const std::map<std::string, Body> bodies{
        } catch (const ag::Error&) {
        }
      }},
+    {"Ctrl-C in a wait",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       const ag::Callback part = [&](const ag::Iterate& at) {
+         if (at.step < 2) return;
+         if (world.rank() == 1) loop_for_ever();
+         std::raise(SIGINT);
+       };
+       model.run_adam({0.0}, {.nsteps = 5, .callback = part, .progress = false});
+     }},
+    {"no communicator on one rank",
+     [](const ag::Communicator& world, LambdaModel&) {
+       const ag::Communicator comm(world.rank() == 1 ? MPI_COMM_NULL : MPI_COMM_WORLD);
+     }},
+    {"late ranks of a group",
+     [](const ag::Communicator& world, LambdaModel&) {
+       const auto split = ag::split_subcomms({.ranks_per_group = {2, 1}}, world);
+       LambdaModel model = make_model(split.subcomm);
+       ag::OnePointGroup group(model);
+       group.calc_loss_from_params({0.25});
+       if (!world.is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+       group.calc_loss_from_params({0.5});  // its model is given up on ranks 0 and 1, while all meet in the group
+     }},
+    {"no number of seconds", [](const ag::Communicator&, LambdaModel&) {}},
 };
 
 }  // namespace

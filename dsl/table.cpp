@@ -135,47 +135,45 @@ Table::Table(std::string name, Columns columns, Communicator comm, SourceLocatio
           std::move(name), [&columns] { return std::move(columns); }, std::move(comm), where) {}
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
-  const Call call("Table", where, comm);
-  const Operation check("the building of a table", where);
-  std::size_t local_rows = 0;
-  Columns columns = comm.attempt([&] {
-    Columns loaded = load();
+  in_call("Table", where, comm, [&] {
+    const Operation check("the building of a table", where);
+    Columns columns = load();
     std::vector<std::vector<std::size_t>> shapes;
-    for (const auto& [column_name, column] : loaded) shapes.push_back(column.shape_);
-    local_rows = common_length(name, names_of(loaded), shapes, where);
-    return loaded;
+    for (const auto& [column_name, column] : columns) shapes.push_back(column.shape_);
+    const std::size_t local_rows = common_length(name, names_of(columns), shapes, where);
+
+    const std::uint64_t names = fingerprint_of(name, names_of(columns));
+    if (comm.first_difference({&names, 1}, check) == 0) {
+      refuse(name,
+             fmt::format(
+                 "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
+                 "same order on every rank, with the same columns in the same order, and no rows where a rank has "
+                 "none",
+                 comm.rank(), name, names_of(columns)),
+             where);
+    }
+
+    const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
+    const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    if (total_rows == 0) {
+      refuse(name, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
+    }
+    const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
+    comm.guarded(
+        [&] {
+          for (const auto& [column_name, column] : columns) {
+            if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
+            const std::span values(column.data_, local_rows);
+            if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
+            if (!column.may_be_nan_) refuse_flaw(name, column_name, values, first_row, nan_flaw, where);
+            if (!column.may_be_infinite_) refuse_flaw(name, column_name, values, first_row, infinite_flaw, where);
+          }
+          auto rows =
+              std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
+          state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+        },
+        check);
   });
-
-  const std::uint64_t names = fingerprint_of(name, names_of(columns));
-  if (comm.first_difference({&names, 1}, check) == 0) {
-    refuse(name,
-           fmt::format(
-               "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
-               "same order on every rank, with the same columns in the same order, and no rows where a rank has "
-               "none",
-               comm.rank(), name, names_of(columns)),
-           where);
-  }
-
-  const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
-  const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-  if (total_rows == 0) {
-    refuse(name, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
-  }
-  const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
-  comm.guarded(
-      [&] {
-        for (const auto& [column_name, column] : columns) {
-          if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
-          const std::span values(column.data_, local_rows);
-          if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
-          if (!column.may_be_nan_) refuse_flaw(name, column_name, values, first_row, nan_flaw, where);
-          if (!column.may_be_infinite_) refuse_flaw(name, column_name, values, first_row, infinite_flaw, where);
-        }
-        auto rows = std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
-        state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
-      },
-      check);
 }
 
 Expr Table::operator[](const Name& name) const {

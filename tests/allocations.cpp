@@ -10,13 +10,28 @@ namespace {
 
 std::atomic<std::size_t> count{0};
 
-void* allocate(std::size_t size) noexcept {
+struct Fault {
+  std::size_t first = 0;  // call that gets no memory; 0 where all do
+  bool lasting = false;
+  std::size_t calls = 0;
+};
+thread_local Fault fault;
+
+/// Counts a call, and says whether it is one that gets no memory.
+bool is_refused() noexcept {
   ++count;
+  if (fault.first == 0) return false;
+  ++fault.calls;
+  return fault.lasting ? fault.calls >= fault.first : fault.calls == fault.first;
+}
+
+void* allocate(std::size_t size) noexcept {
+  if (is_refused()) return nullptr;
   return std::malloc(size > 0 ? size : 1);
 }
 
 void* allocate(std::size_t size, std::align_val_t alignment) noexcept {
-  ++count;
+  if (is_refused()) return nullptr;
   const auto unit = static_cast<std::size_t>(alignment);
   return std::aligned_alloc(unit, (size / unit + 1) * unit);
 }
@@ -29,6 +44,10 @@ void* or_throw(void* memory) {
 }  // namespace
 
 std::size_t allocations() { return count; }
+
+OutOfMemory::OutOfMemory(std::size_t first, bool lasting) { fault = {.first = first, .lasting = lasting}; }
+
+OutOfMemory::~OutOfMemory() { fault = {}; }
 
 using Align = std::align_val_t;
 using NoThrow = std::nothrow_t;

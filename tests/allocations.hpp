@@ -5,3 +5,13 @@
 /// How often this program has called operator new so far, in any form and from any library. Calls of malloc, such as
 /// MPI's own, do not count.
 std::size_t allocations();
+
+/// While one lives, its thread runs out of memory: at its call number `first` of operator new, counted from 1, and at
+/// all later ones too where `lasting`. One at a time.
+class OutOfMemory {
+ public:
+  OutOfMemory(std::size_t first, bool lasting);
+  ~OutOfMemory();
+  OutOfMemory(const OutOfMemory&) = delete;
+  OutOfMemory& operator=(const OutOfMemory&) = delete;
+};

@@ -51,7 +51,8 @@ class Message {
 /// in such a way leaves the communicator broken: every later use throws an Error that says why.
 ///
 /// One thread at a time uses a communicator; two threads may use two of them where MPI was initialized with
-/// MPI_THREAD_MULTIPLE, as `allgrad::run` does. Otherwise an ArgumentError says so. An error of MPI itself is thrown as
+/// MPI_THREAD_MULTIPLE, which `allgrad::run` leaves to the program, since it makes messages slower. Otherwise an
+/// ArgumentError says so. An error of MPI itself is thrown as
 /// Error with MPI's text.
 class Communicator {
  public:

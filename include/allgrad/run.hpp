@@ -6,7 +6,7 @@
 
 namespace allgrad {
 
-/// The whole of a `main`: initializes MPI, for several threads, unless that is done already, runs `body` with Communicator::world(),
+/// The whole of a `main`: initializes MPI, for one thread at a time, unless that is done already, runs `body` with Communicator::world(),
 /// finalizes MPI where it initialized it, and returns the program's exit code, the same on every rank.
 ///
 /// The code is 0, or 1 where `body` threw on any rank or a collective was given up. What it threw is reported to the

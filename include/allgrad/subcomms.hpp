@@ -85,7 +85,7 @@ auto reduce_sum(T value, const Communicator& comm = Communicator::world(),
     double sums[] = {number, std::abs(number)};
     const std::size_t shape[] = {2};
     detail::sum_over_ranks(sums, shape, comm, where);
-    detail::check_whole_sum(std::to_string(value), sums[1], where);
+    comm.attempt([&] { detail::check_whole_sum(std::to_string(value), sums[1], where); });
     return static_cast<std::int64_t>(sums[0]);
   }
 }
@@ -96,13 +96,15 @@ template <class E>
 Array reduce_sum(const xt::xexpression<E>& value, const Communicator& comm = Communicator::world(),
                  SourceLocation where = SourceLocation::current()) {
   using T = typename E::value_type;
-  Array array;
-  if constexpr (std::is_integral_v<T>) {
-    array = comm.attempt([&] { return detail::exact_array(value, where); });
-  } else {
-    array = value.derived_cast();
-  }
-  const std::vector<std::size_t> shape(array.shape().begin(), array.shape().end());
+  std::vector<std::size_t> shape;
+  Array array = comm.attempt([&]() -> Array {
+    shape.assign(value.derived_cast().shape().begin(), value.derived_cast().shape().end());
+    if constexpr (std::is_integral_v<T>) {
+      return detail::exact_array(value, where);
+    } else {
+      return value.derived_cast();
+    }
+  });
   detail::sum_over_ranks({array.data(), array.size()}, shape, comm, where);
   return array;
 }

@@ -32,16 +32,16 @@ std::uint64_t hash_of(std::span<const double> values) {
   return hash.value();
 }
 
-/// The numbers of rank 0, to the bit.
-std::vector<double> numbers_of_root(Communicator::State& state, std::span<const double> own,
-                                    const Operation& operation) {
-  const auto bits = std::make_shared<std::vector<std::uint64_t>>(own.size());
+/// The bits of the numbers of rank 0. Collective.
+std::shared_ptr<const std::vector<std::uint64_t>> bits_of_root(const Communicator& comm, std::span<const double> own,
+                                                               const Operation& operation) {
+  Communicator::State& state = CommAccess::state(comm);
+  const auto bits = comm.attempt([&] { return std::make_shared<std::vector<std::uint64_t>>(own.size()); });
+  state.meet(state.empty_envelope, false, operation);  // all have room
   if (state.rank == 0)
     std::ranges::transform(own, bits->begin(), [](double x) { return std::bit_cast<std::uint64_t>(x); });
   state.reduce(bits, bits->data(), bits->size(), MPI_UINT64_T, MPI_BOR, operation);
-  std::vector<double> numbers;
-  for (const std::uint64_t word : *bits) numbers.push_back(std::bit_cast<double>(word));
-  return numbers;
+  return bits;
 }
 
 void warn_once(Communicator::State& state, const OwnNumbers& numbers, const Operation& operation) {
@@ -72,15 +72,16 @@ std::optional<StopRequest> agree(const Communicator& comm, Operation operation, 
   if (sum.any_wants_to_stop) return state.merge_requests(wish, operation);
   if (sum.same_numbers) return std::nullopt;
 
-  const std::vector<double> theirs = numbers_of_root(state, numbers.values, operation);
+  const auto bits = bits_of_root(comm, numbers.values, operation);
+  const auto theirs = [&](std::size_t i) { return std::bit_cast<double>((*bits)[i]); };
   bool all_near = true;
-  for (std::size_t i = 0; i < theirs.size(); ++i) {
+  for (std::size_t i = 0; i < bits->size(); ++i) {
     const double scale = numbers.scales.empty() ? 0.0 : numbers.scales[i];
-    all_near = all_near && nearly_equal(numbers.values[i], theirs[i], scale);
+    all_near = all_near && nearly_equal(numbers.values[i], theirs(i), scale);
   }
   state.meet(state.empty_envelope, false, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
-  std::ranges::copy(theirs, numbers.values.begin());
-  warn_once(state, numbers, operation);
+  for (std::size_t i = 0; i < bits->size(); ++i) numbers.values[i] = theirs(i);
+  comm.attempt([&] { warn_once(state, numbers, operation); });
   return std::nullopt;
 }
 

@@ -20,7 +20,11 @@ std::string with_line(std::string_view name, const SourceLocation& where) {
 Call::Call(std::string_view name, SourceLocation where, const Communicator& comm)
     : name_(name), where_(where), comm_(comm), is_outermost_(outermost_call == nullptr) {
   CommAccess::state(comm_).turn.take(where);
-  if (is_outermost_) outermost_call = this;
+  if (!is_outermost_) return;
+  Fingerprint hash;
+  hash.add(name_);
+  fingerprint_ = hash.value();
+  outermost_call = this;
 }
 
 Call::~Call() {
@@ -47,8 +51,9 @@ SourceLocation line_of(const Operation& operation) {
 }
 
 std::uint64_t fingerprint_with_call(const Operation& operation) {
+  const Call* call = Call::outermost();
   Fingerprint hash;
-  if (const Call* call = Call::outermost()) hash.add(call->name());
+  hash.add(call == nullptr ? 0 : call->fingerprint());
   hash.add(operation.fingerprint());
   return hash.value();
 }

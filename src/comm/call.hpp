@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/source_location.hpp"
@@ -25,12 +26,23 @@ class Call {
   std::string_view name() const { return name_; }
   const SourceLocation& where() const { return where_; }
 
+  /// A hash of the name.
+  std::uint64_t fingerprint() const { return fingerprint_; }
+
  private:
   std::string_view name_;
+  std::uint64_t fingerprint_ = 0;
   SourceLocation where_;
   Communicator comm_;
   bool is_outermost_;
 };
+
+/// What a collective function of the library does, in a Call: what `body` throws on this rank is raised on all.
+template <class F>
+decltype(auto) in_call(std::string_view name, SourceLocation where, const Communicator& comm, F&& body) {
+  const Call call(name, where, comm);
+  return comm.attempt(std::forward<F>(body));
+}
 
 /// "run_adam (fit.cpp:31), in a step of Adam", or the operation alone where the user is in no call.
 std::string describe_call(const Operation& operation);

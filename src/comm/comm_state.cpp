@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "base/exception_text.hpp"
 #include "comm/call.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/record_merge.hpp"
@@ -29,9 +30,9 @@ int size_of(MPI_Comm comm) {
 }
 
 /// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
-std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const Operation& operation) {
+std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const std::shared_ptr<std::uint64_t>& id,
+                          const Operation& operation) {
   static std::atomic<std::uint32_t> made = 0;
-  const auto id = std::make_shared<std::uint64_t>(0);
   if (rank_in(comm) == 0) *id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | ++made;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, id.get(), 1, MPI_UINT64_T, MPI_MAX, comm, &request), "MPI_Iallreduce");
@@ -48,23 +49,27 @@ std::string describe(const FailureRecord& record, int size) {
 
 }  // namespace
 
-Communicator::State::State(MPI_Comm original, const Operation& operation)
-    : comm(original, operation),
-      world_ranks(ranks_in_world(comm.get())),
-      rank(rank_in(comm.get())),
-      size(size_of(comm.get())),
-      id(agree_on_id(comm.get(), world_ranks, operation)),
+Communicator::State::State(MPI_Comm original)
+    : world_ranks(ranks_in_world(original)),
+      rank(rank_in(original)),
+      size(size_of(original)),
+      own_id(std::make_shared<std::uint64_t>(0)),
       empty_envelope(std::make_shared<std::vector<double>>(envelope::length)),
       failure(std::make_shared<FailureRecord>()),
       divergence(std::make_shared<DivergenceRecord>()) {
   check_time_limit();
 }
 
+void Communicator::State::open(MPI_Comm original, const Operation& operation) {
+  comm.duplicate(original, world_ranks, operation);
+  id = agree_on_id(comm.get(), world_ranks, own_id, operation);
+}
+
 void Communicator::State::require_usable(const Operation& operation) const {
   require_mpi();
-  if (broken.empty()) return;
+  if (!broken) return;
   throw Error(fmt::format("{}: the communicator cannot be used any more, since a collective of it was given up: {}",
-                          operation.what(), broken),
+                          operation.what(), exception_text(broken)),
               line_of(operation));
 }
 
@@ -72,8 +77,8 @@ void Communicator::State::complete(MPI_Request& request, std::shared_ptr<void> o
   ++collectives;
   try {
     wait(request, {operation, {id, collectives}, world_ranks}, std::move(owner));
-  } catch (const RankError& error) {
-    broken = error.what();
+  } catch (...) {
+    broken = std::current_exception();
     throw;
   }
 }
@@ -82,6 +87,10 @@ envelope::Sum Communicator::State::sum_envelopes(const std::shared_ptr<std::vect
                                                  const envelope::Contribution& own, const Operation& operation) {
   require_usable(operation);
   envelope::write(own, rank, size, *buffer);
+  if (size == 1) {
+    ++collectives;
+    return envelope::read(*buffer);
+  }
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer->data(), static_cast<int>(envelope::length), MPI_DOUBLE, MPI_SUM,
                            comm.get(), &request),
@@ -103,6 +112,10 @@ envelope::Sum Communicator::State::meet(const std::shared_ptr<std::vector<double
 
 void Communicator::State::reduce(std::shared_ptr<void> owner, void* data, std::size_t count, MPI_Datatype type,
                                  MPI_Op op, const Operation& operation) {
+  if (size == 1) {
+    ++collectives;
+    return;
+  }
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, data, static_cast<int>(count), type, op, comm.get(), &request),
             operation.what());
@@ -128,18 +141,17 @@ void Communicator::State::raise_failure(const std::exception_ptr& own, const Ope
   reduce(failure, failure.get(), 1, merge.type(), merge.op(), operation);
   next_number = failure->next_number;  // what some ranks have begun to make alone is of no object
   if (failure->count == size) raise(own);
-  const RankError error(failure->rank, describe(*failure, size));
-  if (!own) raise(std::make_exception_ptr(error));
   try {
-    std::rethrow_exception(own);
-  } catch (...) {
+    const RankError error(failure->rank, describe(*failure, size));
+    if (!own) throw error;
     try {
-      std::throw_with_nested(error);
+      std::rethrow_exception(own);
     } catch (...) {
-      raised = std::current_exception();
+      std::throw_with_nested(error);
     }
+  } catch (...) {  // that error, or that there is no memory for it
+    raise(std::current_exception());
   }
-  std::rethrow_exception(raised);
 }
 
 void Communicator::State::raise_numbers(const Operation& operation) {
@@ -153,7 +165,11 @@ void Communicator::State::raise_divergence(const Operation& operation) {
   divergence->next_number = next_number;
   reduce(divergence, divergence.get(), 1, merge.type(), merge.op(), operation);
   next_number = divergence->next_number;
-  raise(std::make_exception_ptr(DivergenceError(allgrad::describe(*divergence), line_of(operation))));
+  try {
+    throw DivergenceError(allgrad::describe(*divergence), line_of(operation));
+  } catch (...) {  // that error, or that there is no memory for it
+    raise(std::current_exception());
+  }
 }
 
 }  // namespace allgrad

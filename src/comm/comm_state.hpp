@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -19,7 +18,11 @@ namespace allgrad {
 
 /// A duplicate, and what all handles to it share.
 struct Communicator::State {
-  State(MPI_Comm original, const Operation& operation);
+  /// Makes room, and sends no message.
+  explicit State(MPI_Comm original);
+
+  /// Makes the duplicate. Collective; allocates nothing unless it throws.
+  void open(MPI_Comm original, const Operation& operation);
 
   /// The one collective with which all others begin: the sum of the envelopes, in place. Behind its header `buffer` has
   /// the beginning of a payload, which is summed too.
@@ -41,7 +44,7 @@ struct Communicator::State {
   [[noreturn]] void raise_failure(const std::exception_ptr& own, const Operation& operation);
   [[noreturn]] void raise_divergence(const Operation& operation);
 
-  /// Throws NumbersDiffer, as all ranks do.
+  /// Throws NumbersDiffer, as all ranks do; they do not know of a lack of memory for it.
   [[noreturn]] void raise_numbers(const Operation& operation);
 
   /// Throws `error`, and remembers that all ranks know of it.
@@ -50,19 +53,20 @@ struct Communicator::State {
   void require_usable(const Operation& operation) const;
   void complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation);
 
-  const OwnedComm comm;
+  OwnedComm comm;
   const std::vector<int> world_ranks;
   const int rank, size;
-  const std::uint64_t id;
+  std::uint64_t id = 0;
   Turn turn;
   std::size_t collectives = 0;
   std::uint64_t next_number = 0;
   // Made here, since a rank that is out of memory has to say so.
+  const std::shared_ptr<std::uint64_t> own_id;
   const std::shared_ptr<std::vector<double>> empty_envelope;
   const std::shared_ptr<FailureRecord> failure;
   const std::shared_ptr<DivergenceRecord> divergence;
   std::exception_ptr raised;      // the last error that was raised on all ranks
-  std::string broken;             // why a collective was given up; empty where none was
+  std::exception_ptr broken;      // why a collective was given up; null where none was
   bool numbers_differed = false;  // so that it has been said
 };
 

@@ -32,8 +32,11 @@ Message::Message(std::size_t size)
     : size_(checked_count(size)),
       buffer_(std::make_shared<std::vector<double>>(std::max(envelope::length, header + size))) {}
 
-Communicator::Communicator(MPI_Comm comm, SourceLocation where)
-    : state_(std::make_shared<State>(comm, Operation("Communicator", where))) {}
+Communicator::Communicator(MPI_Comm comm, SourceLocation where) {
+  const Operation operation("Communicator", where);
+  prepare_duplicate(comm, operation, [&] { state_ = std::make_shared<State>(comm); });
+  state_->open(comm, operation);
+}
 
 Communicator Communicator::world() {
   require_mpi();
@@ -60,7 +63,7 @@ std::uint64_t Communicator::next_number() const { return state_->next_number++; 
 std::size_t Communicator::collectives() const { return state_->collectives; }
 
 void Communicator::fail(std::exception_ptr cause) const {
-  if (cause == state_->raised || !state_->broken.empty()) std::rethrow_exception(cause);
+  if (cause == state_->raised || state_->broken) std::rethrow_exception(cause);
   const Operation operation("a failure");
   const TakenTurn turn(state_->turn, {});
   try {
@@ -79,7 +82,7 @@ void Communicator::allreduce(Message& message, const Operation& operation) const
   Operation sized = operation;
   sized.with("number of values", message.size_);
   const envelope::Sum sum = state_->meet(message.buffer_, false, sized);
-  if (!sum.same_numbers) state_->raise_numbers(operation);
+  if (!sum.same_numbers) attempt([&] { state_->raise_numbers(operation); });
   if (end <= envelope::length) return;
   state_->reduce(message.buffer_, buffer.data() + envelope::length, end - envelope::length, MPI_DOUBLE, MPI_SUM,
                  operation);
@@ -87,7 +90,8 @@ void Communicator::allreduce(Message& message, const Operation& operation) const
 
 void Communicator::synchronize(const Operation& operation) const {
   const TakenTurn turn(state_->turn, line_of(operation));
-  if (!state_->meet(state_->empty_envelope, false, operation).same_numbers) state_->raise_numbers(operation);
+  if (state_->meet(state_->empty_envelope, false, operation).same_numbers) return;
+  attempt([&] { state_->raise_numbers(operation); });
 }
 
 std::vector<std::uint64_t> Communicator::allgather(std::uint64_t value, const Operation& operation) const {

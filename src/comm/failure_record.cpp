@@ -1,6 +1,7 @@
 #include "comm/failure_record.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "base/exception_text.hpp"
 #include "comm/record_merge.hpp"
@@ -22,7 +23,12 @@ FailureRecord stop_record(const std::optional<StopRequest>& wish) {
 }
 
 StopRequest stop_request(const FailureRecord& record) {
-  return {static_cast<StopReason>(record.urgency), record.rank, record.text.data()};
+  StopRequest request{static_cast<StopReason>(record.urgency), record.rank, {}};
+  try {
+    request.text = record.text.data();
+  } catch (const std::bad_alloc&) {  // to stop as the others do counts for more than to say why
+  }
+  return request;
 }
 
 extern "C" void allgrad_merge_failure_records(void* in, void* in_out, int* count, MPI_Datatype*) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <numeric>
 #include <thread>
 
@@ -18,15 +19,26 @@ Notes* notes_of_world = nullptr;
 }  // namespace
 
 Notes& Notes::of_world() {
-  if (notes_of_world == nullptr) notes_of_world = new Notes;  // not destroyed: MPI_Finalize frees the duplicate
+  if (notes_of_world != nullptr) return *notes_of_world;
+  const Operation operation("Communicator::world");
+  std::unique_ptr<Notes> notes;
+  std::vector<int> ranks;
+  prepare_duplicate(MPI_COMM_WORLD, operation, [&] {
+    notes.reset(new Notes);
+    ranks = ranks_in_world(MPI_COMM_WORLD);
+  });
+  notes->comm_.duplicate(MPI_COMM_WORLD, ranks, operation);
+  notes_of_world = notes.release();  // not destroyed: MPI_Finalize frees the duplicate
   return *notes_of_world;
 }
 
 Notes* Notes::get() { return notes_of_world; }
 
-Notes::Notes() : comm_(MPI_COMM_WORLD, Operation("Communicator::world")) {
-  check_mpi(MPI_Comm_rank(comm_.get(), &rank_), "MPI_Comm_rank");
-  check_mpi(MPI_Comm_size(comm_.get(), &size_), "MPI_Comm_size");
+Notes::Notes() {
+  constexpr std::size_t threads = 64;
+  waits_.reserve(threads);  // so that waiting takes no memory
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
 }
 
 void Notes::send(std::span<const int> ranks, const Note& note) {
@@ -70,21 +82,27 @@ void Notes::ask(std::span<const int> ranks, const CollectiveId& collective) {
 void Notes::look() {
   const std::scoped_lock lock(mutex_);
   for (;;) {
-    int there = 0;
-    MPI_Status status;
-    check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_.get(), &there, &status), "MPI_Iprobe");
-    if (there == 0) break;
-    Note note;
-    check_mpi(MPI_Recv(&note, sizeof(Note), MPI_BYTE, status.MPI_SOURCE, tag, comm_.get(), MPI_STATUS_IGNORE),
-              "MPI_Recv");
-    handle(status.MPI_SOURCE, note);
+    if (!came_) {
+      int there = 0;
+      MPI_Status status;
+      check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_.get(), &there, &status), "MPI_Iprobe");
+      if (there == 0) break;
+      auto& [rank, note] = came_.emplace(status.MPI_SOURCE, Note{});
+      check_mpi(MPI_Recv(&note, sizeof(Note), MPI_BYTE, rank, tag, comm_.get(), MPI_STATUS_IGNORE), "MPI_Recv");
+    }
+    try {
+      handle(came_->first, came_->second);
+    } catch (const std::bad_alloc&) {
+      break;
+    }
+    came_.reset();
   }
   free_sent();
 }
 
 void Notes::handle(int rank, const Note& note) {
   switch (note.kind) {
-    case Kind::left: left_[rank] = note.text.data(); break;
+    case Kind::left: left_.try_emplace(rank, note.text.data()); break;
     case Kind::given_up: given_up_.try_emplace(note.collective, Reason{note.missing, note.text.data()}); break;
     case Kind::question:
       if (std::ranges::find(waits_, note.collective) == waits_.end()) break;
@@ -110,16 +128,16 @@ bool Notes::any_left() const {
   return !left_.empty();
 }
 
-std::optional<std::string> Notes::left(int rank) const {
+const std::string* Notes::left(int rank) const {
   const std::scoped_lock lock(mutex_);
   const auto found = left_.find(rank);
-  return found == left_.end() ? std::nullopt : std::optional(found->second);
+  return found == left_.end() ? nullptr : &found->second;
 }
 
-std::optional<Notes::Reason> Notes::given_up(const CollectiveId& collective) const {
+const Notes::Reason* Notes::given_up(const CollectiveId& collective) const {
   const std::scoped_lock lock(mutex_);
   const auto found = given_up_.find(collective);
-  return found == given_up_.end() ? std::nullopt : std::optional(found->second);
+  return found == given_up_.end() ? nullptr : &found->second;
 }
 
 bool Notes::waits(int rank, const CollectiveId& collective) const {

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "comm/owned_comm.hpp"
@@ -52,17 +53,18 @@ class Notes {
   /// Asks `ranks` who of them waits in a collective, and takes note of the answers as they come.
   void ask(std::span<const int> ranks, const CollectiveId& collective);
 
-  /// Handles the notes that have come. The rank answers while it waits, between `start_to_wait` and `end_wait`.
+  /// Handles the notes that have come; one that there is no memory for is left to the next call. The rank answers while
+  /// it waits, between `start_to_wait` and `end_wait`.
   void look();
   void start_to_wait(const CollectiveId& collective);
   void end_wait(const CollectiveId& collective);
 
-  /// Whether any rank has left; and how one has, nothing where it has not.
+  /// Whether any rank has left; and how one has, null where it has not.
   bool any_left() const;
-  std::optional<std::string> left(int rank) const;
+  const std::string* left(int rank) const;
 
-  /// Why a rank has given the collective up; nothing where none has.
-  std::optional<Reason> given_up(const CollectiveId& collective) const;
+  /// Why a rank has given the collective up; null where none has.
+  const Reason* given_up(const CollectiveId& collective) const;
 
   /// Whether the rank has answered that it waits in the collective.
   bool waits(int rank, const CollectiveId& collective) const;
@@ -91,7 +93,8 @@ class Notes {
   mutable std::recursive_mutex mutex_;
   OwnedComm comm_;
   int rank_ = 0, size_ = 1;
-  std::list<Sent> sent_;  // until MPI has done with them
+  std::optional<std::pair<int, Note>> came_;  // the last one, while there is no memory to handle it
+  std::list<Sent> sent_;                      // until MPI has done with them
   std::map<int, std::string> left_;
   std::map<CollectiveId, Reason> given_up_;
   std::map<CollectiveId, std::vector<int>> answers_;

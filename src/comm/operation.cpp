@@ -5,9 +5,19 @@
 
 namespace allgrad {
 
+Operation::Operation(std::string_view what, SourceLocation where) : what_(what), where_(where) {
+  Fingerprint hash;
+  hash.add(what);
+  fingerprint_ = hash.value();
+}
+
 Operation& Operation::with(std::string_view name, std::uint64_t value) {
   if (num_parts_ == max_parts) throw InternalError("an operation with more parts than it has room for");
   parts_[num_parts_++] = {name, value};
+  Fingerprint hash;
+  hash.add(fingerprint_);
+  hash.add(value);
+  fingerprint_ = hash.value();
   return *this;
 }
 
@@ -19,13 +29,6 @@ Operation& Operation::nearly(std::uint64_t value) {
 Operation& Operation::described_by(const std::function<std::string()>& details) {
   details_ = &details;
   return *this;
-}
-
-std::uint64_t Operation::fingerprint() const {
-  Fingerprint hash;
-  hash.add(what_);
-  for (const Part& part : parts()) hash.add(part.value);
-  return hash.value();
 }
 
 }  // namespace allgrad

@@ -1,6 +1,9 @@
 #include "comm/owned_comm.hpp"
 
-#include <memory>
+#include <fmt/format.h>
+
+#include <exception>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -20,7 +23,9 @@ std::vector<MPI_Comm*>& live() {
 }
 
 extern "C" int allgrad_free_comms(MPI_Comm, int, void*, void*) {
-  for (; !live().empty(); live().pop_back()) MPI_Comm_free(live().back());  // leaves MPI_COMM_NULL in its owner
+  for (; !live().empty(); live().pop_back()) {
+    if (*live().back() != MPI_COMM_NULL) MPI_Comm_free(live().back());  // leaves MPI_COMM_NULL in its owner
+  }
   return MPI_SUCCESS;
 }
 
@@ -68,26 +73,56 @@ class ReturnedErrors {
 
 }  // namespace
 
-OwnedComm::OwnedComm(MPI_Comm original, const Operation& operation) {
+void prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare) {
   require_mpi();
   check_can_duplicate(original);
-  [[maybe_unused]] static const bool once = (free_at_finalize(), true);
-  {
-    const ReturnedErrors errors(original);
-    const std::vector<int> ranks = ranks_in_world(original);
-    MPI_Request request = MPI_REQUEST_NULL;
-    const auto duplicate = std::make_shared<MPI_Comm>(MPI_COMM_NULL);
-    check_mpi(MPI_Comm_idup(original, duplicate.get(), &request), "MPI_Comm_idup");
-    wait(request, {operation, {}, ranks}, duplicate);
-    comm_ = *duplicate;
+  constexpr int nobody = std::numeric_limits<int>::max();
+  static int room_without_memory;
+  int rank = 0, size = 0;
+  check_mpi(MPI_Comm_rank(original, &rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(original, &size), "MPI_Comm_size");
+  std::exception_ptr failure;
+  std::shared_ptr<int> first_failed(std::shared_ptr<int>(), &room_without_memory);
+  std::vector<int> ranks;
+  try {
+    ranks = ranks_in_world(original);
+    prepare();
+    first_failed = std::make_shared<int>(nobody);
+  } catch (...) {
+    failure = std::current_exception();
+    *first_failed = rank;
   }
-  check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  const ReturnedErrors errors(original);
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, first_failed.get(), 1, MPI_INT, MPI_MIN, original, &request),
+            operation.what());
+  wait(request, {operation, {}, ranks}, first_failed);
+  if (failure) std::rethrow_exception(failure);
+  if (*first_failed == nobody) return;
+  throw RankError(
+      *first_failed,
+      fmt::format("rank {} of {} cannot make a communicator, as where it is out of memory", *first_failed, size),
+      operation.where());
+}
+
+OwnedComm::OwnedComm() : duplicate_(std::make_shared<MPI_Comm>(MPI_COMM_NULL)) {
+  [[maybe_unused]] static const bool once = (free_at_finalize(), true);
   live().push_back(&comm_);
 }
 
+void OwnedComm::duplicate(MPI_Comm original, std::span<const int> ranks, const Operation& operation) {
+  {
+    const ReturnedErrors errors(original);
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Comm_idup(original, duplicate_.get(), &request), "MPI_Comm_idup");
+    wait(request, {operation, {}, ranks}, duplicate_);
+    comm_ = *duplicate_;
+  }
+  check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+}
+
 OwnedComm::~OwnedComm() {
-  if (comm_ == MPI_COMM_NULL) return;  // MPI_Finalize has freed it
-  std::erase(live(), &comm_);
+  if (std::erase(live(), &comm_) == 0 || comm_ == MPI_COMM_NULL) return;  // MPI_Finalize has freed it
   MPI_Comm_free(&comm_);
 }
 

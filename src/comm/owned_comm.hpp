@@ -2,6 +2,9 @@
 
 #include <mpi.h>
 
+#include <functional>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "allgrad/operation.hpp"
@@ -12,18 +15,27 @@ namespace allgrad {
 /// where the owner lives longer.
 class OwnedComm {
  public:
-  /// Collective over `original`: the others are waited for as in any collective, named by `operation`.
-  OwnedComm(MPI_Comm original, const Operation& operation);
+  /// Makes room for a duplicate.
+  OwnedComm();
   ~OwnedComm();
   OwnedComm(const OwnedComm&) = delete;
   OwnedComm& operator=(const OwnedComm&) = delete;
 
-  /// MPI_COMM_NULL after MPI_Finalize.
+  /// Collective over `original`, whose ranks in MPI_COMM_WORLD are `ranks`: they are waited for as in any collective,
+  /// named by `operation`. Allocates nothing unless it throws.
+  void duplicate(MPI_Comm original, std::span<const int> ranks, const Operation& operation);
+
+  /// MPI_COMM_NULL before there is one, and after MPI_Finalize.
   MPI_Comm get() const { return comm_; }
 
  private:
   MPI_Comm comm_ = MPI_COMM_NULL;
+  std::shared_ptr<MPI_Comm> duplicate_;  // what MPI writes to
 };
+
+/// What comes before a duplicate of a user's communicator: `prepare` makes room for it, and sends no message. Where it
+/// throws on any rank, every rank throws. Collective over `original`.
+void prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare);
 
 /// The ranks of a communicator as ranks of MPI_COMM_WORLD; MPI_UNDEFINED for those that it does not have.
 std::vector<int> ranks_in_world(MPI_Comm comm);

@@ -44,7 +44,7 @@ class MpiSession {
     MPI_Initialized(&initialized);
     owns_ = initialized == 0;
     int level = 0;
-    if (owns_) MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+    if (owns_) MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &level);
   }
   ~MpiSession() {
     if (!owns_) return;

@@ -70,57 +70,60 @@ std::uint64_t hash_of(const Range& numbers) {
 }  // namespace
 
 Subcomm split_subcomms(const SplitOptions& split, const Communicator& comm, SourceLocation where) {
-  const Call call("split_subcomms", where, comm);
-  const std::vector<int> sizes = comm.attempt([&] { return sizes_of(split, comm.size(), where); });
-  const std::function<std::string()> details = [&] { return fmt::format("of [{}] ranks", fmt::join(sizes, ", ")); };
-  comm.synchronize(Operation("a split into groups", where).with("groups", hash_of(sizes)).described_by(details));
-  int group = 0;
-  for (int end = sizes[0]; comm.rank() >= end; end += sizes[static_cast<std::size_t>(group)]) ++group;
-  MadeComm made;
-  check_mpi(MPI_Comm_split(comm.handle(), group, comm.rank(), made.address()), "MPI_Comm_split");
-  return {Communicator(made.get(), where), static_cast<int>(sizes.size()), group};
+  return in_call("split_subcomms", where, comm, [&]() -> Subcomm {
+    const std::vector<int> sizes = sizes_of(split, comm.size(), where);
+    const std::function<std::string()> details = [&] { return fmt::format("of [{}] ranks", fmt::join(sizes, ", ")); };
+    comm.synchronize(Operation("a split into groups", where).with("groups", hash_of(sizes)).described_by(details));
+    int group = 0;
+    for (int end = sizes[0]; comm.rank() >= end; end += sizes[static_cast<std::size_t>(group)]) ++group;
+    MadeComm made;
+    check_mpi(MPI_Comm_split(comm.handle(), group, comm.rank(), made.address()), "MPI_Comm_split");
+    return {Communicator(made.get(), where), static_cast<int>(sizes.size()), group};
+  });
 }
 
 Subcomm split_subcomms_by_node(const Communicator& comm, SourceLocation where) {
-  const Call call("split_subcomms_by_node", where, comm);
-  const Operation split("a split by nodes", where);
-  comm.synchronize(split);
-  MadeComm made;
-  check_mpi(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, made.address()),
-            "MPI_Comm_split_type");
-  const Communicator node(made.get(), where);
-  // A group is known by its first rank in the whole communicator; groups are numbered in the order of these.
-  const std::uint64_t first = node.allgather(static_cast<std::uint64_t>(comm.rank()), split)[0];
-  std::vector<std::uint64_t> firsts = comm.allgather(first, split);
-  std::ranges::sort(firsts);
-  firsts.erase(std::unique(firsts.begin(), firsts.end()), firsts.end());
-  const auto group = std::ranges::lower_bound(firsts, first) - firsts.begin();
-  return {node, static_cast<int>(firsts.size()), static_cast<int>(group)};
+  return in_call("split_subcomms_by_node", where, comm, [&]() -> Subcomm {
+    const Operation split("a split by nodes", where);
+    comm.synchronize(split);
+    MadeComm made;
+    check_mpi(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, made.address()),
+              "MPI_Comm_split_type");
+    const Communicator node(made.get(), where);
+    // A group is known by its first rank in the whole communicator; groups are numbered in the order of these.
+    const std::uint64_t first = node.allgather(static_cast<std::uint64_t>(comm.rank()), split)[0];
+    std::vector<std::uint64_t> firsts = comm.allgather(first, split);
+    std::ranges::sort(firsts);
+    firsts.erase(std::unique(firsts.begin(), firsts.end()), firsts.end());
+    const auto group = std::ranges::lower_bound(firsts, first) - firsts.begin();
+    return {node, static_cast<int>(firsts.size()), static_cast<int>(group)};
+  });
 }
 
 namespace detail {
 
 void sum_over_ranks(std::span<double> values, std::span<const std::size_t> shape, const Communicator& comm,
                     SourceLocation where) {
-  const Call call("reduce_sum", where, comm);
-  const std::function<std::string()> details = [&] { return fmt::format("of shape [{}]", fmt::join(shape, ", ")); };
-  Message message = comm.attempt([&] { return Message(values.size()); });
-  std::ranges::copy(values, message.payload().begin());
-  comm.allreduce(message, Operation("a sum over ranks", where).with("shape", hash_of(shape)).described_by(details));
-  std::ranges::copy(message.payload(), values.begin());
+  in_call("reduce_sum", where, comm, [&] {
+    const std::function<std::string()> details = [&] { return fmt::format("of shape [{}]", fmt::join(shape, ", ")); };
+    Message message(values.size());
+    std::ranges::copy(values, message.payload().begin());
+    comm.allreduce(message, Operation("a sum over ranks", where).with("shape", hash_of(shape)).described_by(details));
+    std::ranges::copy(message.payload(), values.begin());
+  });
 }
 
 void check_root(int root, const Communicator& comm, SourceLocation where) {
-  const Call call("reduce_sum", where, comm);
-  comm.attempt([&] {
-    if (root >= 0 && root < comm.size()) return;
-    throw ArgumentError(fmt::format("reduce_sum: expected a root from 0 to {}, a rank of the communicator, got {}",
-                                    comm.size() - 1, root),
-                        where);
+  in_call("reduce_sum", where, comm, [&] {
+    if (root < 0 || root >= comm.size()) {
+      throw ArgumentError(fmt::format("reduce_sum: expected a root from 0 to {}, a rank of the communicator, got {}",
+                                      comm.size() - 1, root),
+                          where);
+    }
+    const std::function<std::string()> details = [&] { return fmt::format("to root {}", root); };
+    comm.synchronize(
+        Operation("a sum over ranks", where).with("root", static_cast<std::uint64_t>(root)).described_by(details));
   });
-  const std::function<std::string()> details = [&] { return fmt::format("to root {}", root); };
-  comm.synchronize(
-      Operation("a sum over ranks", where).with("root", static_cast<std::uint64_t>(root)).described_by(details));
 }
 
 }  // namespace detail

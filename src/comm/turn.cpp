@@ -44,8 +44,8 @@ void Turn::take(SourceLocation where) {
   if (mpi_serves_threads() || this == &of_process() || of_process().try_take()) return;
   give_back();
   throw ArgumentError(
-      "expected one thread at a time to use communicators, got two, which MPI does not serve here: initialize it with "
-      "MPI_Init_thread(..., MPI_THREAD_MULTIPLE, ...), as allgrad::run does",
+      "expected one thread at a time to use communicators, got two, which MPI does not serve here: initialize it by "
+      "MPI_Init_thread with MPI_THREAD_MULTIPLE before allgrad::run",
       where);
 }
 

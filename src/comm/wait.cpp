@@ -4,11 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -88,28 +90,35 @@ class Wait {
   void look(Clock::time_point now) {
     if (notes_ != nullptr) look_at_notes();
     if (now - start_ > time_until_signals) look_at_signals(now);
-    if (!warned_ && now - start_ > time_until_warning) warn();
+    if (!warned_ && now - start_ > time_until_warning) {
+      warned_ = true;
+      try {
+        warn();
+      } catch (const std::bad_alloc&) {  // which is no reason to give up
+      }
+    }
     const auto limit = time_limit();
     if (limit && seconds(now - start_) > *limit) end_at_limit(*limit);
   }
 
   void look_at_notes() {
     notes_->look();
-    if (const auto why = notes_->given_up(awaited_.id)) {
+    if (const Notes::Reason* why = notes_->given_up(awaited_.id)) {
       if (!is_done_within(time_to_arrive)) throw *why;
       return;
     }
     if (!notes_->any_left()) return;
     for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
-      const auto how = notes_->left(awaited_.ranks[i]);
+      const std::string* how = notes_->left(awaited_.ranks[i]);
       if (!how) continue;
       // It may have taken part in this before it left.
       if (is_done_within(time_to_arrive)) return;
-      give_up(static_cast<int>(i),
-              fmt::format("{} waits for rank {}, which has left the body of allgrad::run, in which it {}. Functions of "
-                          "models, tables, optimizers and communicators are collective: call them on all ranks, and "
-                          "print on one",
-                          describe_call(awaited_.operation), i, *how));
+      give_up(static_cast<int>(i), [&] {
+        return fmt::format(
+            "{} waits for rank {}, which has left the body of allgrad::run, in which it {}. Functions of models, "
+            "tables, optimizers and communicators are collective: call them on all ranks, and print on one",
+            describe_call(awaited_.operation), i, *how);
+      });
     }
   }
 
@@ -118,20 +127,22 @@ class Wait {
     if (signal.empty()) return;
     if (!signal_time_) signal_time_ = now;
     if (now - *signal_time_ < time_to_stop) return;
-    give_up(0, fmt::format("{} was interrupted by {} while it waited for {}", describe_call(awaited_.operation), signal,
-                           missing_text()));
+    give_up(0, [&] {
+      return fmt::format("{} was interrupted by {} while it waited for {}", describe_call(awaited_.operation), signal,
+                         text_of(find_missing()));
+    });
   }
 
   void end_at_limit(double limit) {
     const std::vector<std::size_t> missing = find_missing();
     if (is_done_within(0s)) return;
-    give_up(missing.empty() ? 0 : static_cast<int>(missing[0]),
-            fmt::format("{} has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
-                        describe_call(awaited_.operation), limit, text_of(missing)));
+    give_up(missing.empty() ? 0 : static_cast<int>(missing[0]), [&] {
+      return fmt::format("{} has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
+                         describe_call(awaited_.operation), limit, text_of(missing));
+    });
   }
 
   void warn() {
-    warned_ = true;
     const std::vector<std::size_t> missing = find_missing();
     // The lowest of those that wait speaks.
     for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
@@ -169,11 +180,15 @@ class Wait {
                        missing.size() == 1 ? "has" : "have");
   }
 
-  std::string missing_text() { return text_of(find_missing()); }
-
-  [[noreturn]] void give_up(int rank, std::string text) {
-    const Notes::Reason why{rank, std::move(text)};
-    if (notes_ != nullptr) notes_->give_up(awaited_.ranks, awaited_.id, why);
+  /// Without memory for the text, or to tell the others, it gives up too.
+  template <class Text>
+  [[noreturn]] void give_up(int rank, const Text& text) {
+    Notes::Reason why{rank, {}};
+    try {
+      why.text = text();
+      if (notes_ != nullptr) notes_->give_up(awaited_.ranks, awaited_.id, why);
+    } catch (const std::bad_alloc&) {
+    }
     throw why;
   }
 
@@ -188,11 +203,16 @@ class Wait {
 std::atomic<bool> any_given_up = false;
 
 void keep_for_ever(std::shared_ptr<void> written) {
-  static std::mutex mutex;
-  static auto* const kept = new std::vector<std::shared_ptr<void>>;
-  const std::scoped_lock lock(mutex);
-  kept->push_back(std::move(written));
   any_given_up = true;
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  try {
+    static auto* const kept = new std::vector<std::shared_ptr<void>>;
+    kept->push_back(std::move(written));
+  } catch (const std::bad_alloc&) {
+    alignas(std::shared_ptr<void>) std::array<std::byte, sizeof(std::shared_ptr<void>)> room;
+    new (room.data()) std::shared_ptr<void>(std::move(written));  // which is not destroyed
+  }
 }
 
 }  // namespace
@@ -205,9 +225,13 @@ void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> wr
   }
   try {
     Wait(request, awaited).run();
-  } catch (const Notes::Reason& why) {
+  } catch (...) {
     keep_for_ever(std::move(written));
-    throw RankError(why.missing, why.text, line_of(awaited.operation));
+    try {
+      throw;
+    } catch (const Notes::Reason& why) {
+      throw RankError(why.missing, why.text, line_of(awaited.operation));
+    }
   }
 }
 

@@ -97,11 +97,12 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
 
 CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& comm, const CompileOptions& options,
                       SourceLocation where) {
-  const Call call("compile", where, comm);
-  CompiledGraph graph =
-      compile_model(comm.next_number(), {.params = params, .loss = loss.value, .aux = loss.aux}, comm, options, where);
-  warn_of_unused_params(graph.state().used_params, comm, params.node()->where);
-  return graph;
+  return in_call("compile", where, comm, [&] {
+    CompiledGraph graph = compile_model(comm.next_number(), {.params = params, .loss = loss.value, .aux = loss.aux},
+                                        comm, options, where);
+    warn_of_unused_params(graph.state().used_params, comm, params.node()->where);
+    return graph;
+  });
 }
 
 bool CompiledGraph::draws() const { return state().draws; }
@@ -111,37 +112,40 @@ std::size_t CompiledGraph::num_params() const { return state().programs.graph().
 const Communicator& CompiledGraph::communicator() const { return state().programs.communicator(); }
 
 double CompiledGraph::value(std::span<const double> params, const EvaluationOptions& options) {
-  const Call call("CompiledGraph::value", state().where(), communicator());
-  return state().run({.loss = true}, params, options).loss();
+  return in_call("CompiledGraph::value", state().where(), communicator(),
+                 [&] { return state().run({.loss = true}, params, options).loss(); });
 }
 
 double CompiledGraph::value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                          const EvaluationOptions& options) {
-  const Call call("CompiledGraph::value_and_gradient", state().where(), communicator());
-  communicator().attempt([&] { check_room(gradient, num_params(), state().where()); });
-  const ModelProgram& program = state().run(loss_and_gradient, params, options);
-  std::ranges::copy(program.gradient(), gradient.begin());
-  return program.loss();
+  return in_call("CompiledGraph::value_and_gradient", state().where(), communicator(), [&] {
+    check_room(gradient, num_params(), state().where());
+    const ModelProgram& program = state().run(loss_and_gradient, params, options);
+    std::ranges::copy(program.gradient(), gradient.begin());
+    return program.loss();
+  });
 }
 
 std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state().programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {
-  const Call call("CompiledGraph::write_dot", where, communicator());
-  communicator().guarded(
-      [&] {
-        if (!communicator().is_root()) return;
-        std::ofstream file(path);
-        file << to_dot(outputs_of(state().programs, stage));
-        file.close();
-        if (file) return;
-        throw Error(
-            fmt::format("the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
-                        "room",
-                        path),
-            where);
-      },
-      Operation("the writing of a graph", where));
+  in_call("CompiledGraph::write_dot", where, communicator(), [&] {
+    communicator().guarded(
+        [&] {
+          if (!communicator().is_root()) return;
+          std::ofstream file(path);
+          file << to_dot(outputs_of(state().programs, stage));
+          file.close();
+          if (file) return;
+          throw Error(
+              fmt::format(
+                  "the graph cannot be written to '{}'; check that its folder exists, may be written to and has "
+                  "room",
+                  path),
+              where);
+        },
+        Operation("the writing of a graph", where));
+  });
 }
 
 }  // namespace allgrad

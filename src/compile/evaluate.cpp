@@ -64,23 +64,24 @@ void check_same_arguments(const std::optional<Key>& randkey, bool total, const C
 
 Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std::optional<Key>& randkey,
                SourceLocation where) {
-  const Call call("evaluate", where, comm);
-  const Operation evaluation("an evaluation", where);
-  check_same_arguments(randkey, total, comm, where);
-  return comm.guarded(
-      [&] {
-        check_known(expr, comm, where);
-        check_key(expr, randkey, where);
-        const bool keeps_share = !total && expr.placement() == Placement::partial;
-        const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
-        check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
-        const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
-        executor->run({}, randkey.value_or(0), evaluation);
-        Array result = Array::from_shape(local_shape(graph.shape()));
-        std::ranges::copy(executor->output(0), result.storage().begin());
-        return result;
-      },
-      evaluation);
+  return in_call("evaluate", where, comm, [&] {
+    const Operation evaluation("an evaluation", where);
+    check_same_arguments(randkey, total, comm, where);
+    return comm.guarded(
+        [&] {
+          check_known(expr, comm, where);
+          check_key(expr, randkey, where);
+          const bool keeps_share = !total && expr.placement() == Placement::partial;
+          const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
+          check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
+          const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
+          executor->run({}, randkey.value_or(0), evaluation);
+          Array result = Array::from_shape(local_shape(graph.shape()));
+          std::ranges::copy(executor->output(0), result.storage().begin());
+          return result;
+        },
+        evaluation);
+  });
 }
 
 }  // namespace allgrad

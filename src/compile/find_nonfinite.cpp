@@ -157,8 +157,9 @@ Nonfinite in_what_is_run(double loss, std::span<const double> gradient, const No
 
 std::optional<Nonfinite> CompiledGraph::find_nonfinite(std::span<const double> params,
                                                        const EvaluationOptions& options) {
-  const Call call("CompiledGraph::find_nonfinite", state().where(), communicator());
-  return communicator().guarded([&] { return find_nonfinite_unguarded(params, options); }, search());
+  return in_call("CompiledGraph::find_nonfinite", state().where(), communicator(), [&] {
+    return communicator().guarded([&] { return find_nonfinite_unguarded(params, options); }, search());
+  });
 }
 
 std::optional<Nonfinite> CompiledGraph::find_nonfinite_unguarded(std::span<const double> params,

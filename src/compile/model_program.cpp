@@ -68,8 +68,11 @@ ModelProgram& ModelPrograms::get(const Wanted& wanted, const std::vector<bool>& 
     if (entry.wanted == wanted && entry.frozen == frozen) return *entry.program;
   }
   return comm_.attempt([&]() -> ModelProgram& {
-    auto program = std::make_unique<ModelProgram>(number_, graph_, wanted, frozen, comm_, options_);
-    return *entries_.emplace_back(Entry{wanted, frozen, std::move(program)}).program;
+    // Once it is compiled on all ranks, none may fail to keep it.
+    entries_.reserve(entries_.size() + 1);
+    Entry entry{wanted, frozen, {}};
+    entry.program = std::make_unique<ModelProgram>(number_, graph_, wanted, frozen, comm_, options_);
+    return *entries_.emplace_back(std::move(entry)).program;
   });
 }
 

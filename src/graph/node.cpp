@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 
 #include "allgrad/error.hpp"
 #include "graph/operator.hpp"
@@ -33,7 +34,11 @@ Node::~Node() {
     orphans.pop_back();
     if (last.empty() || last.node_ptr().use_count() > 1) continue;
     auto& operands_of_last = const_cast<Node*>(last.node())->operands;  // it is about to be destroyed
-    std::ranges::move(operands_of_last, std::back_inserter(orphans));
+    try {
+      std::ranges::move(operands_of_last, std::back_inserter(orphans));
+    } catch (const std::bad_alloc&) {  // what is left is destroyed with it, in a recursion
+      continue;
+    }
     operands_of_last.clear();
   }
 }

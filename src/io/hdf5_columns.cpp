@@ -115,17 +115,17 @@ Handle File::open() const {
 }
 
 std::vector<std::string> File::links() const {
-  std::vector<std::string> names;
-  const auto append = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
-    return 0;
+  hdf5::Names names;
+  const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+    return static_cast<hdf5::Names*>(out)->add(name);
   };
-  if (H5Literate(handle_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, append, &names) < 0) {
+  if (H5Literate(handle_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names) < 0) {
     const std::string cause = last_error();
+    names.take();
     fail(fmt::format("expected to list the root group of '{}', but HDF5 cannot: {}; check that the file is complete",
                      path_, cause));
   }
-  return names;
+  return names.take();
 }
 
 std::optional<Dataset> File::find_dataset(const std::string& name) const {
@@ -148,13 +148,13 @@ std::string File::datasets_there() const {
 }
 
 std::string File::attributes_there() const {
-  std::vector<std::string> found;
-  const auto append = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->push_back(fmt::format("'{}'", name));
-    return 0;
+  hdf5::Names names;
+  const auto add = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
+    return static_cast<hdf5::Names*>(out)->add(name);
   };
-  H5Aiterate2(handle_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, append, &found);
-  return found.empty() ? "no attribute in its root group" : fmt::format("{}", fmt::join(found, ", "));
+  H5Aiterate2(handle_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names);
+  const std::vector<std::string> found = names.take();
+  return found.empty() ? "no attribute in its root group" : fmt::format("'{}'", fmt::join(found, "', '"));
 }
 
 Dataset File::open_column(const std::string& name) const {

@@ -2,8 +2,11 @@
 
 #include <hdf5.h>
 
+#include <exception>
+#include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 // The little of HDF5's C API that is awkward by hand: ownership, and errors. HighFive would serve, but Debian has it in
 // neither 12 nor 13.
@@ -53,12 +56,40 @@ class Quiet {
   void* data_ = nullptr;
 };
 
+/// Names that a callback of HDF5's lists. Nothing is thrown through HDF5, which has to come to its end.
+class Names {
+ public:
+  /// What the callback returns.
+  herr_t add(const char* name) {
+    try {
+      names_.emplace_back(name);
+      return 0;
+    } catch (...) {
+      failure_ = std::current_exception();
+      return -1;
+    }
+  }
+
+  /// The names; throws what a callback met.
+  std::vector<std::string> take() {
+    if (failure_) std::rethrow_exception(failure_);
+    return std::move(names_);
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::exception_ptr failure_;
+};
+
 /// What HDF5 says about the call that failed last, in its innermost and thus most telling words. To be asked right
 /// after that call: the next one clears it.
 inline std::string last_error() {
   std::string text;
   const auto take_first = [](unsigned depth, const H5E_error2_t* error, void* out) -> herr_t {
-    if (depth == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    try {
+      if (depth == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    } catch (const std::bad_alloc&) {  // must not pass through C
+    }
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &text);

@@ -7,6 +7,7 @@
 #include "allgrad/error.hpp"
 #include "allgrad/table.hpp"
 #include "base/emit.hpp"
+#include "comm/call.hpp"
 #include "io/hdf5_columns.hpp"
 
 namespace allgrad {
@@ -47,27 +48,30 @@ void check_same_file(const std::string& file, const Hdf5Rows& rows, const Commun
 }  // namespace
 
 Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options, SourceLocation where) {
-  Hdf5Rows rows = comm.guarded([&] {
-    Hdf5Rows read = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
-    check_declared("may_be_nan", options.may_be_nan, read, file, options, where);
-    check_declared("may_be_infinite", options.may_be_infinite, read, file, options, where);
-    return read;
+  return in_call("Table::from_hdf5", where, comm, [&] {
+    Hdf5Rows rows = comm.guarded([&] {
+      Hdf5Rows read = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
+      check_declared("may_be_nan", options.may_be_nan, read, file, options, where);
+      check_declared("may_be_infinite", options.may_be_infinite, read, file, options, where);
+      return read;
+    });
+    check_same_file(file, rows, comm, where);
+    if (comm.is_root() && !rows.left_out.empty()) {
+      emit(
+          Severity::warning,
+          fmt::format("'{}' has datasets that are no columns of numbers of shape [rows] and are left out: {}. Name the "
+                      "columns to read in Hdf5Options::columns.",
+                      file, fmt::join(rows.left_out, ", ")));
+    }
+    Columns columns;
+    for (Hdf5Column& read : rows.columns) {
+      Column column(std::move(read.values));
+      if (has(options.may_be_nan, read.name)) column = may_be_nan(std::move(column));
+      if (has(options.may_be_infinite, read.name)) column = may_be_infinite(std::move(column));
+      columns.emplace_back(read.name, std::move(column));
+    }
+    return Table(std::filesystem::path(file).filename().string(), std::move(columns), comm, where);
   });
-  check_same_file(file, rows, comm, where);
-  if (comm.is_root() && !rows.left_out.empty()) {
-    emit(Severity::warning,
-         fmt::format("'{}' has datasets that are no columns of numbers of shape [rows] and are left out: {}. Name the "
-                     "columns to read in Hdf5Options::columns.",
-                     file, fmt::join(rows.left_out, ", ")));
-  }
-  Columns columns;
-  for (Hdf5Column& read : rows.columns) {
-    Column column(std::move(read.values));
-    if (has(options.may_be_nan, read.name)) column = may_be_nan(std::move(column));
-    if (has(options.may_be_infinite, read.name)) column = may_be_infinite(std::move(column));
-    columns.emplace_back(read.name, std::move(column));
-  }
-  return Table(std::filesystem::path(file).filename().string(), std::move(columns), std::move(comm), where);
 }
 
 }  // namespace allgrad

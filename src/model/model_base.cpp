@@ -7,56 +7,60 @@ namespace allgrad {
 
 LossValue ModelBase::calc_loss_from_params(const ParamValues& params, const std::optional<Key>& randkey,
                                            SourceLocation where) {
-  const Call call("calc_loss_from_params", where, communicator());
-  LossValue loss;
-  loss.value = objective(params.size(), where).value(params, {.randkey = randkey, .aux = &loss.aux});
-  return loss;
+  return in_call("calc_loss_from_params", where, communicator(), [&] {
+    LossValue loss;
+    loss.value = objective(params.size(), where).value(params, {.randkey = randkey, .aux = &loss.aux});
+    return loss;
+  });
 }
 
 std::pair<LossValue, xt::xtensor<double, 1>> ModelBase::calc_loss_and_grad_from_params(
     const ParamValues& params, const std::optional<Key>& randkey, SourceLocation where) {
-  const Call call("calc_loss_and_grad_from_params", where, communicator());
-  Objective& objective = this->objective(params.size(), where);
-  LossValue loss;
-  xt::xtensor<double, 1> gradient;
-  try {
-    gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-  } catch (...) {
-    objective.fail(std::current_exception());
-  }
-  loss.value =
-      objective.value_and_gradient(params, {gradient.data(), gradient.size()}, {.randkey = randkey, .aux = &loss.aux});
-  return {std::move(loss), std::move(gradient)};
+  return in_call("calc_loss_and_grad_from_params", where, communicator(),
+                 [&]() -> std::pair<LossValue, xt::xtensor<double, 1>> {
+                   Objective& objective = this->objective(params.size(), where);
+                   LossValue loss;
+                   xt::xtensor<double, 1> gradient;
+                   try {
+                     gradient = xt::xtensor<double, 1>::from_shape({params.size()});
+                   } catch (...) {
+                     objective.fail(std::current_exception());
+                   }
+                   loss.value = objective.value_and_gradient(params, {gradient.data(), gradient.size()},
+                                                             {.randkey = randkey, .aux = &loss.aux});
+                   return {std::move(loss), std::move(gradient)};
+                 });
 }
 
 xt::xtensor<double, 1> ModelBase::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
                                                      SourceLocation where) {
-  const Call call("calc_dloss_dparams", where, communicator());
-  return calc_loss_and_grad_from_params(params, randkey, where).second;
+  return in_call("calc_dloss_dparams", where, communicator(),
+                 [&] { return calc_loss_and_grad_from_params(params, randkey, where).second; });
 }
 
 Trajectory ModelBase::run_simple_grad_descent(const Guess& guess, const GradientDescent& options,
                                               SourceLocation where) {
-  const Call call("run_simple_grad_descent", where, communicator());
-  return options.minimize(objective(guess.size(), where), guess, where);
+  return in_call("run_simple_grad_descent", where, communicator(),
+                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
 }
 
 Trajectory ModelBase::run_adam(const Guess& guess, const Adam& options, SourceLocation where) {
-  const Call call("run_adam", where, communicator());
-  return options.minimize(objective(guess.size(), where), guess, where);
+  return in_call("run_adam", where, communicator(),
+                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
 }
 
 OptimizeResult ModelBase::run_bfgs(const Guess& guess, const Lbfgsb& options, SourceLocation where) {
-  const Call call("run_bfgs", where, communicator());
-  return options.minimize(objective(guess.size(), where), guess, where);
+  return in_call("run_bfgs", where, communicator(),
+                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
 }
 
 ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLimits& xmaxs, std::size_t n_dim,
                                         std::size_t num_evaluations, const std::optional<std::uint64_t>& seed,
                                         const std::optional<Key>& randkey, SourceLocation where) {
-  const Call call("run_lhs_param_scan", where, communicator());
-  const auto evaluate = [&](std::span<const double> params) { return evaluate_for_scan(params, randkey, where); };
-  return scan_latin_hypercube({xmins, xmaxs, n_dim, num_evaluations, seed}, evaluate, communicator(), where);
+  return in_call("run_lhs_param_scan", where, communicator(), [&] {
+    const auto evaluate = [&](std::span<const double> params) { return evaluate_for_scan(params, randkey, where); };
+    return scan_latin_hypercube({xmins, xmaxs, n_dim, num_evaluations, seed}, evaluate, communicator(), where);
+  });
 }
 
 }  // namespace allgrad

@@ -107,14 +107,14 @@ class OnePointGroup::Sum final : public Objective {
     warn_of_unused_params(used, comm_, where_);
   }
 
-  /// What goes wrong in one model, on communicator `model`, must not keep this rank from the others: it is raised where
-  /// the group meets, by the ranks on which it went wrong.
+  /// What goes wrong in one model, on communicator `model`, must not keep this rank from the others: it is raised on
+  /// the ranks of the model, and then where the group meets, by those on which it went wrong.
   template <class Body>
   void attempt(const Communicator& model, Body body) {
     try {
-      body();
+      model.attempt(body);
     } catch (const RankError& error) {
-      const bool others_know = CommAccess::state(model).broken.empty();
+      const bool others_know = !CommAccess::state(model).broken;
       try {
         std::rethrow_if_nested(error);
         if (others_know) return;
@@ -201,24 +201,26 @@ class OnePointGroup::Sum final : public Objective {
 OnePointGroup::OnePointGroup(std::vector<std::reference_wrapper<OnePointModel>> models, Communicator main_comm,
                              SourceLocation where)
     : models_(std::move(models)), comm_(std::move(main_comm)) {
-  const Call call("OnePointGroup", where, comm_);
-  std::vector<GroupMember> members;
-  for (const OnePointModel& model : models_) members.push_back({model.comm_, model.number_});
-  check_group_layout(members, comm_, where);
+  in_call("OnePointGroup", where, comm_, [&] {
+    std::vector<GroupMember> members;
+    for (const OnePointModel& model : models_) members.push_back({model.comm_, model.number_});
+    check_group_layout(members, comm_, where);
+  });
 }
 
 OnePointGroup::OnePointGroup(OnePointModel& model, Communicator main_comm, SourceLocation where)
-    : OnePointGroup(std::vector{std::ref(model)}, std::move(main_comm), where) {}
+    : OnePointGroup(main_comm.attempt([&] { return std::vector{std::ref(model)}; }), main_comm, where) {}
 
 OnePointGroup::~OnePointGroup() = default;
 
 const Communicator& OnePointGroup::communicator() const { return comm_; }
 
 Objective& OnePointGroup::objective(std::size_t num_params, SourceLocation where) {
-  const Call call("OnePointGroup::objective", where, comm_);
-  // Another number of parameters later is refused where it is used, on all ranks.
-  if (!sum_) comm_.attempt([&] { sum_ = std::make_unique<Sum>(models_, num_params, comm_, where); });
-  return *sum_;
+  return in_call("OnePointGroup::objective", where, comm_, [&]() -> Objective& {
+    // Another number of parameters later is refused where it is used, on all ranks.
+    if (!sum_) sum_ = std::make_unique<Sum>(models_, num_params, comm_, where);
+    return *sum_;
+  });
 }
 
 ScanPoint OnePointGroup::evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,

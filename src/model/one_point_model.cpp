@@ -52,36 +52,36 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
 void OnePointModel::rebuild() { graph_.reset(); }
 
 Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) {
-  const Call call("OnePointModel::objective", where, comm_);
-  return graph(num_params, where);
+  return in_call("OnePointModel::objective", where, comm_, [&]() -> Objective& { return graph(num_params, where); });
 }
 
 CompiledGraph& OnePointModel::compiled(std::size_t num_params, SourceLocation where) {
-  const Call call("OnePointModel::compiled", where, comm_);
-  return graph(num_params, where);
+  return in_call("OnePointModel::compiled", where, comm_, [&]() -> CompiledGraph& { return graph(num_params, where); });
 }
 
 Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool total, const std::optional<Key>& randkey,
                                                SourceLocation where) {
-  const Call call("calc_sumstats_from_params", where, comm_);
-  CompiledGraph::State& state = graph(params.size(), where).state();
-  const ModelProgram& program = state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey});
-  return comm_.attempt([&] { return program.sumstats(); });
+  return in_call("calc_sumstats_from_params", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    const ModelProgram& program = state.run({.sumstats = total, .share = !total}, params, {.randkey = randkey});
+    return program.sumstats();
+  });
 }
 
 std::optional<Nonfinite> OnePointModel::find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey,
                                                        SourceLocation where) {
-  const Call call("find_nonfinite", where, comm_);
-  return graph(params.size(), where).find_nonfinite(params, {.randkey = randkey});
+  return in_call("find_nonfinite", where, comm_,
+                 [&] { return graph(params.size(), where).find_nonfinite(params, {.randkey = randkey}); });
 }
 
 xt::xtensor<double, 1> OnePointModel::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
                                                          SourceLocation where) {
-  const Call call("calc_dloss_dparams", where, comm_);
-  CompiledGraph::State& state = graph(params.size(), where).state();
-  auto result = comm_.attempt([&] { return xt::xtensor<double, 1>::from_shape({params.size()}); });
-  std::ranges::copy(state.run({.gradient = true}, params, {.randkey = randkey}).gradient(), result.begin());
-  return result;
+  return in_call("calc_dloss_dparams", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    auto result = xt::xtensor<double, 1>::from_shape({params.size()});
+    std::ranges::copy(state.run({.gradient = true}, params, {.randkey = randkey}).gradient(), result.begin());
+    return result;
+  });
 }
 
 ScanPoint OnePointModel::evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,

@@ -108,17 +108,19 @@ DescentOptions descent_options(const Adam& adam, const std::optional<Key>& key, 
 AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
 
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const Call call("Adam::init", where, objective.communicator());
-  const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
-  const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
-    std::vector<Option> options = options_of(*this);
-    options.push_back(Option::rate(learning_rate));
-    return options;
+  return in_call("Adam::init", where, objective.communicator(), [&] {
+    const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
+    const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
+      std::vector<Option> options = options_of(*this);
+      options.push_back(Option::rate(learning_rate));
+      return options;
+    });
+    auto run =
+        objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, checked.params); },
+                                         Operation("the start of a run", where));
+    run->resume(descent_options(*this, {}, 0), checked.identity);
+    return AdamState(std::move(run));
   });
-  auto run = objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, checked.params); },
-                                              Operation("the start of a run", where));
-  run->resume(descent_options(*this, {}, 0), checked.identity);
-  return AdamState(std::move(run));
 }
 
 void Adam::step(AdamState& state, const std::optional<Key>& key) const {

@@ -27,33 +27,34 @@ Descent::Descent(const Arguments& arguments, const Params& params)
 
 void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   if (ended()) return;
-  const Call call(optimizer_, where_, comm());
-  const InterruptGuard interrupts;
-  evaluation_.randkey = options.randkey;
-  evaluation_.aux = &aux_;
-  use_options(options.all);
-  if (!evaluate(variables_, trial_)) return save(options.checkpoint);
-  remember_first(trial_);
-  const bool finite = trial_.finite();
-  if (!finite) look_into_trial(options);
-  locally([&] {
-    aux_path_.add(aux_);
-    losses_.push_back(trial_.loss);
+  in_call(optimizer_, where_, comm(), [&] {
+    const InterruptGuard interrupts;
+    evaluation_.randkey = options.randkey;
+    evaluation_.aux = &aux_;
+    use_options(options.all);
+    if (!evaluate(variables_, trial_)) return save(options.checkpoint);
+    remember_first(trial_);
+    const bool finite = trial_.finite();
+    if (!finite) look_into_trial(options);
+    locally([&] {
+      aux_path_.add(aux_);
+      losses_.push_back(trial_.loss);
+    });
+    if (finite) {
+      std::swap(iterate_, trial_);
+      iterate_step_ = step_;
+      remember_best(iterate_, step_);
+      tell(options.callback, options.progress, options.nsteps, options.nsteps);
+      locally([&] { advance(options, rule); });
+    } else {
+      locally([&] { skip(trial_, options); });
+    }
+    locally([&] { path_.insert(path_.end(), next_params_.begin(), next_params_.end()); });
+    ++step_;
+    end_if_due(options);
+    if (!ended()) take_signal();
+    save_if_due(options.checkpoint);
   });
-  if (finite) {
-    std::swap(iterate_, trial_);
-    iterate_step_ = step_;
-    remember_best(iterate_, step_);
-    tell(options.callback, options.progress, options.nsteps, options.nsteps);
-    locally([&] { advance(options, rule); });
-  } else {
-    locally([&] { skip(trial_, options); });
-  }
-  locally([&] { path_.insert(path_.end(), next_params_.begin(), next_params_.end()); });
-  ++step_;
-  end_if_due(options);
-  if (!ended()) take_signal();
-  save_if_due(options.checkpoint);
 }
 
 void Descent::fields(Archive& archive) {
@@ -129,17 +130,23 @@ void Descent::go_back() {
 
 void Descent::end_if_due(const DescentOptions& options) {
   if (is_stuck_ || skips_in_a_row_ >= options.max_skips_in_a_row) {
-    const std::string what =
-        is_stuck_ ? "no step leads on" : fmt::format("{} steps in a row were skipped", skips_in_a_row_);
-    end(fmt::format("{}. Of the last, at {}: {}. Lower learning_rate, start from a better guess, or use Lbfgsb, which "
-                    "searches for a point where the loss is finite and lower.",
-                    what, skipped_at_, not_finite_),
-        EndReason::not_finite);
+    const auto text = [&] {
+      const std::string what =
+          is_stuck_ ? "no step leads on" : fmt::format("{} steps in a row were skipped", skips_in_a_row_);
+      return fmt::format(
+          "{}. Of the last, at {}: {}. Lower learning_rate, start from a better guess, or use Lbfgsb, which searches "
+          "for a point where the loss is finite and lower.",
+          what, skipped_at_, not_finite_);
+    };
+    end(text, EndReason::not_finite);
     warn(fmt::format("{} ended at step {}: {}", optimizer_, step_, message()));
   } else if (step_ >= options.nsteps) {
-    const std::string skipped =
-        skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
-    end(fmt::format("all {} steps were taken{}", step_, skipped), EndReason::steps_taken);
+    const auto text = [&] {
+      const std::string skipped =
+          skipped_ == 0 ? "" : fmt::format(", {} of them skipped; of the last of these: {}", skipped_, not_finite_);
+      return fmt::format("all {} steps were taken{}", step_, skipped);
+    };
+    end(text, EndReason::steps_taken);
   }
 }
 

@@ -42,17 +42,18 @@ DescentOptions descent_options(const GradientDescent& descent, const std::option
 GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : DescentState(std::move(run)) {}
 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const Call call("GradientDescent::init", where, objective.communicator());
-  const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
-  const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
-    std::vector<Option> options = options_of(*this);
-    options.push_back(Option::rate(learning_rate));
-    return options;
+  return in_call("GradientDescent::init", where, objective.communicator(), [&] {
+    const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
+    const Checked checked = check_arguments(arguments, BoundsBy::transform, [&] {
+      std::vector<Option> options = options_of(*this);
+      options.push_back(Option::rate(learning_rate));
+      return options;
+    });
+    auto run = objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, checked.params); },
+                                                Operation("the start of a run", where));
+    run->resume(descent_options(*this, {}), checked.identity);
+    return GradientDescentState(std::move(run));
   });
-  auto run = objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, checked.params); },
-                                              Operation("the start of a run", where));
-  run->resume(descent_options(*this, {}), checked.identity);
-  return GradientDescentState(std::move(run));
 }
 
 void GradientDescent::step(GradientDescentState& state, const std::optional<Key>& key) const {

@@ -19,14 +19,15 @@ std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
 LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 
 LbfgsbState Lbfgsb::init(Objective& objective, const Guess& guess, SourceLocation where) const {
-  const Call call("Lbfgsb::init", where, objective.communicator());
-  const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
-  const Checked checked = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
-  auto run =
-      objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, checked.params); },
-                                       Operation("the start of a run", where));
-  run->resume(*this, checked.identity);
-  return LbfgsbState(std::move(run));
+  return in_call("Lbfgsb::init", where, objective.communicator(), [&] {
+    const Arguments arguments{"Lbfgsb", objective, guess, param_bounds, randkey, where};
+    const Checked checked = check_arguments(arguments, BoundsBy::optimizer, [&] { return options_of(*this); });
+    auto run =
+        objective.communicator().guarded([&] { return std::make_unique<LbfgsbRun>(*this, arguments, checked.params); },
+                                         Operation("the start of a run", where));
+    run->resume(*this, checked.identity);
+    return LbfgsbState(std::move(run));
+  });
 }
 
 void Lbfgsb::step(LbfgsbState& state) const {

@@ -34,26 +34,27 @@ LbfgsbRun::LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Pa
 
 void LbfgsbRun::step(const Lbfgsb& options, const Options& all) {
   if (ended()) return;
-  const Call call(optimizer_, where_, comm());
-  const InterruptGuard interrupts;
-  use_options(all);
-  for (const std::size_t before = step_; step_ == before && end_ == End::none;) {
-    if (!answer_solver(options)) return save(options.checkpoint);
-    Setulb::Wish wish = solver_.next();
-    if (wish == Setulb::Wish::acknowledgement) {
-      end_ = accept(options);
-      if (end_ == End::none) wish = solver_.next();
+  in_call(optimizer_, where_, comm(), [&] {
+    const InterruptGuard interrupts;
+    use_options(all);
+    for (const std::size_t before = step_; step_ == before && end_ == End::none;) {
+      if (!answer_solver(options)) return save(options.checkpoint);
+      Setulb::Wish wish = solver_.next();
+      if (wish == Setulb::Wish::acknowledgement) {
+        end_ = accept(options);
+        if (end_ == End::none) wish = solver_.next();
+      }
+      if (wish == Setulb::Wish::nothing) end_ = judge_solver();
     }
-    if (wish == Setulb::Wish::nothing) end_ = judge_solver();
-  }
-  end_if_due(options);
-  if (!ended()) take_signal();
-  save_if_due(options.checkpoint);
+    end_if_due(options);
+    if (!ended()) take_signal();
+    save_if_due(options.checkpoint);
+  });
 }
 
 void LbfgsbRun::end_if_due(const Lbfgsb& options) {
   const End due = end_ == End::none && step_ >= options.maxsteps ? End::limit_reached : end_;
-  if (due != End::none) end(end_message(due), reason_of(due));
+  if (due != End::none) end([&] { return end_message(due); }, reason_of(due));
 }
 
 static void fields(Archive& archive, InverseHessian::Pair& pair) { archive(pair.step, pair.change); }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "allgrad/error.hpp"
@@ -194,9 +195,11 @@ void Minimization::refuse_guess(const Point& guess) {
       where_);
 }
 
-void Minimization::end(std::string message, EndReason reason) {
+void Minimization::end(const std::function<std::string()>& message, EndReason reason) {
+  std::string text;
   try {
     take_signal();
+    locally([&] { text = message(); });
     raise_failure();
     std::vector<double> last = comm().attempt([&] { return std::vector(next_params().begin(), next_params().end()); });
     const Operation end = operation("the end of a run").with("reason", static_cast<std::uint64_t>(reason));
@@ -204,25 +207,30 @@ void Minimization::end(std::string message, EndReason reason) {
     if (stop && stop->reason != StopReason::wish) return end_by(*stop);
     take_last_params(last);
   } catch (...) {
-    finish(std::string(exception_text(std::current_exception())), EndReason::failed);
+    finish(EndReason::failed);
+    try {
+      message_ = exception_text(std::current_exception());
+    } catch (const std::bad_alloc&) {  // the exception says it
+    }
     throw;
   }
-  finish(std::move(message), reason);
+  finish(reason);
+  message_ = std::move(text);
 }
 
 void Minimization::end_by(const StopRequest& stop) {
   // Ctrl-C reaches all ranks, but not at the same time: one that came after this rank's last look is answered too.
   if (stop.reason == StopReason::signal) InterruptGuard::signal();
-  finish(message_of(stop), reason_of(stop));
+  finish(reason_of(stop));
+  message_ = message_of(stop);
   if (stop.reason == StopReason::wish) return;
   warn(fmt::format("{} ended at step {}: {}. Its result holds the best point so far.", optimizer_, step_, message_));
 }
 
-void Minimization::finish(std::string message, EndReason reason) {
+void Minimization::finish(EndReason reason) {
   progress_.reset();
   failure_ = nullptr;
   wish_.reset();
-  message_ = std::move(message);
   end_reason_ = reason;
 }
 

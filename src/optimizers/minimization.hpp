@@ -104,9 +104,9 @@ class Minimization {
   /// Throws ArgumentError for a guess at which the loss is not finite; collective.
   [[noreturn]] void refuse_guess(const Point& guess);
 
-  /// Ends it; collective. What a rank still has to say comes first, save a wish to stop. Throws DivergenceError where
-  /// the ranks have not come to the same end.
-  void end(std::string message, EndReason reason);
+  /// Ends it, and says what `message` returns; collective. What a rank still has to say comes first, save a wish to
+  /// stop. Throws DivergenceError where the ranks have not come to the same end.
+  void end(const std::function<std::string()>& message, EndReason reason);
 
   /// Says `text` to the user, once for all ranks.
   void warn(const std::string& text) const;
@@ -129,7 +129,7 @@ class Minimization {
   Operation operation(std::string_view what) const;
   void agree_on_results(Point& point);
   void end_by(const StopRequest& stop);
-  void finish(std::string message, EndReason reason);
+  void finish(EndReason reason);
   void check_objective(const CheckpointName& name);
 
   Objective* objective_;

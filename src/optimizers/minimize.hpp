@@ -12,11 +12,14 @@ namespace allgrad {
 template <class Optimizer>
 auto minimize_by(std::string_view name, const Optimizer& optimizer, Objective& objective, const Guess& guess,
                  SourceLocation where) {
-  const Call call(name, where, objective.communicator());
-  const InterruptGuard interrupts;
-  auto state = optimizer.init(objective, guess, where);
-  while (!state.ended()) optimizer.step(state);
-  return objective.communicator().guarded([&] { return state.result(); }, Operation("the end of a run", where));
+  return in_call(name, where, objective.communicator(), [&] {
+    const InterruptGuard interrupts;
+    auto state = optimizer.init(objective, guess, where);
+    while (!state.ended()) optimizer.step(state);
+    auto result = state.result();
+    objective.communicator().synchronize(Operation("the end of a run", where));
+    return result;
+  });
 }
 
 }  // namespace allgrad

@@ -229,19 +229,20 @@ void set(BestPoint& best, const Json& json) {
 template <class Result>
 void save_as(std::string_view kind, const Result& result, const std::string& path, const Communicator& comm,
              SourceLocation where) {
-  const Call call("save", where, comm);
-  comm.guarded([&] {
-    if (!comm.is_root()) return;
-    Json json = {{"allgrad", ALLGRAD_VERSION}, {"result", kind}};
-    visit([&](const char* name, const auto& value) { json[name] = json_of(value); }, result);
-    try {
-      replace_file(path, {json.dump(1, ' ', false, Json::error_handler_t::replace), "\n"});
-    } catch (const DataError& error) {
-      throw DataError(fmt::format("save: the result cannot be written to '{}': {}. Check that its folder exists, may "
-                                  "be written to and has room.",
-                                  path, error.what()),
-                      where);
-    }
+  in_call("save", where, comm, [&] {
+    comm.guarded([&] {
+      if (!comm.is_root()) return;
+      Json json = {{"allgrad", ALLGRAD_VERSION}, {"result", kind}};
+      visit([&](const char* name, const auto& value) { json[name] = json_of(value); }, result);
+      try {
+        replace_file(path, {json.dump(1, ' ', false, Json::error_handler_t::replace), "\n"});
+      } catch (const DataError& error) {
+        throw DataError(fmt::format("save: the result cannot be written to '{}': {}. Check that its folder exists, may "
+                                    "be written to and has room.",
+                                    path, error.what()),
+                        where);
+      }
+    });
   });
 }
 
@@ -252,28 +253,29 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
                                 path, found),
                     where);
   };
-  const Call call("load", where, comm);
-  const FileText file = read_file(path, comm);
-  return comm.guarded([&] {
-    if (file.status == FileText::Status::absent) refuse("no file");
-    if (file.status == FileText::Status::unreadable) refuse(fmt::format("'{}' on reading it", file.text));
-    Json json;
-    Result result;
-    const auto attempt = [&](auto&& body) {
-      try {
-        body();
-      } catch (const std::exception& error) {
-        refuse(fmt::format("what it cannot be read from: {}", error.what()));
-      }
-    };
-    std::string found;
-    attempt([&] {
-      json = Json::parse(file.text);
-      set(found, json.at("result"));
+  return in_call("load", where, comm, [&] {
+    const FileText file = read_file(path, comm);
+    return comm.guarded([&] {
+      if (file.status == FileText::Status::absent) refuse("no file");
+      if (file.status == FileText::Status::unreadable) refuse(fmt::format("'{}' on reading it", file.text));
+      Json json;
+      Result result;
+      const auto attempt = [&](auto&& body) {
+        try {
+          body();
+        } catch (const std::exception& error) {
+          refuse(fmt::format("what it cannot be read from: {}", error.what()));
+        }
+      };
+      std::string found;
+      attempt([&] {
+        json = Json::parse(file.text);
+        set(found, json.at("result"));
+      });
+      if (found != kind) refuse(fmt::format("a {}", found));
+      attempt([&] { visit([&](const char* name, auto& value) { set(value, json.at(name)); }, result); });
+      return result;
     });
-    if (found != kind) refuse(fmt::format("a {}", found));
-    attempt([&] { visit([&](const char* name, auto& value) { set(value, json.at(name)); }, result); });
-    return result;
   });
 }
 

@@ -112,10 +112,12 @@ void Minimization::save(const Checkpoint& checkpoint) {
     write_checkpoint(checkpoint.file, identity_, archive.written());
   } catch (...) {
     if (std::exchange(cannot_save_, true)) return;
-    warn(
-        fmt::format("{}: the checkpoint '{}' could not be written at step {}: {}. The run goes on. Check that its "
-                    "folder exists, may be written to and has room.",
-                    optimizer_, checkpoint.file, step_, exception_text(std::current_exception())));
+    locally([&] {
+      warn(
+          fmt::format("{}: the checkpoint '{}' could not be written at step {}: {}. The run goes on. Check that its "
+                      "folder exists, may be written to and has room.",
+                      optimizer_, checkpoint.file, step_, exception_text(std::current_exception())));
+    });
   }
 }
 

@@ -78,7 +78,7 @@ class Models {
 
   ag::OnePointGroup group() {
     std::vector<std::reference_wrapper<ag::OnePointModel>> mine;
-    for (std::size_t i : {0, 1}) {
+    for (std::size_t i : {0U, 1U}) {
       if (is_mine(i)) mine.emplace_back(*models_[i]);
     }
     return ag::OnePointGroup(mine, world_);
@@ -88,7 +88,7 @@ class Models {
   template <class F>
   ag::Array of_each(std::size_t length, F compute) {
     ag::Array result = xt::zeros<double>({std::size_t{2}, length});
-    for (std::size_t i : {0, 1}) {
+    for (std::size_t i : {0U, 1U}) {
       if (is_mine(i)) xt::view(result, i) = compute(*models_[i]);
     }
     if (!split_.subcomm.is_root()) result.fill(0.0);  // all ranks of a model have the same

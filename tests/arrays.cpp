@@ -289,7 +289,7 @@ TEST_CASE("any number of rows on a rank, at the borders of batches and tiles") {
 
 TEST_CASE("values so wide that a tile has a few rows only") {
   const Array wide = xt::linspace(-1.0, 2.0, 400);
-  for (const std::size_t count : {0, 1, 15, 16, 17, 33}) {
+  for (const std::size_t count : {0U, 1U, 15U, 16U, 17U, 33U}) {
     if (rows_of_all({count, 33 - count, 16}) == 0) continue;
     const Inputs in({count, 33 - count, 16});
     INFO(count << " rows on rank 0");

@@ -164,7 +164,7 @@ void set_steps(ag::Lbfgsb& lbfgsb, std::size_t steps) { lbfgsb.maxsteps = steps;
 }  // namespace
 
 TEST_CASE("a run that was dropped goes on from its last checkpoint") {
-  const std::size_t every = GENERATE(1, 3);
+  const std::size_t every = GENERATE(1U, 3U);
   const double wall = GENERATE(100.0, -1.1);
   Said said;
   for_each_optimizer([&](const auto& optimizer) {

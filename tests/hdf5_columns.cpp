@@ -58,7 +58,7 @@ std::vector<double> counted(std::size_t rows) {
 }  // namespace
 
 TEST_CASE("rows are dealt out in contiguous parts whose lengths differ by one at most") {
-  for (const std::size_t total : {0, 1, 2, 3, 7, 8, 1000}) {
+  for (const std::size_t total : {0U, 1U, 2U, 3U, 7U, 8U, 1000U}) {
     TestFile source;
     source.write("x", counted(total));
     const std::string file = source.path();

@@ -51,7 +51,7 @@ Matrix bfgs_update(const Matrix& h, const Vector& s, const Vector& y) {
 }  // namespace
 
 TEST_CASE("the inverse Hessian is the product of the BFGS updates by the steps in memory") {
-  const std::size_t memory = GENERATE(1, 3, 10);
+  const std::size_t memory = GENERATE(1U, 3U, 10U);
   Analytic objective(n, quadratic);
   std::vector<Vector> params, gradients;
   const ag::Lbfgsb lbfgsb{.ftol = 0.0, .gtol = 1e-9, .memory = memory, .callback = [&](const ag::Iterate& at) {

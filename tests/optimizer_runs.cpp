@@ -138,7 +138,7 @@ TEST_CASE("a learning rate may depend on the step") {
 TEST_CASE("a learning rate that cannot be used at a step") {
   Rows objective(3);
   const double bad = GENERATE(as<double>{}, not_a_number, -0.5, infinity);
-  const std::size_t bad_step = GENERATE(2, 3);  // 3: the last one, after which nothing is evaluated
+  const std::size_t bad_step = GENERATE(2U, 3U);  // 3: the last one, after which nothing is evaluated
   check_error<ag::ArgumentError>(
       {fmt::format("Adam: expected a finite number, at least 0, for learning_rate({}), got {}. "
                    "Let learning_rate give one for every step.",

@@ -68,7 +68,7 @@ extern "C" void take_signal(int signal) { last_signal = signal; }
 
 TEST_CASE("a callback on one rank stops the run on all") {
   Said said;
-  const std::size_t when = GENERATE(0, 1, 4);
+  const std::size_t when = GENERATE(0U, 1U, 4U);
   for_each_optimizer(
       when, [] { return ag::Control::stop; },
       [](const auto& result) {
@@ -82,7 +82,7 @@ TEST_CASE("a callback on one rank stops the run on all") {
 
 TEST_CASE("what a callback throws on one rank ends the run on all, and is kept") {
   Said said;
-  const std::size_t when = GENERATE(0, 1, 8);  // 8: after the last step of Adam nothing is evaluated
+  const std::size_t when = GENERATE(0U, 1U, 8U);  // 8: after the last step of Adam nothing is evaluated
   for_each_optimizer(
       when, []() -> ag::Control { throw std::out_of_range("disk is full"); },
       [](const auto& result) {
@@ -102,7 +102,7 @@ TEST_CASE("what a callback throws on one rank ends the run on all, and is kept")
 TEST_CASE("a signal on one rank ends the run on all") {
   Said said;
   const int signal = GENERATE(SIGINT, SIGTERM);
-  const std::size_t when = GENERATE(0, 8);
+  const std::size_t when = GENERATE(0U, 8U);
   const Disposition former(signal);
   for_each_optimizer(
       when,
@@ -428,7 +428,7 @@ TEST_CASE("a failure behind the last evaluation ends the run, and the path is ke
 }
 
 TEST_CASE("an evaluation that throws in the middle of a run of L-BFGS-B leaves its state") {
-  const std::size_t when = GENERATE(0, 3, 7);
+  const std::size_t when = GENERATE(0U, 3U, 7U);
   Silent objective([&](std::size_t evaluation) {
     if (evaluation == when && is_culprit()) throw std::runtime_error("no disk");
   });

@@ -217,7 +217,6 @@ TEST_CASE("a point that is not finite is never the best one") {
 }
 
 TEST_CASE("iterations that a wall cuts short and that gain nothing end the run after five of them") {
-  Watch watch;
   std::size_t last = 0;
   Analytic objective(1, [&](auto params, auto gradient) {
     const double x = params[0];

@@ -297,16 +297,16 @@ TEST_CASE("bounds the wrong way round give minval, as in JAX, and NaN stays NaN"
   const Expr draws = uniform(ag::random::key(), {4}, params[0], params[1]);
   const double sum_of_u = xt::sum(uniform(Key(9), {4}))();
   for (const ag::ExecutorKind executor : executors) {
-    const auto at = [&](double minval, double maxval) {
+    const auto between = [&](double minval, double maxval) {
       return evaluate_with_gradient(sum(draws), params, {minval, maxval}, ag::Communicator::world(), executor, Key(9));
     };
     CHECK(drawn(uniform(ag::random::key(), {3}, 2.0, 1.0), executor, Key(9)) == std::vector(3, 2.0));
-    CHECK(at(2.0, 1.0).loss == 8.0);
-    CHECK(at(2.0, 1.0).gradient == std::vector{4.0, 0.0});
-    CHECK(at(2.0, 2.0).loss == 8.0);  // max shares its derivative between equal arguments
-    check_close({{4.0 - 0.5 * sum_of_u, 0.5 * sum_of_u}}, at(2.0, 2.0).gradient, 1e-14);
-    check_close({{4.0 - sum_of_u, sum_of_u}}, at(1.0, 2.0).gradient, 1e-14);
-    for (const auto& [minval, maxval] : no_interval) CHECK(std::isnan(at(minval, maxval).loss));
+    CHECK(between(2.0, 1.0).loss == 8.0);
+    CHECK(between(2.0, 1.0).gradient == std::vector{4.0, 0.0});
+    CHECK(between(2.0, 2.0).loss == 8.0);  // max shares its derivative between equal arguments
+    check_close({{4.0 - 0.5 * sum_of_u, 0.5 * sum_of_u}}, between(2.0, 2.0).gradient, 1e-14);
+    check_close({{4.0 - sum_of_u, sum_of_u}}, between(1.0, 2.0).gradient, 1e-14);
+    for (const auto& [minval, maxval] : no_interval) CHECK(std::isnan(between(minval, maxval).loss));
   }
 }
 

@@ -2,6 +2,7 @@
 """Runs a command and checks how it ends: its exit code, allgrad's lines on standard error, and how long it takes."""
 
 import argparse
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ def main():
     parser.add_argument('--exit', type=int, default=0, help='the exit code')
     parser.add_argument('--line', action='append', default=[],
                         help='a line after "allgrad: "; all such lines are given, in any order, each as often as it comes')
+    parser.add_argument('--pattern', action='append', default=[],
+                        help='in place of lines: a regular expression that one of them matches')
     parser.add_argument('--within', type=float, default=60.0, metavar='SECONDS')
     parser.add_argument('command', nargs='+')
     args = parser.parse_args()
@@ -25,8 +28,12 @@ def main():
     prefix = 'allgrad: '
     # Open MPI 5 forwards its own texts with the NUL that ends them.
     lines = [line.removeprefix(prefix) for line in printed.replace('\0', '').splitlines() if line.startswith(prefix)]
-    if process.returncode != args.exit or sorted(lines) != sorted(args.line):
-        sys.exit(f'expected exit code {args.exit} and the lines {args.line},\n'
+    if args.pattern:
+        as_expected = all(any(re.search(pattern, line) for line in lines) for pattern in args.pattern)
+    else:
+        as_expected = sorted(lines) == sorted(args.line)
+    if process.returncode != args.exit or not as_expected:
+        sys.exit(f'expected exit code {args.exit} and the lines {args.pattern or args.line},\n'
                  f'got exit code {process.returncode} and the lines {lines};\n'
                  f'printed on standard error:\n{printed}')
 

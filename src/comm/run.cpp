@@ -98,7 +98,12 @@ int report(const Communicator& meeting, const std::exception_ptr& failure) {
       emit(Severity::error, fmt::format("rank {} of {}{}: {}", meeting.rank(), meeting.size(), others, text));
     }
   }
-  return std::ranges::all_of(outcomes, [](std::uint64_t outcome) { return outcome == 0; }) ? 0 : 1;
+  const bool all_well = std::ranges::all_of(outcomes, [](std::uint64_t outcome) { return outcome == 0; });
+  const bool any_threw = std::ranges::any_of(outcomes, [](std::uint64_t outcome) { return (outcome & 1U) != 0; });
+  if (!all_well && !any_threw && meeting.is_root()) {
+    emit(Severity::error, "a collective was given up, so the exit code is 1, though the error was caught");
+  }
+  return all_well ? 0 : 1;
 }
 
 /// What ranks meet in; a rank that cannot make them can tell the others in no other way than by ending them.

@@ -32,7 +32,10 @@ const OpenFile& open_file(const H5FD_t* file) { return *reinterpret_cast<const O
 H5FD_t* open_to_read(const char* name, unsigned flags, hid_t, haddr_t) {
   if ((flags & H5F_ACC_RDWR) != 0) return nullptr;
   auto file = std::unique_ptr<OpenFile>(new (std::nothrow) OpenFile{});
-  if (!file) return nullptr;
+  if (!file) {
+    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, H5E_RESOURCE, H5E_NOSPACE, "out of memory");
+    return nullptr;
+  }
   file->descriptor = open(name, O_RDONLY | O_CLOEXEC);
   if (file->descriptor < 0) return nullptr;
   if (fstat(file->descriptor, &file->status) != 0) {

@@ -453,7 +453,7 @@ TEST_CASE("the other rank learns that one has run out of memory") {
   setenv("ALLGRAD_TIMEOUT", "20", 0);  // instead of a hang
   const bool all = std::getenv("ALLGRAD_EVERY_ALLOCATION") != nullptr;
   const char* only = std::getenv("ALLGRAD_PART");
-  constexpr std::size_t some = 4;
+  constexpr std::size_t some = 12;
   std::size_t tried = 0, total = 0;
   for (const Part& part : parts()) {
     if (only != nullptr && part.name != only) continue;

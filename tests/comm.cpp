@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -13,6 +15,9 @@
 #include "allocations.hpp"
 #include "catch.hpp"
 #include "comm/agreement.hpp"
+#include "comm/call.hpp"
+#include "comm/envelope.hpp"
+#include "comm/wait.hpp"
 
 namespace ag = allgrad;
 
@@ -246,6 +251,107 @@ TEST_CASE("a part of an operation that differs in one bit is an error on every r
     for (int bit = 0; bit < 64; ++bit) CHECK(reduce(world().rank() == last ? std::uint64_t{1} << bit : 0) == expected);
   }
   check_sum(world());
+}
+
+TEST_CASE("envelopes show a difference in any bit, of what is asked or of numbers, on any number of ranks") {
+  const auto read_sum = [](int size, const ag::envelope::Contribution& own, const ag::envelope::Contribution& last) {
+    std::vector<double> sum(ag::envelope::length), each(ag::envelope::length);
+    for (int rank = 0; rank < size; ++rank) {
+      ag::envelope::write(rank == size - 1 ? last : own, rank, size, each);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += each[i];
+    }
+    return ag::envelope::read(sum);
+  };
+  const std::uint64_t value = 0xfeedfacecafebeef;
+  for (const int size : {2, 3, 64}) {
+    const ag::envelope::Sum same =
+        read_sum(size, {.fingerprint = value, .numbers = ~value}, {false, false, value, ~value});
+    CHECK((same.same_operation && same.same_numbers && !same.any_failed && !same.any_wants_to_stop));
+    for (int bit = 0; bit < 64; ++bit) {
+      const std::uint64_t other = value ^ std::uint64_t{1} << bit;
+      const ag::envelope::Sum asked = read_sum(size, {.fingerprint = value}, {.fingerprint = other});
+      CHECK((!asked.same_operation && asked.same_numbers));
+      const ag::envelope::Sum numbers = read_sum(size, {.numbers = value}, {.numbers = other});
+      CHECK((numbers.same_operation && !numbers.same_numbers));
+    }
+  }
+}
+
+TEST_CASE("the lowest of the ranks that differ from rank 0 is named") {
+  if (world().size() == 1) return;
+  const auto rank = static_cast<std::uint64_t>(world().rank());
+  const std::string text =
+      thrown<ag::DivergenceError>([&] { world().synchronize(ag::Operation("a step").with("rank", rank)); });
+  INFO(text);
+  CHECK(text.find("rank 0 is in a step") != std::string::npos);
+  CHECK(text.find("but rank 1 in a step") != std::string::npos);
+}
+
+TEST_CASE("ranks that are in different functions differ, though these do the same there") {
+  if (world().size() == 1) return;
+  const std::string text = thrown<ag::DivergenceError>([] {
+    const ag::Call call(world().is_root() ? "a fit" : "a scan", {"fit.cpp", 3}, world());
+    world().synchronize(ag::Operation("a step"));
+  });
+  INFO(text);
+  CHECK(text.find("rank 0 is in a fit (fit.cpp:3), in a step, but rank 1 in a scan (fit.cpp:3), in a step") !=
+        std::string::npos);
+  check_sum(world());
+}
+
+TEST_CASE("after an error ranks number what they make alike, though some had begun more than others") {
+  const ag::Communicator comm(MPI_COMM_WORLD);
+  if (comm.size() == 1) return;
+  const auto rank = static_cast<std::uint64_t>(comm.rank()), last = static_cast<std::uint64_t>(comm.size() - 1);
+  const auto begin_more = [&] {
+    for (std::uint64_t i = 0; i < rank; ++i) comm.next_number();
+  };
+  begin_more();
+  CHECK_FALSE(thrown<ag::RankError>([&] {
+                if (comm.is_root()) comm.fail(failure("no memory"));
+                comm.synchronize();
+              }).empty());
+  CHECK(comm.next_number() == last);
+  begin_more();
+  CHECK_FALSE(
+      thrown<ag::DivergenceError>([&] { comm.synchronize(ag::Operation("a step").with("rank", rank)); }).empty());
+  CHECK(comm.next_number() == 2 * last + 1);
+}
+
+TEST_CASE("a communicator that one thread is using is refused to another, and is free again after it") {
+  const auto in_another_thread = [](auto action) {
+    std::string text;
+    std::thread([&] { text = thrown<ag::ArgumentError>(action); }).join();
+    return text;
+  };
+  const auto use = [] { const ag::Call call("a fit", {"fit.cpp", 5}, world()); };
+  {
+    const ag::Call call("a fit", {"fit.cpp", 3}, world());
+    const std::string refused = "expected one thread at a time to use a communicator, got two: ";
+    CHECK(in_another_thread(use).starts_with("fit.cpp:5: " + refused));
+    CHECK(in_another_thread([] { world().synchronize(); }).find(refused) != std::string::npos);
+    use();  // the same thread may
+    CHECK(in_another_thread(use).starts_with("fit.cpp:5: " + refused));
+  }
+  CHECK(in_another_thread(use).empty());
+  check_sum(world());
+}
+
+TEST_CASE("a time limit that is no number of seconds is refused") {
+  const char* const former = std::getenv("ALLGRAD_TIMEOUT");
+  const std::string kept = former == nullptr ? "" : former;
+  const auto check_with = [](const char* limit) {
+    setenv("ALLGRAD_TIMEOUT", limit, 1);
+    return thrown<ag::ArgumentError>([] { ag::Communicator comm(MPI_COMM_WORLD); });
+  };
+  for (const char* const limit : {"soon", "0", "-1", "inf", "nan", "5s"}) {
+    CHECK(check_with(limit) == fmt::format("ALLGRAD_TIMEOUT: expected a number of seconds above 0, or no such "
+                                           "environment variable, got \"{}\"",
+                                           limit));
+  }
+  CHECK(check_with("2.5e3").empty());
+  CHECK(check_with("").empty());
+  setenv("ALLGRAD_TIMEOUT", kept.c_str(), 1);
 }
 
 TEST_CASE("ranks in different collectives learn what both do, whatever these are") {

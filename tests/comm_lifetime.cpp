@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/error.hpp"
 #include "allgrad/subcomms.hpp"
 #include "catch.hpp"
 
@@ -18,6 +19,8 @@ int copy(MPI_Comm, int, void*, void* value, void* new_value, int* keep) {
   ++copied;
   return MPI_SUCCESS;
 }
+
+int refuse_copy(MPI_Comm, int, void*, void*, void*, int*) { return MPI_ERR_OTHER; }
 
 int remove(MPI_Comm, int, void*, void*) {
   ++deleted;
@@ -64,5 +67,20 @@ TEST_CASE("errors of MPI come back from a duplicate, whatever the original does 
   MPI_Errhandler of_original = MPI_ERRHANDLER_NULL;
   MPI_Comm_get_errhandler(original, &of_original);
   CHECK(of_original == MPI_ERRORS_ARE_FATAL);
+  MPI_Comm_free(&original);
+}
+
+TEST_CASE("an error of MPI while a duplicate is made is thrown, where the original would end the program") {
+  MPI_Comm original = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &original);
+  MPI_Comm_set_errhandler(original, MPI_ERRORS_ARE_FATAL);
+  int keyval = MPI_KEYVAL_INVALID;
+  MPI_Comm_create_keyval(refuse_copy, remove, &keyval, nullptr);
+  MPI_Comm_set_attr(original, keyval, nullptr);
+  CHECK_THROWS_AS(ag::Communicator(original), ag::Error);
+  ag::Communicator::world().synchronize();
+  MPI_Comm_delete_attr(original, keyval);
+  ag::Communicator(original).synchronize();
+  MPI_Comm_free_keyval(&keyval);
   MPI_Comm_free(&original);
 }

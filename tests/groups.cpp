@@ -319,6 +319,34 @@ TEST_CASE("models of the same ranks in another order are refused, not mixed up")
   check_throws({"in one order"}, [&] { ag::OnePointGroup group(with_copy); });
 }
 
+TEST_CASE("ranks that ask other things of a group are told so before any number is used, and it works on") {
+  if (world().size() == 1) return;
+  const auto split = ag::split_subcomms({.num_groups = 2});
+  const bool is_first = split.group_rank == 0;
+  const ag::Table table("tiny", {{"x", {1.0 + world().rank()}}}, split.subcomm);
+  const auto calc_sumstats = [&](const ag::Expr& params) {
+    return sum(params[0] * table["x"]) + ag::random::normal(ag::random::key(), {});
+  };
+  const auto calc_loss = [](const ag::Sumstats& sumstats) { return square(sumstats.value); };
+  LambdaModel a(calc_sumstats, calc_loss, split.subcomm), b(calc_sumstats, calc_loss, split.subcomm);
+  ag::OnePointGroup first(a), second(b);
+  const double expected = first.calc_loss_from_params({2.0}, 7);
+  CHECK(second.calc_loss_from_params({2.0}, 7) == expected);
+  const auto check = [&](const std::string& part, auto evaluate) {
+    std::string text = "nothing was thrown";
+    try {
+      evaluate();
+    } catch (const ag::DivergenceError& error) {
+      text = error.what();
+    }
+    check_parts(text, {"OnePointGroup", "an evaluation of a group", part});
+    CHECK(first.calc_loss_from_params({2.0}, 7) == expected);
+  };
+  check("these differ: group", [&] { (is_first ? first : second).calc_loss_from_params({2.0}, 7); });
+  check("these differ: random key", [&] { first.calc_loss_from_params({2.0}, is_first ? 7 : 8); });
+  check("numbers that are not the same", [&] { first.calc_loss_from_params({is_first ? 2.0 : 2.5}, 7); });
+}
+
 TEST_CASE("a failure in a group names the rank of the main communicator") {
   const auto split = ag::split_subcomms({.num_groups = num_groups()});
   const int last = world().size() - 1;

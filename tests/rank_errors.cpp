@@ -280,6 +280,22 @@ TEST_CASE("other parameters on one rank") {
   });
 }
 
+TEST_CASE("another random key, or executor, on one rank") {
+  check_divergence({"rank 0 is in calc_loss_from_params", "these differ: random key"}, [&](unsigned& line) {
+    LambdaModel model(good_sumstats, [](const ag::Sumstats& sumstats) {
+      return square(sumstats.value) * ag::random::normal(ag::random::key(), {});
+    });
+    line = __LINE__ + 1;
+    model.calc_loss_from_params({1.0}, is_culprit() ? 8 : 7);
+  });
+  const Expr params = ag::parameters(1);
+  check_divergence({"the same CompileOptions::executor on every rank"}, [&](unsigned& line) {
+    const auto executor = is_culprit() ? ag::ExecutorKind::reference : ag::ExecutorKind::tiled;
+    line = __LINE__ + 1;
+    ag::compile(good_sumstats(params), params, world(), {executor});
+  });
+}
+
 TEST_CASE("other graphs on ranks, of as many nodes or of more") {
   const Expr params = ag::parameters(1);
   check_divergence({"the same graph on every rank", is_culprit() ? "exp of shape []" : "sinh of shape []",

@@ -339,12 +339,22 @@ TEST_CASE("ranks that ask other things of a group are told so before any number 
     } catch (const ag::DivergenceError& error) {
       text = error.what();
     }
-    check_parts(text, {"OnePointGroup", "an evaluation of a group", part});
+    check_parts(text, {"calc_loss_from_params (groups.cpp:", "in an evaluation of a group", part});
     CHECK(first.calc_loss_from_params({2.0}, 7) == expected);
   };
   check("these differ: group", [&] { (is_first ? first : second).calc_loss_from_params({2.0}, 7); });
   check("these differ: random key", [&] { first.calc_loss_from_params({2.0}, is_first ? 7 : 8); });
   check("numbers that are not the same", [&] { first.calc_loss_from_params({is_first ? 2.0 : 2.5}, 7); });
+}
+
+TEST_CASE("what one rank asks wrongly of a group reaches those that wait for it in a model") {
+  auto model = tiny_model(0, ag::Communicator(MPI_COMM_WORLD));
+  ag::OnePointGroup group(model);
+  const double expected = group.calc_loss_from_params({2.0});
+  const std::vector<double> own(world().rank() == world().size() - 1 ? 2 : 1, 2.0);
+  check_throws({"expected 1 parameters, as at the group's first use, got 2"},
+               [&] { group.calc_loss_from_params(own); });
+  CHECK(group.calc_loss_from_params({2.0}) == expected);
 }
 
 TEST_CASE("a failure in a group names the rank of the main communicator") {

@@ -263,6 +263,11 @@ TEST_CASE("ranks that part from each other during a run") {
     Unsummed not_finite(rank == 1 ? not_a_number : 0.0);
     check({"step 0 of Lbfgsb", "these differ: loss and gradient"}, [&] { ag::Lbfgsb{}.minimize(not_finite, guess); });
   }
+  SECTION("runs") {
+    const ag::Adam adam{};
+    auto first = adam.init(objective, guess), second = adam.init(objective, guess);
+    check({"step 0 of Adam", "these differ: run"}, [&] { adam.step(rank == 0 ? first : second); });
+  }
   SECTION("keys") {
     const ag::Adam adam{};
     auto state = adam.init(objective, guess);

@@ -204,8 +204,8 @@ TEST_CASE("of several reasons to stop, what was thrown goes before a signal, and
   const auto run = [&](bool with_exception) {
     return ag::Adam{.callback =
                         [&](const ag::Iterate&) {
-                          if (with_exception && is_culprit()) throw 42;
                           if (is_culprit()) std::raise(SIGINT);
+                          if (with_exception && is_culprit()) throw 42;
                           return ag::Control::stop;
                         }}
         .minimize(objective, {-1.2, 1.0})

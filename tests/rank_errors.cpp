@@ -155,6 +155,11 @@ TEST_CASE("ranks make tables of other columns or names") {
                                line = __LINE__ + 1;
                                ag::Table("halos", {{is_culprit() ? "y" : "x", rows()}});
                              });
+  check_error<ag::DataError>({"ranks make different tables", is_culprit() ? "makes \"galaxies\"" : "makes \"halos\""},
+                             [](unsigned& line) {
+                               line = __LINE__ + 1;
+                               ag::Table(is_culprit() ? "galaxies" : "halos", {{"x", rows()}});
+                             });
   check_works();
 }
 
@@ -275,6 +280,22 @@ TEST_CASE("other parameters on one rank") {
   });
 }
 
+TEST_CASE("another random key, or executor, on one rank") {
+  check_divergence({"rank 0 is in calc_loss_from_params", "these differ: random key"}, [&](unsigned& line) {
+    LambdaModel model(good_sumstats, [](const ag::Sumstats& sumstats) {
+      return square(sumstats.value) * ag::random::normal(ag::random::key(), {});
+    });
+    line = __LINE__ + 1;
+    model.calc_loss_from_params({1.0}, is_culprit() ? 8 : 7);
+  });
+  const Expr params = ag::parameters(1);
+  check_divergence({"the same CompileOptions::executor on every rank"}, [&](unsigned& line) {
+    const auto executor = is_culprit() ? ag::ExecutorKind::reference : ag::ExecutorKind::tiled;
+    line = __LINE__ + 1;
+    ag::compile(good_sumstats(params), params, world(), {executor});
+  });
+}
+
 TEST_CASE("other graphs on ranks, of as many nodes or of more") {
   const Expr params = ag::parameters(1);
   check_divergence({"the same graph on every rank", is_culprit() ? "exp of shape []" : "sinh of shape []",
@@ -292,6 +313,20 @@ TEST_CASE("other graphs on ranks, of as many nodes or of more") {
                      line = is_culprit() ? first + 1 : first;
                      ag::compile(loss, params);
                    });
+}
+
+TEST_CASE("the same graph, of which ranks want other results or place a constant otherwise") {
+  check_divergence({"the same results on every rank", is_culprit() ? "q" : "p", "on rank"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    const Expr params = ag::parameters(1);
+    ag::compile(ag::Loss(square(params[0]), {{is_culprit() ? "q" : "p", params[0]}}), params);
+  });
+  check_divergence({"the same graph on every rank", "constant"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    const Expr three = is_culprit() ? ag::rank_constant(3.0) : ag::constant(3.0);
+    const Expr params = ag::parameters(1);
+    ag::compile(sum(x() * three) * params[0], params);
+  });
 }
 
 TEST_CASE("a graph that depends on how many rows a rank has") {

@@ -100,8 +100,7 @@ const std::map<std::string, Body> bodies{
          } catch (const ag::ArgumentError& error) {
            text = error.what();
          }
-         if (text.find("got two, which MPI does not serve here: initialize it with MPI_Init_thread") ==
-             std::string::npos)
+         if (text.find("got two, which MPI does not serve here: initialize it by MPI_Init_thread") == std::string::npos)
            throw std::runtime_error(text);
        }
        check_sum(second);  // the thread that was refused has left it free
@@ -122,6 +121,15 @@ int run_inside_users_mpi(int argc, char** argv) {
   return sum == 0 && second == 1 ? 0 : 2;
 }
 
+// MPI for several threads, if it has that.
+int run_with_threads(int argc, char** argv) {
+  int level = MPI_THREAD_SINGLE;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+  const int code = ag::run(argc, argv, bodies.at("two threads"));
+  MPI_Finalize();
+  return code;
+}
+
 // A communicator whose first use comes after MPI_Finalize.
 int use_after_finalize(int argc, char** argv) {
   MPI_Init(&argc, &argv);
@@ -139,6 +147,7 @@ int use_after_finalize(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const std::string way = argc > 1 ? argv[1] : "";
+  if (way == "two threads") return run_with_threads(argc, argv);
   if (way == "own MPI_Init") return run_inside_users_mpi(argc, argv);
   if (way == "first use after MPI_Finalize") return use_after_finalize(argc, argv);
   return ag::run(argc, argv, bodies.at(way));

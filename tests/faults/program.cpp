@@ -21,7 +21,7 @@ namespace {
 LambdaModel make_model(const ag::Communicator& world) {
   const ag::Table halos("halos", {{"x", std::vector<double>(3, world.rank() + 1.0)}}, world);
   return {[x = halos["x"]](const ag::Expr& p) { return sum(p[0] * x, 0); },
-          [](const ag::Sumstats& s) { return square(s.value - 2.0); }};
+          [](const ag::Sumstats& s) { return square(s.value - 2.0); }, world};
 }
 
 void evaluate(LambdaModel& model) { model.calc_loss_from_params({0.5}); }

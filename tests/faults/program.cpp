@@ -18,10 +18,10 @@ using allgrad::testing::LambdaModel;
 
 namespace {
 
-LambdaModel make_model(const ag::Communicator& world) {
-  const ag::Table halos("halos", {{"x", std::vector<double>(3, world.rank() + 1.0)}}, world);
+LambdaModel make_model(const ag::Communicator& comm) {
+  const ag::Table halos("halos", {{"x", std::vector<double>(3, comm.rank() + 1.0)}}, comm);
   return {[x = halos["x"]](const ag::Expr& p) { return sum(p[0] * x, 0); },
-          [](const ag::Sumstats& s) { return square(s.value - 2.0); }, world};
+          [](const ag::Sumstats& s) { return square(s.value - 2.0); }, comm};
 }
 
 void evaluate(LambdaModel& model) { model.calc_loss_from_params({0.5}); }
@@ -114,7 +114,7 @@ const std::map<std::string, Body> bodies{
        LambdaModel model = make_model(split.subcomm);
        ag::OnePointGroup group(model);
        group.calc_loss_from_params({0.25});
-       if (!world.is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+       if (!world.is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(4500));
        group.calc_loss_from_params({0.5});  // its model is given up on ranks 0 and 1, while all meet in the group
      }},
     {"no number of seconds", [](const ag::Communicator&, LambdaModel&) {}},

@@ -9,7 +9,6 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
-#include "dsl/fill.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/parameters.hpp"
 #include "graph/shape.hpp"
@@ -152,8 +151,7 @@ Array PadAxis::evaluate(const Node& node, std::span<const Array* const> operands
 }
 
 View PadAxis::lower(const Node& node, Lowering& lowering) const {
-  const View out = lowering.allocate(node.shape);
-  fill_zeros(lowering, out, node.shape);
+  const View out = lowering.zeros(node.shape);
   lowering.emit(Kernel::copy, slice_view(out, node.shape, slice_), {lowering.operand(0)}, node.operands[0].shape());
   return out;
 }

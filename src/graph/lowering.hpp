@@ -35,6 +35,9 @@ class Lowering {
   /// A new buffer for a value of this shape, its lanes in row-major order.
   virtual View allocate(const Shape& shape) = 0;
 
+  /// A new buffer of zeros, to add to: over rows where the instructions at hand run over rows and the shape has none.
+  virtual View zeros(const Shape& shape) = 0;
+
   /// Numbers that lie in memory already and outlive the schedule: one per lane, or one per row for shape [rows].
   virtual View external(const double* data, const Shape& shape) = 0;
 
@@ -50,6 +53,9 @@ class Lowering {
   /// out = kernel(inputs) for every element of `domain`, over this rank's rows where it has a row axis. Each view has
   /// a stride per axis of `domain` but the row axis.
   virtual void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
+
+  /// out += kernel(inputs), summed over the axes along which `out` stands still, and over rows where it has none.
+  virtual void emit_add(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
 
   /// The payload of a message between ranks, for a value of this shape that is not per row.
   virtual View message(const Shape& shape) = 0;

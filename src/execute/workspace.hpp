@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <new>
+#include <span>
+#include <vector>
+
+#include "allgrad/communicator.hpp"
+#include "execute/bound_program.hpp"
+
+namespace allgrad {
+
+/// What a run of a program writes to. Allocated once; a run allocates nothing.
+class Workspace {
+ public:
+  explicit Workspace(const BoundProgram& program);
+
+  /// Where a buffer begins; in a row loop, that of a column at the first row of the tile.
+  double* address(std::size_t buffer) const { return addresses_[buffer]; }
+
+  std::span<double> params() { return params_; }
+  std::span<double> randkey() { return randkey_; }
+  Message& message(std::size_t buffer) { return messages_.at(buffer); }
+  std::span<const double> numbers(std::size_t buffer, std::size_t count) const { return {addresses_[buffer], count}; }
+
+  /// Room for a place in the outer axes of any loop, all zeros between loops.
+  std::span<std::size_t> positions() { return positions_; }
+
+  void clear_accumulators(const BoundRowLoop& loop);
+
+  /// Moves to the tile that begins at this rank's row `first`.
+  void enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count);
+
+ private:
+  struct Free {
+    void operator()(double* memory) const { ::operator delete[](memory, alignment); }
+  };
+  static constexpr std::align_val_t alignment{64};
+
+  void place_registers(const BoundRowLoop& loop);
+
+  std::vector<Buffer> buffers_;
+  std::vector<double*> addresses_;
+  std::vector<std::size_t> positions_;
+  std::vector<double> params_, row_numbers_;
+  std::array<double, 2> randkey_ = {};
+  std::map<std::size_t, Message> messages_;
+  std::unique_ptr<double[], Free> memory_;  ///< values, accumulators and results, then the registers of a row loop
+  double* registers_ = nullptr;
+};
+
+}  // namespace allgrad

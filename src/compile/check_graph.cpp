@@ -86,7 +86,7 @@ struct Structure {
 };
 
 Structure structure_of(const NamedOutputs& results, const std::vector<Expr>& order) {
-  std::unordered_map<const Node*, std::size_t> position;
+  NodeMap<std::size_t> position;
   Structure structure;
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
@@ -182,7 +182,7 @@ std::vector<bool> used_params(const Expr& result, const Expr& params) {
     for (const Expr& operand : expr.node()->operands) {
       const auto elements = elements_of(operand, params);
       if (!elements) continue;
-      for (std::size_t element : *elements) used[element] = true;
+      for (std::size_t element : elements->positions()) used[element] = true;
     }
   }
   return used;

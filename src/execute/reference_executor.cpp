@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <unordered_map>
 
 #include "allgrad/error.hpp"
 #include "execute/executor.hpp"
@@ -24,7 +23,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     operation_ = &operation;
     comm_.guarded(
         [&] {
-          std::unordered_map<const Node*, Array> values;
+          NodeMap<Array> values;
           for (const Expr& expr : order_) values[expr.node()] = value_of(expr, values);
           for (std::size_t i = 0; i < outputs_.size(); ++i) results_[i] = values.at(outputs_[i].node());
         },
@@ -34,7 +33,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   std::span<const double> output(std::size_t i) const override { return {results_[i].data(), results_[i].size()}; }
 
  private:
-  Array value_of(const Expr& expr, const std::unordered_map<const Node*, Array>& values) {
+  Array value_of(const Expr& expr, const NodeMap<Array>& values) {
     std::vector<const Array*> operands;
     for (const Expr& operand : expr.node()->operands) operands.push_back(&values.at(operand.node()));
     return expr.node()->op->evaluate(*expr.node(), operands, *this);

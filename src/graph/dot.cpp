@@ -89,9 +89,9 @@ using Sweep = std::pair<std::size_t, const RowAxis*>;
 bool comes_before(const Sweep& a, const Sweep& b) { return a.first < b.first; }
 
 /// The first sweep that computes each value per row, and the sums over rows that it is for.
-std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order) {
+NodeMap<Sweep> sweeps_of(const std::vector<Expr>& order) {
   const auto level = collective_levels(order);
-  std::unordered_map<const Node*, Sweep> sweeps;
+  NodeMap<Sweep> sweeps;
   for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
     const Node& node = *expr->node();
     for (const Expr& operand : node.operands) {
@@ -100,8 +100,9 @@ std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order)
       if (!rows_of(node.shape)) sweeps.emplace(&node, Sweep{level.at(&node), rows.get()});
       const auto user = sweeps.find(&node);
       if (user == sweeps.end()) continue;
-      Sweep& first = sweeps.emplace(operand.node(), user->second).first->second;
-      first = std::min(first, user->second, comes_before);
+      const Sweep sweep = user->second;
+      Sweep& first = sweeps.emplace(operand.node(), sweep).first->second;
+      first = std::min(first, sweep, comes_before);
     }
   }
   return sweeps;
@@ -126,7 +127,7 @@ std::string legend() {
 std::string to_dot(const NamedOutputs& outputs) {
   const std::vector<Expr> order = topological_order(exprs_of(outputs));
   const auto sweep_of = sweeps_of(order);
-  std::unordered_map<const Node*, std::size_t> number;
+  NodeMap<std::size_t> number;
   std::vector<std::pair<Sweep, std::string>> sweeps;  // in the order of first use
   const auto statements_of = [&sweeps](const Sweep& sweep) -> std::string& {
     const auto found = std::ranges::find(sweeps, sweep, &std::pair<Sweep, std::string>::first);

@@ -19,7 +19,7 @@ std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Expr& p
   };
 
   std::vector<Expr> roots;  // the last foldable value on each path to what stays
-  std::unordered_set<const Node*> seen;
+  NodeSet seen;
   const auto note = [&](const Expr& expr) {
     if (foldable(expr) && seen.insert(expr.node()).second) roots.push_back(expr);
   };

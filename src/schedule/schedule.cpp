@@ -35,7 +35,7 @@ struct Level {
 std::vector<Level> cut_into_levels(const std::vector<Expr>& order) {
   const auto number = collective_levels(order);
   std::vector<Level> levels;
-  std::unordered_set<const Node*> after;  // values that need a sweep of their own level
+  NodeSet after;  // values that need a sweep of their own level
   for (const Expr& expr : order) {
     const std::size_t n = number.at(expr.node());
     if (levels.size() <= n) levels.resize(n + 1);
@@ -63,7 +63,7 @@ std::vector<Level> cut_into_levels(const std::vector<Expr>& order) {
 /// that lie behind a value which is not per row and is known before the sweep.
 std::vector<Expr> row_values_of(const std::vector<Expr>& reductions) {
   const std::vector<Expr> order = topological_order(reductions);
-  std::unordered_set<const Node*> needed;
+  NodeSet needed;
   const auto need_operands = [&needed](const Expr& expr) {
     for (const Expr& operand : expr.node()->operands) {
       if (is_per_row(operand)) needed.insert(operand.node());
@@ -92,7 +92,7 @@ class Builder final : public Lowering {
     for (const Expr& expr : row_values_of(reductions)) row_views_[expr.node()] = lower(expr);
     for (const Expr& expr : reductions) lower_dense(expr);
     loop_ = nullptr;
-    row_views_.clear();
+    row_views_ = {};
     loop.register_lanes = allocate_registers(schedule_.buffers, loop.instructions);
     finish_dense_step();
     schedule_.steps.emplace_back(std::move(loop));
@@ -160,7 +160,7 @@ class Builder final : public Lowering {
   DenseStep dense_;
   RowLoop* loop_ = nullptr;
   const Node* node_ = nullptr;
-  std::unordered_map<const Node*, View> dense_views_, row_views_;
+  NodeMap<View> dense_views_, row_views_;
 };
 
 }  // namespace

@@ -10,8 +10,8 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "dsl/fill.hpp"
+#include "dsl/input.hpp"
 #include "dsl/kernel_id.hpp"
-#include "dsl/parameters.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -195,7 +195,7 @@ Expr Expr::operator[](const Index& index) const {
     const AxisSlice slice = resolve(Slice(index.position()), shape(), 0);
     return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
   } catch (const ExpressionError& error) {
-    const bool is_parameters = as<Parameters>(*this) != nullptr;
+    const bool is_parameters = is_input(*this, parameters_name);
     throw ExpressionError(
         fmt::format("operator[] on {} {}: {}{}", is_parameters ? "parameters" : "a value of shape", to_string(shape()),
                     error.what(), is_parameters ? "; there are as many as the guess has numbers" : ""),

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "allgrad/error.hpp"
@@ -17,9 +19,8 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     outputs_ = std::move(outputs);
   }
 
-  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
-    params_ = params;
-    randkey_ = randkey;
+  void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    inputs_ = inputs;
     operation_ = &operation;
     comm_.guarded(
         [&] {
@@ -39,8 +40,11 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     return expr.node()->op->evaluate(*expr.node(), operands, *this);
   }
 
-  std::span<const double> params() const override { return params_; }
-  const Key& randkey() const override { return randkey_; }
+  std::span<const double> input(std::string_view name) const override {
+    const auto found = std::ranges::find(inputs_, name, &InputValue::name);
+    if (found == inputs_.end()) throw InternalError(fmt::format("the input \"{}\" has no value", name));
+    return found->numbers;
+  }
 
   Array allreduce(const Array& partial) override {
     Message message(partial.size());
@@ -54,8 +58,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   std::vector<Expr> order_, outputs_;
   Communicator comm_;
   std::vector<Array> results_;
-  std::span<const double> params_;
-  Key randkey_ = 0;
+  std::span<const InputValue> inputs_;
   const Operation* operation_ = nullptr;
 };
 

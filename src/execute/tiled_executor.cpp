@@ -2,6 +2,7 @@
 #include <array>
 #include <map>
 #include <numeric>
+#include <string>
 
 #include "dsl/kernel_id.hpp"
 #include "execute/bind_instruction.hpp"
@@ -54,9 +55,11 @@ class TiledExecutor final : public Executor {
     bind_results();
   }
 
-  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
-    std::copy_n(params.begin(), params_.size(), params_.begin());  // none where the graph uses none
-    std::ranges::copy(randkey.words(), randkey_.begin());          // words are exact in a double
+  void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    for (const InputValue& input : inputs) {
+      const auto used = inputs_.find(input.name);
+      if (used != inputs_.end()) std::ranges::copy(input.numbers, used->second.begin());
+    }
     for (BoundStep& step : steps_) {
       if (step.message != nullptr) {
         comm_.allreduce(*step.message, operation);
@@ -102,7 +105,7 @@ class TiledExecutor final : public Executor {
     std::size_t dense_size = 0;
     for (const Buffer& buffer : buffers) {
       if (buffer.kind == Buffer::Kind::dense) dense_size += buffer.lanes;
-      if (buffer.kind == Buffer::Kind::parameters) params_.resize(buffer.lanes);
+      if (buffer.kind == Buffer::Kind::input) inputs_[std::string(buffer.input)].resize(buffer.lanes);
     }
     dense_.resize(dense_size);
     double* next = dense_.data();
@@ -111,11 +114,8 @@ class TiledExecutor final : public Executor {
         case Buffer::Kind::external:
           memory_.address[i] = const_cast<double*>(buffers[i].data);
           break;  // only read
-        case Buffer::Kind::parameters:
-          memory_.address[i] = params_.data();
-          break;
-        case Buffer::Kind::randkey:
-          memory_.address[i] = randkey_.data();
+        case Buffer::Kind::input:
+          memory_.address[i] = inputs_.find(buffers[i].input)->second.data();
           break;
         case Buffer::Kind::row_numbers:
           memory_.address[i] = row_numbers_.data();
@@ -180,8 +180,8 @@ class TiledExecutor final : public Executor {
   Communicator comm_;
   KernelSet kernels_;
   Memory memory_;
-  std::vector<double> params_, dense_, registers_;
-  std::array<double, 2> randkey_ = {};
+  std::map<std::string, std::vector<double>, std::less<>> inputs_;
+  std::vector<double> dense_, registers_;
   std::array<double, largest_tile> row_numbers_ = {};
   std::map<std::size_t, Message> messages_;
   std::vector<BoundStep> steps_;

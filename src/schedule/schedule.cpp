@@ -118,11 +118,9 @@ class Builder final : public Lowering {
     return add_buffer({Buffer::Kind::external, num_lanes(shape), row_axis(shape).has_value(), data}, shape);
   }
 
-  View parameters(const Shape& shape) override {
-    return add_buffer({Buffer::Kind::parameters, num_lanes(shape), false}, shape);
+  View input(std::string_view name, const Shape& shape) override {
+    return add_buffer({.kind = Buffer::Kind::input, .lanes = num_lanes(shape), .input = name}, shape);
   }
-
-  View randkey() override { return add_buffer({Buffer::Kind::randkey, 2, false}, {2}); }
 
   View row_numbers(const Shape& shape) override {
     loop_->numbers_rows = true;

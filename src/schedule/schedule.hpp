@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -13,8 +14,7 @@ namespace allgrad {
 struct Buffer {
   enum class Kind {
     external,     ///< numbers that lie in memory already: constants and columns
-    parameters,   ///< the parameter vector
-    randkey,      ///< the words of the random key
+    input,        ///< the value of an input of the graph
     row_numbers,  ///< global numbers of the rows of one tile
     dense,        ///< a value that is not per row
     message,      ///< the payload of a collective
@@ -25,6 +25,7 @@ struct Buffer {
   bool per_row = false;          ///< a lane is a run of rows, not one number
   const double* data = nullptr;  ///< of an external buffer
   std::size_t offset = 0;        ///< of a tile register in the loop's register file, in lanes
+  std::string_view input = {};   ///< name of an input
 };
 
 /// out = kernel(inputs) for every lane, and in a row loop for every row of the tile.

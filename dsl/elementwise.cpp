@@ -66,8 +66,12 @@ constexpr ElementwiseRow rows[] = {
 std::span<const ElementwiseRow> elementwise_rows() { return rows; }
 
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where) {
-  return make_node(std::make_shared<const Elementwise>(rows[static_cast<std::size_t>(kernel)]), std::move(operands),
-                   where);
+  static const auto operators = [] {
+    std::vector<std::shared_ptr<const Elementwise>> result;
+    for (const ElementwiseRow& row : rows) result.push_back(std::make_shared<const Elementwise>(row));
+    return result;
+  }();
+  return make_node(operators[static_cast<std::size_t>(kernel)], std::move(operands), where);
 }
 
 #define ALLGRAD_UNARY(name, ...) \

@@ -57,9 +57,9 @@ TEST_CASE("a chain over lanes is one loop, whose values are never held in all la
 rows of halos: 1 lanes of row values
   a7 = 0
   lanes []
-    r3@0 = add(x2, p)
+    r3@0 = add(x2, parameters)
   lanes [3]: 1 lane values
-    t5@0 = subtract_multiply_first(k0[1], r3@0, p+1)
+    t5@0 = subtract_multiply_first(k0[1], r3@0, parameters+1)
     a7[1] += exp(t5@0)
 dense
   lanes [3]

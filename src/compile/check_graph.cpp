@@ -9,7 +9,7 @@
 #include "base/emit.hpp"
 #include "base/fingerprint.hpp"
 #include "dsl/constant.hpp"
-#include "dsl/parameters.hpp"
+#include "dsl/input.hpp"
 #include "dsl/slice.hpp"
 #include "graph/shape.hpp"
 #include "graph/text.hpp"
@@ -60,12 +60,12 @@ void check_tables(const Expr& result, const Communicator& comm) {
 }
 
 void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where) {
-  if (params.empty() || as<Parameters>(params) == nullptr) {
+  if (params.empty() || !is_input(params, parameters_name)) {
     throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
                           where);
   }
   for (const Expr& expr : topological_order({&result, 1})) {
-    if (as<Parameters>(expr) != nullptr && expr.node() != params.node()) {
+    if (is_input(expr, parameters_name) && expr.node() != params.node()) {
       throw ExpressionError(
           fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
                       "one parameter vector throughout",
@@ -86,7 +86,7 @@ struct Structure {
 };
 
 Structure structure_of(const NamedOutputs& results, const std::vector<Expr>& order) {
-  std::unordered_map<const Node*, std::size_t> position;
+  NodeMap<std::size_t> position;
   Structure structure;
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
@@ -119,7 +119,7 @@ void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& 
   const std::size_t different = comm.first_difference(structure.nodes, operation);
   if (different < longest) {
     std::size_t position = std::min(different, order.size() - 1);
-    if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
+    if (is_input(order[position], parameters_name)) ++position;  // all ranks have the same; here, they come earlier
     const Node& node = *order[position].node();
     throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
                                       "differs is {} of shape {} on rank {}; build the same expressions on every "
@@ -182,7 +182,7 @@ std::vector<bool> used_params(const Expr& result, const Expr& params) {
     for (const Expr& operand : expr.node()->operands) {
       const auto elements = elements_of(operand, params);
       if (!elements) continue;
-      for (std::size_t element : *elements) used[element] = true;
+      for (std::size_t element : elements->positions()) used[element] = true;
     }
   }
   return used;

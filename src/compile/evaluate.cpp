@@ -10,7 +10,7 @@
 #include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "dsl/collectives.hpp"
-#include "dsl/parameters.hpp"
+#include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
@@ -26,7 +26,7 @@ void check_known(const Expr& expr, const Communicator& comm, SourceLocation wher
     throw ExpressionError("evaluate: the expression is an empty Expr; give one that computes something", where);
   }
   for (const Expr& input : topological_order({&expr, 1})) {
-    if (as<Parameters>(input) == nullptr) continue;
+    if (!is_input(input, parameters_name)) continue;
     throw ExpressionError(
         "evaluate: the expression depends on parameters, which have no value here; build it from numbers, for example "
         "constant({-2.0, 0.3}) in place of the parameters, or compile it",
@@ -75,7 +75,9 @@ Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std
           const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
           check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
           const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
-          executor->run({}, randkey.value_or(0), evaluation);
+          const auto key = numbers_of(randkey.value_or(0));
+          const InputValue inputs[] = {{random_key_name, key}};
+          executor->run(inputs, evaluation);
           Array result = Array::from_shape(local_shape(graph.shape()));
           std::ranges::copy(executor->output(0), result.storage().begin());
           return result;

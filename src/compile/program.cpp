@@ -8,6 +8,7 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/agreement.hpp"
+#include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -30,7 +31,7 @@ std::uint64_t hash_of(const std::vector<bool>& flags) {
 
 }  // namespace
 
-Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, const std::optional<GradientOf>& gradient)
     : identity_(std::move(identity)),
       results_(hash_of(identity_.results)),
@@ -53,13 +54,24 @@ Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const
   comm_.synchronize(compilation);
   comm_.guarded(
       [&] {
-        graph_ = run_pipeline(built, params, comm, options, gradient);
-        executor_ = make_executor(options.executor, graph_, comm);
-        communicates_ =
-            std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
-        if (const Node* draw = find_draw(graph_)) draw_ = draw->where;
+        Dump dump(comm, identity_.object, identity_.results);
+        graph_ = run_pipeline(built, params, comm, options, gradient, dump);
+        const std::vector<Expr> outputs = exprs_of(graph_);
+        executor_ = make_executor(options.executor, outputs, comm);
+        if (dump.is_on()) {
+          for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
+        }
+        communicates_ = std::ranges::any_of(topological_order(outputs),
+                                            [](const Expr& e) { return e.node()->op->is_collective(); });
+        if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
       },
       compilation);
+}
+
+std::size_t Program::position_of(std::string_view name) const {
+  const auto found = std::ranges::find(graph_, name, &NamedOutputs::value_type::first);
+  if (found == graph_.end()) throw InternalError(fmt::format("a program has no output \"{}\"", name));
+  return static_cast<std::size_t>(found - graph_.begin());
 }
 
 Operation Program::operation(const std::optional<Key>& randkey) const {
@@ -92,10 +104,12 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         *draw_)));
   }
   std::ranges::copy(params, params_.begin());
+  const auto key = numbers_of(randkey.value_or(0));
+  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, key}};
   for (;;) {
     const Operation evaluation = operation(randkey);
     try {
-      executor_->run(params_, randkey.value_or(0), evaluation);
+      executor_->run(inputs, evaluation);
       if (!communicates_) comm_.synchronize(evaluation);
       return;
     } catch (const NumbersDiffer&) {

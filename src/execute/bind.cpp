@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "execute/bound_program.hpp"
 
 namespace allgrad {
@@ -167,6 +170,24 @@ BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
     }
   }
   return program;
+}
+
+std::string to_text(const BoundProgram& program) {
+  std::string text = fmt::format("kernels {}\n", program.kernels.instruction_set);
+  for (const auto& step : program.steps) {
+    const auto* rows = std::get_if<BoundRowLoop>(&step);
+    if (rows == nullptr) continue;
+    text += fmt::format("{} rows of {} in tiles of {}, registers of {} bytes\n", rows->rows->local_rows,
+                        printable(rows->rows->table), rows->tile_rows,
+                        (rows->row_value_doubles + rows->lane_value_doubles) * sizeof(double));
+    for (const BoundLoop& loop : rows->loops) {
+      std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
+      for (const std::size_t extent : loop.outer_extents) rounds *= extent;
+      text += fmt::format("  {} instructions in {} rounds of {} lanes\n", loop.instructions.size(), rounds,
+                          loop.block_lanes);
+    }
+  }
+  return text;
 }
 
 }  // namespace allgrad

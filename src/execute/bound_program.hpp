@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -59,5 +60,8 @@ struct BoundProgram {
 };
 
 BoundProgram bind(Schedule schedule, const KernelSet& kernels);
+
+/// The kernels, and the tiles, blocks and memory of each row loop.
+std::string to_text(const BoundProgram& program);
 
 }  // namespace allgrad

@@ -5,6 +5,7 @@
 #include "execute/kernel_set.hpp"
 #include "execute/workspace.hpp"
 #include "schedule/schedule.hpp"
+#include "schedule/text.hpp"
 
 namespace allgrad {
 
@@ -50,9 +51,8 @@ class TiledExecutor final : public Executor {
   TiledExecutor(const std::vector<Expr>& outputs, Communicator comm, const KernelSet& kernels)
       : program_(bind(make_schedule(outputs), kernels)), workspace_(program_), comm_(std::move(comm)) {}
 
-  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
-    std::copy_n(params.begin(), workspace_.params().size(), workspace_.params().begin());  // none where none are used
-    std::ranges::copy(randkey.words(), workspace_.randkey().begin());  // words are exact in a double
+  void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
     for (const auto& step : program_.steps) {
       if (const auto* dense = std::get_if<BoundDenseStep>(&step)) {
         for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner);
@@ -67,6 +67,10 @@ class TiledExecutor final : public Executor {
   std::span<const double> output(std::size_t i) const override {
     const std::size_t buffer = program_.schedule.results[i];
     return workspace_.numbers(buffer, program_.schedule.buffers[buffer].lanes);
+  }
+
+  std::vector<std::pair<std::string, std::string>> stages() const override {
+    return {{"schedule", to_text(program_.schedule)}, {"bound program", to_text(program_)}};
   }
 
  private:

@@ -24,7 +24,7 @@ Workspace::Workspace(const BoundProgram& program)
   std::size_t size = 0, registers = 0, rows = 0;
   for (const Buffer& buffer : buffers_) {
     if (lies_in_workspace(buffer)) size += room_for(buffer);
-    if (buffer.kind == Buffer::Kind::parameters) params_.resize(buffer.lanes);
+    if (buffer.kind == Buffer::Kind::input) inputs_[std::string(buffer.input)].resize(buffer.lanes);
   }
   std::size_t axes = 0;
   const auto count_axes = [&axes](const std::vector<BoundLoop>& loops) {
@@ -48,8 +48,7 @@ Workspace::Workspace(const BoundProgram& program)
     switch (buffer.kind) {
       case Buffer::Kind::constant:
       case Buffer::Kind::column: addresses_[i] = const_cast<double*>(buffer.data); break;  // only read
-      case Buffer::Kind::parameters: addresses_[i] = params_.data(); break;
-      case Buffer::Kind::randkey: addresses_[i] = randkey_.data(); break;
+      case Buffer::Kind::input: addresses_[i] = inputs_.find(buffer.input)->second.data(); break;
       case Buffer::Kind::row_numbers: addresses_[i] = row_numbers_.data(); break;
       case Buffer::Kind::message:
         addresses_[i] = messages_.try_emplace(i, buffer.lanes).first->second.payload().data();
@@ -81,6 +80,11 @@ void Workspace::place_registers(const BoundRowLoop& loop) {
       }
     }
   }
+}
+
+void Workspace::set_input(std::string_view name, std::span<const double> numbers) {
+  const auto used = inputs_.find(name);
+  if (used != inputs_.end()) std::ranges::copy(numbers, used->second.begin());
 }
 
 void Workspace::clear_accumulators(const BoundRowLoop& loop) {

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <new>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -20,8 +22,9 @@ class Workspace {
   /// Where a buffer begins; in a row loop, that of a column at the first row of the tile.
   double* address(std::size_t buffer) const { return addresses_[buffer]; }
 
-  std::span<double> params() { return params_; }
-  std::span<double> randkey() { return randkey_; }
+  /// An input that the program does not use is ignored.
+  void set_input(std::string_view name, std::span<const double> numbers);
+
   Message& message(std::size_t buffer) { return messages_.at(buffer); }
   std::span<const double> numbers(std::size_t buffer, std::size_t count) const { return {addresses_[buffer], count}; }
 
@@ -44,8 +47,8 @@ class Workspace {
   std::vector<Buffer> buffers_;
   std::vector<double*> addresses_;
   std::vector<std::size_t> positions_;
-  std::vector<double> params_, row_numbers_;
-  std::array<double, 2> randkey_ = {};
+  std::map<std::string, std::vector<double>, std::less<>> inputs_;
+  std::vector<double> row_numbers_;
   std::map<std::size_t, Message> messages_;
   std::unique_ptr<double[], Free> memory_;  ///< values, accumulators and results, then the registers of a row loop
   double* registers_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "allgrad/expr.hpp"
@@ -41,11 +42,8 @@ class Lowering {
   /// Numbers that lie in memory already and outlive the schedule: one per lane, or one per row for shape [rows].
   virtual View external(const double* data, const Shape& shape) = 0;
 
-  /// The parameter vector.
-  virtual View parameters(const Shape& shape) = 0;
-
-  /// The two words of the random key.
-  virtual View randkey() = 0;
+  /// The value of an input of the graph.
+  virtual View input(std::string_view name, const Shape& shape) = 0;
 
   /// The number of each row of a table among the rows of all ranks, for shape [rows].
   virtual View row_numbers(const Shape& shape) = 0;

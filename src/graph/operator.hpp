@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "allgrad/expr.hpp"
-#include "allgrad/key.hpp"
 #include "graph/lowering.hpp"
 #include "graph/node.hpp"
 
@@ -84,8 +83,8 @@ const Op* as(const Expr& expr) {
 class Evaluation {
  public:
   virtual ~Evaluation() = default;
-  virtual std::span<const double> params() const = 0;
-  virtual const Key& randkey() const = 0;
+  /// The value of an input, in row-major order.
+  virtual std::span<const double> input(std::string_view name) const = 0;
   virtual Array allreduce(const Array& partial) = 0;
 };
 

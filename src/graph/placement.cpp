@@ -38,7 +38,9 @@ bool passes_shares(Linearity linearity, std::span<const Expr> operands) {
 
 Placement combine_placements(Linearity linearity, std::span<const Expr> operands, const Shape& shape) {
   if (row_axis(shape)) return Placement::per_row;
-  const auto placed = [](Placement placement) { return [placement](const Expr& e) { return e.placement() == placement; }; };
+  const auto placed = [](Placement placement) {
+    return [placement](const Expr& e) { return e.placement() == placement; };
+  };
   if (std::ranges::any_of(operands, placed(Placement::per_rank))) return Placement::per_rank;
   if (std::ranges::none_of(operands, is_partial)) return Placement::replicated;
   return passes_shares(linearity, operands) ? Placement::partial : Placement::replicated;

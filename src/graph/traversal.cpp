@@ -6,29 +6,28 @@ namespace allgrad {
 
 std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   std::vector<Expr> order;
-  std::unordered_set<const Node*> entered;
-  std::vector<std::pair<Expr, std::size_t>>
+  NodeSet entered;
+  std::vector<std::pair<const Expr*, std::size_t>>
       path;  // a node and its next operand to visit; no recursion, graphs are deep
   for (const Expr& output : outputs) {
-    if (entered.insert(output.node()).second) path.emplace_back(output, 0);
+    if (entered.insert(output.node()).second) path.emplace_back(&output, 0);
     while (!path.empty()) {
       auto& [expr, next] = path.back();
-      if (next == expr.node()->operands.size()) {
-        order.push_back(expr);
+      if (next == expr->node()->operands.size()) {
+        order.push_back(*expr);
         path.pop_back();
         continue;
       }
-      const Expr& operand = expr.node()->operands[next++];
-      if (entered.insert(operand.node()).second) path.emplace_back(operand, 0);
+      const Expr& operand = expr->node()->operands[next++];
+      if (entered.insert(operand.node()).second) path.emplace_back(&operand, 0);
     }
   }
   return order;
 }
 
-std::unordered_set<const Node*> dependents(std::span<const Expr> order,
-                                           const std::function<bool(const Expr&)>& is_input,
-                                           const std::function<bool(const Expr&)>& ignored) {
-  std::unordered_set<const Node*> result;
+NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
+                   const std::function<bool(const Expr&)>& ignored) {
+  NodeSet result;
   for (const Expr& expr : order) {
     if (ignored && ignored(expr)) continue;
     const auto& operands = expr.node()->operands;
@@ -45,7 +44,10 @@ std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& repl
 }
 
 Expr with_replaced_operands(const Expr& expr, const Replacements& replacements) {
-  return with_operands(expr, replaced(expr.node()->operands, replacements));
+  const std::vector<Expr>& operands = expr.node()->operands;
+  const auto stays = [&](const Expr& e) { return replacements.at(e.node()).node() == e.node(); };
+  if (std::ranges::all_of(operands, stays)) return expr;
+  return with_operands(expr, replaced(operands, replacements));
 }
 
 std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {

@@ -2,11 +2,9 @@
 
 #include <functional>
 #include <span>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/node_map.hpp"
 
 namespace allgrad {
 
@@ -15,14 +13,13 @@ std::vector<Expr> topological_order(std::span<const Expr> outputs);
 
 /// The nodes of `order` (topological) that depend on an input, the inputs included, by a path without nodes that are
 /// `ignored`.
-std::unordered_set<const Node*> dependents(std::span<const Expr> order,
-                                           const std::function<bool(const Expr&)>& is_input,
-                                           const std::function<bool(const Expr&)>& ignored = {});
+NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
+                   const std::function<bool(const Expr&)>& ignored = {});
 
 /// What stands for nodes of a graph in another one.
-using Replacements = std::unordered_map<const Node*, Expr>;
+using Replacements = NodeMap<Expr>;
 
-/// The node with what stands for its operands, each of which has a replacement.
+/// The node with what stands for its operands, each of which has a replacement; itself where that changes none.
 Expr with_replaced_operands(const Expr& expr, const Replacements& replacements);
 
 /// The replacements of nodes that all have one.

@@ -21,7 +21,7 @@ struct Split {
   Expr rest;
 };
 
-using Splits = std::unordered_map<const Node*, Split>;
+using Splits = NodeMap<Split>;
 
 /// Negative zeros: what they are added to stays what it is, also where that is -0.
 Expr zeros_like(const Expr& expr) {

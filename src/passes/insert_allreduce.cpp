@@ -8,7 +8,7 @@
 namespace allgrad {
 
 std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, Expr> totals;
+  NodeMap<Expr> totals;
   const auto total_of = [&](const Expr& partial) {
     Expr& total = totals[partial.node()];
     if (total.empty()) {
@@ -18,11 +18,13 @@ std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
     return total;
   };
   std::vector<Expr> result = rewrite(outputs, [&](const Expr& expr) {
-    std::vector<Expr> operands = expr.node()->operands;
-    for (std::size_t k = 0; k < operands.size(); ++k) {
-      if (needs_total(*expr.node(), k)) operands[k] = total_of(operands[k]);
+    std::vector<Expr> totalled;  // the operands, where any needs its total
+    for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
+      if (!needs_total(*expr.node(), k)) continue;
+      if (totalled.empty()) totalled = expr.node()->operands;
+      totalled[k] = total_of(totalled[k]);
     }
-    return with_operands(expr, std::move(operands));
+    return totalled.empty() ? expr : with_operands(expr, std::move(totalled));
   });
   for (Expr& output : result) {
     if (output.placement() == Placement::partial) output = total_of(output);

@@ -1,10 +1,10 @@
 #include "schedule/lower.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "allgrad/error.hpp"
 #include "dsl/kernel_id.hpp"
+#include "graph/node_map.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
 
@@ -45,7 +45,7 @@ class Builder final : public Lowering {
       (expr.placement() == Placement::per_row ? row_views_ : dense_views_)[expr.node()] = lower_node(expr);
     }
     loop_ = nullptr;
-    row_views_.clear();
+    row_views_ = {};
     schedule_.steps.emplace_back(std::move(loop));
   }
 
@@ -90,11 +90,9 @@ class Builder final : public Lowering {
     return add_buffer({per_row ? Buffer::Kind::column : Buffer::Kind::constant, num_lanes(shape), data}, shape);
   }
 
-  View parameters(const Shape& shape) override {
-    return add_buffer({Buffer::Kind::parameters, num_lanes(shape)}, shape);
+  View input(std::string_view name, const Shape& shape) override {
+    return add_buffer({.kind = Buffer::Kind::input, .lanes = num_lanes(shape), .input = name}, shape);
   }
-
-  View randkey() override { return add_buffer({Buffer::Kind::randkey, 2}, {2}); }
 
   View row_numbers(const Shape& shape) override {
     loop_->numbers_rows = true;
@@ -143,7 +141,7 @@ class Builder final : public Lowering {
   DenseStep dense_;
   RowLoop* loop_ = nullptr;
   const Node* node_ = nullptr;
-  std::unordered_map<const Node*, View> dense_views_, row_views_;
+  NodeMap<View> dense_views_, row_views_;
 };
 
 }  // namespace

@@ -1,9 +1,8 @@
 #include "schedule/regions.hpp"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
+#include "graph/node_map.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -31,7 +30,7 @@ RowRegion& sweep_of(Region& region, const std::shared_ptr<const RowAxis>& rows) 
 
 /// Puts the values per row that the sums of a sweep need before the sums.
 void add_row_values(RowRegion& sweep) {
-  std::unordered_set<const Node*> entered;
+  NodeSet entered;
   std::vector<Expr> order;
   std::vector<std::pair<Expr, std::size_t>> path;  // a node and its next operand to visit
   for (const Expr& reduction : sweep.nodes) {
@@ -54,7 +53,7 @@ void add_row_values(RowRegion& sweep) {
 
 std::vector<Region> cut_into_regions(const std::vector<Expr>& outputs) {
   std::vector<Region> regions(1);
-  std::unordered_map<const Node*, std::size_t> ready;  // the region in which a value can be used
+  NodeMap<std::size_t> ready;  // the region in which a value can be used
   for (const Expr& expr : topological_order(outputs)) {
     std::size_t at = 0;  // the region in which the node can be computed
     for (const Expr& operand : expr.node()->operands) at = std::max(at, ready.at(operand.node()));

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <memory>
-#include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -15,8 +15,7 @@ struct Buffer {
   enum class Kind {
     constant,     ///< numbers that lie in memory already, not per row
     column,       ///< numbers that lie in memory already, one for each row
-    parameters,   ///< the parameter vector
-    randkey,      ///< the words of the random key
+    input,        ///< the value of an input of the graph
     row_numbers,  ///< global numbers of the rows of one tile
     value,        ///< a value that is not per row
     accumulator,  ///< a sum over rows, set to zero by the row loop that makes it
@@ -29,6 +28,7 @@ struct Buffer {
   std::size_t lanes = 0;
   const double* data = nullptr;  ///< of a constant or column
   std::size_t offset = 0;        ///< of a register: its place, in lanes; of a lane value, counted in registers
+  std::string_view input = {};   ///< name of an input
 
   bool per_row() const {
     return kind == Kind::column || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;

@@ -59,8 +59,7 @@ class Writer {
     switch (buffer.kind) {
       case Buffer::Kind::constant: return fmt::format("k{}", i);
       case Buffer::Kind::column: return fmt::format("x{}", i);
-      case Buffer::Kind::parameters: return "p";
-      case Buffer::Kind::randkey: return "key";
+      case Buffer::Kind::input: return std::string(buffer.input);
       case Buffer::Kind::row_numbers: return "rows";
       case Buffer::Kind::value: return fmt::format("v{}", i);
       case Buffer::Kind::accumulator: return fmt::format("a{}", i);

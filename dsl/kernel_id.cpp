@@ -15,6 +15,7 @@ constexpr std::string_view names[] = {
 #include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) #name,
 #include "dsl/draws.def"
+    "call",
 };
 
 }  // namespace

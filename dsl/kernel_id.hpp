@@ -18,16 +18,18 @@ enum class Kernel : int {
 #include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) name,
 #include "dsl/draws.def"
+  call,  ///< the operator's own function, Operator::call
 };
 
 std::string_view to_string(Kernel kernel);
 
-/// True where the kernel can add its values to what is there: all but random draws.
+/// True where the kernel can add its values to what is there: all but random draws, and calls, which see to it
+/// themselves.
 constexpr bool has_adding_kernel(Kernel kernel) {
   switch (kernel) {
 #define ALLGRAD_DRAW(name, ...) case Kernel::name:
 #include "dsl/draws.def"
-    return false;
+    case Kernel::call: return false;
     default: return true;
   }
 }

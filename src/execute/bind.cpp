@@ -4,6 +4,7 @@
 
 #include "base/utf8.hpp"
 #include "execute/bound_program.hpp"
+#include "graph/shape.hpp"
 
 namespace allgrad {
 
@@ -34,6 +35,25 @@ std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t
   return std::clamp<std::size_t>(room / (lane_doubles * std::max<std::size_t>(loop.num_registers, 1)), 1, extent);
 }
 
+/// Binds a call; `lane_stride` doubles are between the lanes of registers.
+BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, std::size_t lane_stride) {
+  const auto bind = [&](const View& view, const Shape& shape) {
+    const Buffer& buffer = buffers[view.buffer];
+    const bool is_register = buffer.kind == Buffer::Kind::row_value || buffer.kind == Buffer::Kind::lane_value;
+    const auto lane = static_cast<std::ptrdiff_t>(is_register ? lane_stride : 1);
+    const std::size_t register_lane = buffer.kind == Buffer::Kind::lane_value ? buffer.offset : 0;
+    BoundOperand place{view.buffer, static_cast<std::ptrdiff_t>(register_lane + view.offset) * lane, 0, view.strides};
+    for (std::ptrdiff_t& stride : place.strides) stride *= lane;
+    return BoundCall::Operand{std::move(place), lane_shape(shape), buffer.per_row() ? 1 : 0};
+  };
+  const Node& node = *instruction.node;
+  BoundCall call{&node, bind(instruction.out, node.shape), {}};
+  for (std::size_t k = 0; k < node.operands.size(); ++k) {
+    call.in.push_back(bind(instruction.inputs[k], node.operands[k].shape()));
+  }
+  return call;
+}
+
 /// Binds the instructions of a row loop, whose inner axis is the rows of a tile.
 class RowBinder {
  public:
@@ -55,8 +75,9 @@ class RowBinder {
 
  private:
   BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const {
+    if (instruction.is_call()) return bind_call(instruction, buffers_, bound_.lane_stride);
     const auto kernel = static_cast<std::size_t>(instruction.kernel);
-    BoundInstruction result{
+    BoundKernel result{
         (instruction.adds ? kernels_.add : kernels_.store)[kernel], {}, instruction.inputs.size(), {}, {}};
     result.out = bind(instruction.out, loop, result.steps.out_inner, result.steps.out_outer);
     for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
@@ -119,7 +140,7 @@ bool is_contiguous(const LaneLoop& loop, std::size_t axis) {
 }
 
 /// Binds a loop over values that are not per row: the inner axis is the last one, where it is contiguous.
-BoundLoop bind_dense_loop(const LaneLoop& loop, const KernelSet& kernels) {
+BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffers, const KernelSet& kernels) {
   BoundLoop bound;
   bound.outer_extents = loop.extents;
   const bool has_inner = !loop.extents.empty() && is_contiguous(loop, loop.extents.size() - 1);
@@ -131,7 +152,7 @@ BoundLoop bind_dense_loop(const LaneLoop& loop, const KernelSet& kernels) {
     bound.block_lanes = bound.block_extent = bound.outer_extents.back();
     bound.outer_extents.pop_back();
   }
-  const auto bind = [&](const View& view, std::ptrdiff_t& inner_step, std::ptrdiff_t& block_step) {
+  const auto bind_operand = [&](const View& view, std::ptrdiff_t& inner_step, std::ptrdiff_t& block_step) {
     BoundOperand operand{view.buffer, static_cast<std::ptrdiff_t>(view.offset), 0, view.strides};
     const auto take = [&](std::ptrdiff_t& stride) {
       stride = operand.strides.back();
@@ -142,12 +163,15 @@ BoundLoop bind_dense_loop(const LaneLoop& loop, const KernelSet& kernels) {
     return operand;
   };
   for (const Instruction& instruction : loop.instructions) {
+    if (instruction.is_call()) {
+      bound.instructions.emplace_back(bind_call(instruction, buffers, 1));
+      continue;
+    }
     const auto kernel = static_cast<std::size_t>(instruction.kernel);
-    BoundInstruction result{
-        (instruction.adds ? kernels.add : kernels.store)[kernel], {}, instruction.inputs.size(), {}, {}};
-    result.out = bind(instruction.out, result.steps.out_inner, result.steps.out_outer);
+    BoundKernel result{(instruction.adds ? kernels.add : kernels.store)[kernel], {}, instruction.inputs.size(), {}, {}};
+    result.out = bind_operand(instruction.out, result.steps.out_inner, result.steps.out_outer);
     for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
-      result.in[k] = bind(instruction.inputs[k], result.steps.in_inner[k], result.steps.in_outer[k]);
+      result.in[k] = bind_operand(instruction.inputs[k], result.steps.in_inner[k], result.steps.in_outer[k]);
     }
     bound.instructions.push_back(std::move(result));
   }
@@ -161,7 +185,9 @@ BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
   for (const auto& step : program.schedule.steps) {
     if (const auto* dense = std::get_if<DenseStep>(&step)) {
       BoundDenseStep bound;
-      for (const LaneLoop& loop : dense->loops) bound.loops.push_back(bind_dense_loop(loop, kernels));
+      for (const LaneLoop& loop : dense->loops) {
+        bound.loops.push_back(bind_dense_loop(loop, program.schedule.buffers, kernels));
+      }
       program.steps.emplace_back(std::move(bound));
     } else if (const auto* sweep = std::get_if<RowLoop>(&step)) {
       program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels));

@@ -18,12 +18,26 @@ struct BoundOperand {
   std::vector<std::ptrdiff_t> strides;  ///< along the outer axes
 };
 
-struct BoundInstruction {
+struct BoundKernel {
   KernelFunction kernel;
   KernelSteps steps;
   std::size_t num_inputs;
   BoundOperand out, in[max_operands];
 };
+
+/// Runs the operator of a node on whole values; the strides of operands are those of their lanes.
+struct BoundCall {
+  struct Operand {
+    BoundOperand place;
+    std::vector<std::size_t> lanes;
+    std::ptrdiff_t row_stride;
+  };
+  const Node* node;
+  Operand out;
+  std::vector<Operand> in;
+};
+
+using BoundInstruction = std::variant<BoundKernel, BoundCall>;
 
 /// A lane loop with the numbers of an execution: rounds over the outer axes and over blocks of the block axis, each of
 /// which runs all instructions, a kernel call for each, over the lanes of the block and the inner axis.

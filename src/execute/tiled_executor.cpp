@@ -4,6 +4,7 @@
 #include "execute/executor.hpp"
 #include "execute/kernel_set.hpp"
 #include "execute/workspace.hpp"
+#include "graph/operator.hpp"
 #include "schedule/schedule.hpp"
 #include "schedule/text.hpp"
 
@@ -11,9 +12,19 @@ namespace allgrad {
 
 namespace {
 
+void run_call(const BoundCall& call, Workspace& workspace, std::size_t num_rows) {
+  const auto locate = [&](const BoundCall::Operand& operand) {
+    return CallOperand{workspace.address(operand.place.buffer) + operand.place.offset, operand.lanes,
+                       operand.place.strides, operand.row_stride};
+  };
+  const std::span<CallOperand> in = workspace.call_operands().first(call.in.size());
+  std::ranges::transform(call.in, in.begin(), locate);
+  call.node->op->call(*call.node, {locate(call.out), in, num_rows});
+}
+
 /// One round: the lanes from `lane` on of the block axis, at a place in the outer axes.
-void run_round(const BoundLoop& loop, const Workspace& workspace, std::span<const std::size_t> positions,
-               std::size_t lane, std::size_t lanes, std::size_t inner) {
+void run_round(const BoundLoop& loop, Workspace& workspace, std::span<const std::size_t> positions, std::size_t lane,
+               std::size_t lanes, std::size_t inner) {
   const auto start = static_cast<std::ptrdiff_t>(lane);
   const auto locate = [&](const BoundOperand& operand) {
     double* address = workspace.address(operand.buffer) + operand.offset + start * operand.block_stride;
@@ -23,10 +34,15 @@ void run_round(const BoundLoop& loop, const Workspace& workspace, std::span<cons
     return address;
   };
   for (const BoundInstruction& instruction : loop.instructions) {
+    const auto* kernel = std::get_if<BoundKernel>(&instruction);
+    if (kernel == nullptr) {
+      run_call(std::get<BoundCall>(instruction), workspace, inner);
+      continue;
+    }
     KernelOperands operands;
-    operands.out = locate(instruction.out);
-    for (std::size_t k = 0; k < instruction.num_inputs; ++k) operands.in[k] = locate(instruction.in[k]);
-    instruction.kernel(instruction.steps, operands, lanes, inner);
+    operands.out = locate(kernel->out);
+    for (std::size_t k = 0; k < kernel->num_inputs; ++k) operands.in[k] = locate(kernel->in[k]);
+    kernel->kernel(kernel->steps, operands, lanes, inner);
   }
 }
 

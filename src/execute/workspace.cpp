@@ -26,19 +26,14 @@ Workspace::Workspace(const BoundProgram& program)
     if (lies_in_workspace(buffer)) size += room_for(buffer);
     if (buffer.kind == Buffer::Kind::input) inputs_[std::string(buffer.input)].resize(buffer.lanes);
   }
-  std::size_t axes = 0;
-  const auto count_axes = [&axes](const std::vector<BoundLoop>& loops) {
-    for (const BoundLoop& loop : loops) axes = std::max(axes, loop.outer_extents.size());
-  };
   for (const auto& step : program.steps) {
-    if (const auto* dense = std::get_if<BoundDenseStep>(&step)) count_axes(dense->loops);
+    if (const auto* dense = std::get_if<BoundDenseStep>(&step)) make_room_for(dense->loops);
     if (const auto* loop = std::get_if<BoundRowLoop>(&step)) {
-      count_axes(loop->loops);
+      make_room_for(loop->loops);
       registers = std::max(registers, loop->row_value_doubles + loop->lane_value_doubles);
       if (loop->numbers_rows) rows = std::max(rows, loop->tile_rows);
     }
   }
-  positions_.resize(axes);
   row_numbers_.resize(rows);
   memory_.reset(new (alignment) double[size + registers]());
   double* next = memory_.get();
@@ -68,11 +63,22 @@ Workspace::Workspace(const BoundProgram& program)
   }
 }
 
+void Workspace::make_room_for(const std::vector<BoundLoop>& loops) {
+  for (const BoundLoop& loop : loops) {
+    positions_.resize(std::max(positions_.size(), loop.outer_extents.size()));
+    for (const BoundInstruction& instruction : loop.instructions) {
+      const auto* call = std::get_if<BoundCall>(&instruction);
+      if (call != nullptr) call_operands_.resize(std::max(call_operands_.size(), call->in.size()));
+    }
+  }
+}
+
 /// Row loops run one after the other, in the same registers.
 void Workspace::place_registers(const BoundRowLoop& loop) {
   for (const BoundLoop& lanes : loop.loops) {
     for (const BoundInstruction& instruction : lanes.instructions) {
-      const std::size_t i = instruction.out.buffer;
+      const auto* kernel = std::get_if<BoundKernel>(&instruction);
+      const std::size_t i = kernel != nullptr ? kernel->out.buffer : std::get<BoundCall>(instruction).out.place.buffer;
       if (buffers_[i].kind == Buffer::Kind::row_value) {
         addresses_[i] = registers_ + buffers_[i].offset * loop.lane_stride;
       } else if (buffers_[i].kind == Buffer::Kind::lane_value) {

@@ -31,6 +31,9 @@ class Workspace {
   /// Room for a place in the outer axes of any loop, all zeros between loops.
   std::span<std::size_t> positions() { return positions_; }
 
+  /// Room for the operands of any call.
+  std::span<CallOperand> call_operands() { return call_operands_; }
+
   void clear_accumulators(const BoundRowLoop& loop);
 
   /// Moves to the tile that begins at this rank's row `first`.
@@ -43,10 +46,12 @@ class Workspace {
   static constexpr std::align_val_t alignment{64};
 
   void place_registers(const BoundRowLoop& loop);
+  void make_room_for(const std::vector<BoundLoop>& loops);
 
   std::vector<Buffer> buffers_;
   std::vector<double*> addresses_;
   std::vector<std::size_t> positions_;
+  std::vector<CallOperand> call_operands_;
   std::map<std::string, std::vector<double>, std::less<>> inputs_;
   std::vector<double> row_numbers_;
   std::map<std::size_t, Message> messages_;

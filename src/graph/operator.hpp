@@ -67,6 +67,9 @@ class Operator {
   /// For the tiled executor: emits instructions, or makes a view; returns where the value lies.
   virtual View lower(const Node& node, Lowering& lowering) const = 0;
 
+  /// What Lowering::emit_call runs: computes the value, or adds to it where that was made by Lowering::zeros.
+  virtual void call(const Node& node, const CallArguments& arguments) const;
+
  protected:
   Operator() = default;
   Operator(const Operator&) = default;

@@ -5,6 +5,7 @@
 namespace allgrad {
 
 void collapse_axes(LaneLoop& loop, const std::vector<Buffer>& buffers) {
+  if (loop.extents.size() < 2) return;
   std::vector<View*> views;
   for (Instruction& instruction : loop.instructions) {
     views.push_back(&instruction.out);

@@ -26,7 +26,7 @@ class Fuser {
 
   void add(const std::vector<std::size_t>& extents, Instruction instruction) {
     const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
-    note_write(instruction.out, loop);
+    note_write(instruction, loop);
     loops_[loop].instructions.push_back(std::move(instruction));
   }
 
@@ -63,11 +63,12 @@ class Fuser {
     return candidates.back();
   }
 
-  void note_write(const View& out, std::size_t loop) {
+  void note_write(const Instruction& instruction, std::size_t loop) {
+    const View& out = instruction.out;
     if (!is_register(out)) return;
     std::size_t lanes = 1;
     for (std::size_t extent : loops_[loop].extents) lanes *= extent;
-    const bool whole = lanes == buffers_[out.buffer].lanes && out.offset == 0 &&
+    const bool whole = !instruction.is_call() && lanes == buffers_[out.buffer].lanes && out.offset == 0 &&
                        out.strides == row_major_strides(loops_[loop].extents);
     const auto [entry, is_first] = writes_.try_emplace(out.buffer, Writes{out, loop, whole});
     Writes& writes = entry->second;

@@ -107,6 +107,13 @@ class Builder final : public Lowering {
     add_instruction({kernel, true, out, inputs, node_}, domain);
   }
 
+  void emit_call(const View& out) override {
+    if (schedule_.buffers[out.buffer].lanes == 0) return;
+    Instruction instruction{Kernel::call, false, out, {}, node_};
+    for (std::size_t k = 0; k < node_->operands.size(); ++k) instruction.inputs.push_back(operand(k));
+    (loop_ != nullptr ? loop_->loops : dense_.loops).push_back({{}, {std::move(instruction)}});
+  }
+
   View message(const Shape& shape) override { return add_buffer({Buffer::Kind::message, num_lanes(shape)}, shape); }
 
   void allreduce(const View& message) override {

@@ -1,5 +1,6 @@
 #include "schedule/schedule.hpp"
 
+#include "dsl/kernel_id.hpp"
 #include "schedule/collapse_axes.hpp"
 #include "schedule/combine.hpp"
 #include "schedule/fuse_lanes.hpp"
@@ -9,6 +10,8 @@
 #include "schedule/verify.hpp"
 
 namespace allgrad {
+
+bool Instruction::is_call() const { return kernel == Kernel::call; }
 
 Schedule make_schedule(const std::vector<Expr>& outputs) {
   Schedule schedule = lower(cut_into_regions(outputs), outputs);

@@ -35,13 +35,16 @@ struct Buffer {
   }
 };
 
-/// out = kernel(inputs), or out += kernel(inputs), for every lane, and in a row loop for every row of the tile.
+/// out = kernel(inputs), or out += kernel(inputs), for every lane, and in a row loop for every row of the tile. The
+/// views of a call are not those of its loop, which has no axes: they are whole values, along their own axes.
 struct Instruction {
   Kernel kernel;
   bool adds;
   View out;
   std::vector<View> inputs;
   const Node* node;  ///< what it computes, or a part of that
+
+  bool is_call() const;
 };
 
 /// Instructions over the same lanes, one round after the other: in a row loop, all instructions are run for a few lanes

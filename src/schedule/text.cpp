@@ -7,6 +7,7 @@
 
 #include "base/utf8.hpp"
 #include "dsl/kernel_id.hpp"
+#include "graph/operator.hpp"
 
 namespace allgrad {
 
@@ -50,7 +51,7 @@ class Writer {
     std::string inputs;
     for (const View& view : instruction.inputs) inputs += (inputs.empty() ? "" : ", ") + place(view);
     line(fmt::format("    {} {} {}({})", place(instruction.out), instruction.adds ? "+=" : "=",
-                     to_string(instruction.kernel), inputs),
+                     instruction.is_call() ? instruction.node->op->name() : to_string(instruction.kernel), inputs),
          instruction.node);
   }
 

@@ -63,6 +63,8 @@ class Verifier {
     for (const Instruction& instruction : loop.instructions) {
       const Node* node = instruction.node;
       if (node == nullptr) fail("an instruction has no node", nullptr);
+      is_call_ = instruction.is_call();
+      if (is_call_ && !loop.extents.empty()) fail("a call is made in a loop over lanes", node);
       if (instruction.adds && !has_adding_kernel(instruction.kernel)) fail("a kernel adds that cannot", node);
       for (const View& view : instruction.inputs) read(view, loop, has_rows, node);
       if (instruction.adds) read(instruction.out, loop, has_rows, node);
@@ -79,8 +81,9 @@ class Verifier {
 
   void check_place(const View& view, const LaneLoop& loop, bool has_rows, const Node* node) const {
     const Buffer& buffer = buffers_[view.buffer];
-    if (view.strides.size() != loop.extents.size()) fail("a view has other axes than its loop", node);
     if (buffer.per_row() && !has_rows) fail("a value per row is used outside of a row loop", node);
+    if (is_call_) return;
+    if (view.strides.size() != loop.extents.size()) fail("a view has other axes than its loop", node);
     if (buffer.kind == Buffer::Kind::lane_value) return;
     const Reach reach = reach_of(view, loop.extents);
     if (reach.first < 0 || reach.last >= static_cast<std::ptrdiff_t>(buffer.lanes)) {
@@ -127,6 +130,7 @@ class Verifier {
 
   const std::vector<Buffer>& buffers_;
   std::vector<bool> written_;
+  bool is_call_ = false;  ///< the instruction at hand
   Owners row_values_, lane_values_;
 };
 

@@ -154,6 +154,7 @@ class TiledExecutor final : public Executor {
 
   BoundStep bind(const std::vector<Instruction>& instructions, bool inner_is_rows) const {
     BoundStep step;
+    step.instructions.reserve(instructions.size());
     for (const Instruction& instruction : instructions) {
       step.instructions.push_back(bind_instruction(instruction, schedule_.buffers, memory_, kernels_, inner_is_rows));
     }

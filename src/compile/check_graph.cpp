@@ -48,23 +48,21 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
                         loss.node()->where);
 }
 
-void check_tables(const Expr& result, const Communicator& comm) {
-  for (const Expr& expr : topological_order({&result, 1})) {
-    const auto rows = rows_of(expr.shape());
-    if (!rows || rows->comm == comm) continue;
-    throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
-                                      "with the same Communicator",
-                                      describe(*expr.node())),
-                          expr.node()->where);
-  }
+void check_table(const Expr& expr, const Communicator& comm) {
+  const auto rows = rows_of(expr.shape());
+  if (!rows || rows->comm == comm) return;
+  throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
+                                    "with the same Communicator",
+                                    describe(*expr.node())),
+                        expr.node()->where);
 }
 
-void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where) {
+void check_inputs(std::span<const Expr> results, const Expr& params, const Communicator& comm, SourceLocation where) {
   if (params.empty() || !is_input(params, parameters_name)) {
     throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
                           where);
   }
-  for (const Expr& expr : topological_order({&result, 1})) {
+  for (const Expr& expr : topological_order(results)) {
     if (is_input(expr, parameters_name) && expr.node() != params.node()) {
       throw ExpressionError(
           fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
@@ -72,8 +70,8 @@ void check_inputs(const Expr& result, const Expr& params, const Communicator& co
                       params.node()->where.str()),
           expr.node()->where);
     }
+    check_table(expr, comm);
   }
-  check_tables(result, comm);
 }
 
 namespace {

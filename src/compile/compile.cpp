@@ -79,7 +79,7 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         check_is_scalar_loss(graph.loss, where);
         for (const auto& [name, expr] : graph.aux)
           check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
-        for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
+        check_inputs(exprs_of(graph.outputs()), graph.params, comm, where);
         const Node& params = *graph.params.node();
         check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, check, params.where);
         check_same_executor(options.executor, comm, where);

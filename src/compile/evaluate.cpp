@@ -26,13 +26,13 @@ void check_known(const Expr& expr, const Communicator& comm, SourceLocation wher
     throw ExpressionError("evaluate: the expression is an empty Expr; give one that computes something", where);
   }
   for (const Expr& input : topological_order({&expr, 1})) {
+    check_table(input, comm);
     if (!is_input(input, parameters_name)) continue;
     throw ExpressionError(
         "evaluate: the expression depends on parameters, which have no value here; build it from numbers, for example "
         "constant({-2.0, 0.3}) in place of the parameters, or compile it",
         input.node()->where);
   }
-  check_tables(expr, comm);
 }
 
 void check_key(const Expr& expr, const std::optional<Key>& randkey, SourceLocation where) {

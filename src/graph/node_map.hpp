@@ -1,89 +1,13 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <stdexcept>
-#include <utility>
-#include <vector>
-
+#include "base/flat_map.hpp"
 #include "graph/node.hpp"
 
 namespace allgrad {
 
-/// A value for each of some nodes, in the order in which they were inserted. Passes look up every node of a graph many
-/// times: entries lie one behind the other, and a table of their positions is probed linearly. Insertion invalidates
-/// references to values.
+/// A value for each of some nodes.
 template <class T>
-class NodeMap {
- public:
-  using Entry = std::pair<const Node*, T>;
-
-  std::size_t size() const { return entries_.size(); }
-  auto begin() { return entries_.begin(); }
-  auto end() { return entries_.end(); }
-  auto begin() const { return entries_.begin(); }
-  auto end() const { return entries_.end(); }
-
-  void reserve(std::size_t count) {
-    entries_.reserve(count);
-    while (!has_room_for(count)) grow();
-  }
-
-  auto find(const Node* node) { return entries_.begin() + position_of(node); }
-  auto find(const Node* node) const { return entries_.begin() + position_of(node); }
-  bool contains(const Node* node) const { return find(node) != end(); }
-
-  const T& at(const Node* node) const {
-    const auto found = find(node);
-    if (found == end()) throw std::out_of_range("NodeMap::at: no such node");
-    return found->second;
-  }
-
-  /// The entry of the node and whether it is new, with a value made from the arguments; an entry that is there already
-  /// stays what it is.
-  template <class... Args>
-  std::pair<typename std::vector<Entry>::iterator, bool> emplace(const Node* node, Args&&... args) {
-    if (!has_room_for(entries_.size() + 1)) grow();
-    std::uint32_t& slot = slot_of(node);
-    if (slot != none) return {entries_.begin() + slot, false};
-    entries_.emplace_back(node, T(std::forward<Args>(args)...));
-    slot = static_cast<std::uint32_t>(entries_.size() - 1);
-    return {std::prev(entries_.end()), true};
-  }
-
-  T& operator[](const Node* node) { return emplace(node).first->second; }
-
- private:
-  static constexpr std::uint32_t none = 0xffffffff;
-
-  bool has_room_for(std::size_t count) const { return 2 * count <= slots_.size(); }
-
-  /// The node's slot, or the free one where it belongs. There are free ones.
-  const std::uint32_t& slot_of(const Node* node) const {
-    const auto hash = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(node)) * 0x9e3779b97f4a7c15U;
-    std::size_t i = hash >> shift_;
-    while (slots_[i] != none && entries_[slots_[i]].first != node) i = (i + 1) & (slots_.size() - 1);
-    return slots_[i];
-  }
-
-  std::uint32_t& slot_of(const Node* node) { return const_cast<std::uint32_t&>(std::as_const(*this).slot_of(node)); }
-
-  std::ptrdiff_t position_of(const Node* node) const {
-    const std::uint32_t slot = slots_.empty() ? none : slot_of(node);
-    return static_cast<std::ptrdiff_t>(slot == none ? entries_.size() : slot);
-  }
-
-  void grow() {
-    shift_ = slots_.empty() ? 60 : shift_ - 1;
-    slots_.assign(std::size_t{1} << (64 - shift_), none);
-    for (std::size_t i = 0; i < entries_.size(); ++i) slot_of(entries_[i].first) = static_cast<std::uint32_t>(i);
-  }
-
-  std::vector<Entry> entries_;
-  std::vector<std::uint32_t> slots_;  // positions in entries_; a power of two of them
-  int shift_ = 64;                    // 64 - log2 of their number
-};
+using NodeMap = FlatMap<const Node*, T>;
 
 /// Some nodes.
 class NodeSet {

@@ -17,4 +17,7 @@ Placement combine_placements(Linearity linearity, std::span<const Expr> operands
 /// True where the node means the total of its partial operand `k`, since shares of it cannot pass through.
 bool needs_total(const Node& node, std::size_t k);
 
+/// True where that is so of all of its partial operands, of which it has some; it is so of all or of none.
+bool needs_totals(const Node& node);
+
 }  // namespace allgrad

@@ -4,24 +4,42 @@
 
 namespace allgrad {
 
+namespace {
+
+/// Calls `enter` with each node, which says whether it is new, and `leave` with each that is, after its operands.
+template <class Enter, class Leave>
+void depth_first(std::span<const Expr> outputs, Enter enter, Leave leave) {
+  struct Step {
+    const Expr* expr;
+    const Expr *next, *end;  // of its operands, those to visit
+  };
+  std::vector<Step> path;  // no recursion, graphs are deep
+  const auto go_to = [&](const Expr& expr) {
+    if (!enter(expr.node())) return;
+    const std::vector<Expr>& operands = expr.node()->operands;
+    path.push_back({&expr, operands.data(), operands.data() + operands.size()});
+  };
+  for (const Expr& output : outputs) {
+    go_to(output);
+    while (!path.empty()) {
+      if (path.back().next != path.back().end) {
+        go_to(*path.back().next++);
+      } else {
+        leave(*path.back().expr);
+        path.pop_back();
+      }
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   std::vector<Expr> order;
   NodeSet entered;
-  std::vector<std::pair<const Expr*, std::size_t>>
-      path;  // a node and its next operand to visit; no recursion, graphs are deep
-  for (const Expr& output : outputs) {
-    if (entered.insert(output.node()).second) path.emplace_back(&output, 0);
-    while (!path.empty()) {
-      auto& [expr, next] = path.back();
-      if (next == expr->node()->operands.size()) {
-        order.push_back(*expr);
-        path.pop_back();
-        continue;
-      }
-      const Expr& operand = expr->node()->operands[next++];
-      if (entered.insert(operand.node()).second) path.emplace_back(&operand, 0);
-    }
-  }
+  depth_first(
+      outputs, [&](const Node* node) { return entered.insert(node).second; },
+      [&](const Expr& expr) { order.push_back(expr); });
   return order;
 }
 
@@ -52,10 +70,12 @@ Expr with_replaced_operands(const Expr& expr, const Replacements& replacements) 
 
 std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
   Replacements rewritten;
-  for (const Expr& expr : topological_order(outputs)) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    rewritten.emplace(expr.node(), step(with_replaced_operands(expr, rewritten)));
-  }
+  depth_first(
+      outputs, [&](const Node* node) { return rewritten.emplace(node).second; },
+      [&](const Expr& expr) {
+        const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+        rewritten[expr.node()] = step(with_replaced_operands(expr, rewritten));
+      });
   return replaced(outputs, rewritten);
 }
 

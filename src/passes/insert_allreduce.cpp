@@ -18,13 +18,12 @@ std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
     return total;
   };
   std::vector<Expr> result = rewrite(outputs, [&](const Expr& expr) {
-    std::vector<Expr> totalled;  // the operands, where any needs its total
-    for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
-      if (!needs_total(*expr.node(), k)) continue;
-      if (totalled.empty()) totalled = expr.node()->operands;
-      totalled[k] = total_of(totalled[k]);
+    if (!needs_totals(*expr.node())) return expr;
+    std::vector<Expr> operands = expr.node()->operands;
+    for (Expr& operand : operands) {
+      if (operand.placement() == Placement::partial) operand = total_of(operand);
     }
-    return totalled.empty() ? expr : with_operands(expr, std::move(totalled));
+    return with_operands(expr, std::move(operands));
   });
   for (Expr& output : result) {
     if (output.placement() == Placement::partial) output = total_of(output);

@@ -50,6 +50,7 @@ std::vector<Expr> merge_collectives(const std::vector<Expr>& outputs) {
     if (by_level.size() <= level) by_level.resize(level + 1);
     (expr.node()->op->is_collective() ? by_level[level].collectives : by_level[level].others).push_back(expr);
   }
+  if (std::ranges::all_of(by_level, [](const Level& level) { return level.collectives.size() < 2; })) return outputs;
 
   Replacements rebuilt;
   for (const Level& level : by_level) {

@@ -16,20 +16,14 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
+using namespace allgrad::testing;
 using allgrad::testing::check_parts;
 using allgrad::testing::Said;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
-
-int culprit() { return world().size() - 1; }
-bool is_culprit() { return world().rank() == culprit(); }
 
 // A run that does something on the culprit at step `when`, by each of the optimizers.
 template <class Action, class Check>

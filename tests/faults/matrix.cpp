@@ -11,6 +11,7 @@
 #include "../check_error.hpp"
 #include "../lambda_model.hpp"
 #include "../said.hpp"
+#include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
 namespace ag = allgrad;
@@ -18,13 +19,6 @@ using namespace allgrad::testing;
 using ag::Expr;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
-
-bool is_last() { return world().rank() == world().size() - 1; }
 
 ag::Table rows() {
   std::vector<double> x;
@@ -127,7 +121,7 @@ TEST_CASE("ranks that do different things are an error on every rank, which name
       Scene scene(table);
       std::string text = "nothing was thrown";
       try {
-        (is_last() ? last : first).run(scene);
+        (is_culprit() ? last : first).run(scene);
       } catch (const ag::DivergenceError& error) {
         text = error.what();
       } catch (const std::exception& error) {
@@ -160,7 +154,7 @@ TEST_CASE("fits in another order on one rank are an error before any number is u
   LambdaModel b([x](const Expr& p) { return sum(x, 0) * 0.0 + p[0]; },
                 [](const ag::Sumstats& s) { return square(s.value - 4.69); });
   check_error<ag::DivergenceError>({"these differ: ", "model"}, [&](unsigned& line) {
-    LambdaModel& first = is_last() ? b : a;
+    LambdaModel& first = is_culprit() ? b : a;
     line = __LINE__ + 1;
     first.run_bfgs({0.0});
   });
@@ -177,7 +171,7 @@ TEST_CASE("an aux value, a key or a model function on one rank alone is an error
     const Expr params = ag::parameters(1);
     const ag::Loss loss(square(params[0] * scene.total), {{"p", params[0]}});
     ag::CompiledGraph graph = ag::compile(loss, params);
-    graph.value(std::vector{1.0}, {.aux = is_last() ? &aux : nullptr});
+    graph.value(std::vector{1.0}, {.aux = is_culprit() ? &aux : nullptr});
   });
   const ag::Callback root_only = [&](const ag::Iterate& at) {
     if (world().is_root()) scene.b.calc_loss_from_params(at.params);

@@ -37,7 +37,7 @@ std::shared_ptr<const std::vector<std::uint64_t>> bits_of_root(const Communicato
                                                                const Operation& operation) {
   Communicator::State& state = CommAccess::state(comm);
   const auto bits = comm.attempt([&] { return std::make_shared<std::vector<std::uint64_t>>(own.size()); });
-  state.meet(state.empty_envelope, false, operation);  // all have room
+  state.meet(false, {}, operation);  // all have room
   if (state.rank == 0)
     std::ranges::transform(own, bits->begin(), [](double x) { return std::bit_cast<std::uint64_t>(x); });
   state.reduce(bits, bits->data(), bits->size(), MPI_UINT64_T, MPI_BOR, operation);
@@ -68,7 +68,7 @@ std::optional<StopRequest> agree(const Communicator& comm, Operation operation, 
   Communicator::State& state = CommAccess::state(comm);
   const TakenTurn turn(state.turn, line_of(operation));
   operation.nearly(hash_of(numbers.values));
-  const envelope::Sum sum = state.meet(state.empty_envelope, wish.has_value(), operation);
+  const envelope::Sum sum = state.meet(wish.has_value(), {}, operation);
   if (sum.any_wants_to_stop) return state.merge_requests(wish, operation);
   if (sum.same_numbers) return std::nullopt;
 
@@ -79,7 +79,7 @@ std::optional<StopRequest> agree(const Communicator& comm, Operation operation, 
     const double scale = numbers.scales.empty() ? 0.0 : numbers.scales[i];
     all_near = all_near && nearly_equal(numbers.values[i], theirs(i), scale);
   }
-  state.meet(state.empty_envelope, false, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
+  state.meet(false, {}, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
   for (std::size_t i = 0; i < bits->size(); ++i) numbers.values[i] = theirs(i);
   comm.attempt([&] { warn_once(state, numbers, operation); });
   return std::nullopt;

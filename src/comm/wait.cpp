@@ -19,7 +19,6 @@
 #include "base/emit.hpp"
 #include "base/interrupt.hpp"
 #include "comm/call.hpp"
-#include "comm/mpi_check.hpp"
 
 namespace allgrad {
 
@@ -52,7 +51,7 @@ std::optional<double> time_limit() {
 /// One wait that is not over at once.
 class Wait {
  public:
-  Wait(MPI_Request& request, const Awaited& awaited) : request_(request), awaited_(awaited), notes_(Notes::get()) {
+  Wait(Pending& pending, const Awaited& awaited) : pending_(pending), awaited_(awaited), notes_(Notes::get()) {
     if (notes_ != nullptr) notes_->start_to_wait(awaited_.id);
   }
   ~Wait() {
@@ -74,12 +73,13 @@ class Wait {
 
  private:
   bool is_done() {
-    int done = 0;
-    for (int i = 0; i < 50 && done == 0; ++i) check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    return done != 0;
+    for (int i = 0; i < 50; ++i) {
+      if (pending_.is_done()) return true;
+    }
+    return false;
   }
 
-  /// Goes on for a moment; true where the request is complete by then.
+  /// Goes on for a moment; true where it is done by then.
   bool is_done_within(Clock::duration time) {
     for (const auto end = Clock::now() + time; Clock::now() < end;) {
       if (is_done()) return true;
@@ -193,7 +193,7 @@ class Wait {
     throw why;
   }
 
-  MPI_Request& request_;
+  Pending& pending_;
   const Awaited& awaited_;
   Notes* notes_;
   const Clock::time_point start_ = Clock::now();
@@ -218,16 +218,14 @@ void keep_for_ever(std::shared_ptr<void> written) {
 
 }  // namespace
 
-void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> written) {
-  for (int i = 0; i < quick_tests; ++i) {
-    int done = 0;
-    check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    if (done != 0) return;
-  }
+void wait(Pending& pending, const Awaited& awaited) {
   try {
-    Wait(request, awaited).run();
+    for (int i = 0; i < quick_tests; ++i) {
+      if (pending.is_done()) return;
+    }
+    Wait(pending, awaited).run();
   } catch (...) {
-    keep_for_ever(std::move(written));
+    keep_for_ever(pending.written());
     try {
       throw;
     } catch (const Notes::Reason& why) {

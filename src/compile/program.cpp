@@ -33,23 +33,24 @@ std::uint64_t hash_of(const std::vector<bool>& flags) {
 Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, const std::optional<GradientOf>& gradient)
     : identity_(std::move(identity)),
-      results_(hash_of(identity_.results)),
-      frozen_(gradient ? hash_of(gradient->frozen) : 0),
       comm_(comm),
       where_(params.node()->where),
       params_(params.shape()[0].length),
       details_([this] {
         return fmt::format("of {} of model {} at the parameters [{}]", identity_.results, identity_.object,
                            fmt::join(params_, ", "));
-      }) {
+      }),
+      evaluation_("an evaluation", where_) {
+  const auto identify = [&](Operation operation) {
+    return operation.with("model", identity_.object)
+        .with("results", hash_of(identity_.results))
+        .with("frozen parameters", gradient ? hash_of(gradient->frozen) : 0);
+  };
+  evaluation_ = identify(evaluation_).described_by(details_);
   const std::function<std::string()> details = [this] {
     return fmt::format("of {} of model {}", identity_.results, identity_.object);
   };
-  const Operation compilation = Operation("a compilation", where_)
-                                    .with("model", identity_.object)
-                                    .with("results", results_)
-                                    .with("frozen parameters", frozen_)
-                                    .described_by(details);
+  const Operation compilation = identify(Operation("a compilation", where_)).described_by(details);
   comm_.synchronize(compilation);
   comm_.guarded(
       [&] {
@@ -67,13 +68,7 @@ Operation Program::operation(const std::optional<Key>& randkey) const {
   key.add(randkey);
   Fingerprint params;
   for (const double param : params_) params.add(param);
-  return Operation("an evaluation", where_)
-      .with("model", identity_.object)
-      .with("results", results_)
-      .with("frozen parameters", frozen_)
-      .with("random key", key.value())
-      .nearly(params.value())
-      .described_by(details_);
+  return Operation(evaluation_).with("random key", key.value()).nearly(params.value());
 }
 
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {

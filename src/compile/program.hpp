@@ -41,10 +41,10 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
+  /// One evaluation, of the parameters that are kept.
   Operation operation(const std::optional<Key>& randkey) const;
 
   const ProgramIdentity identity_;
-  const std::uint64_t results_, frozen_;  // hashes
   std::vector<Expr> graph_;
   Communicator comm_;
   SourceLocation where_;                // of the parameters
@@ -53,6 +53,7 @@ class Program {
   std::unique_ptr<Executor> executor_;
   bool communicates_ = false;
   const std::function<std::string()> details_;
+  Operation evaluation_;  // but the key and the parameters
 };
 
 }  // namespace allgrad

@@ -26,12 +26,6 @@ bool nearly_equal(double a, double b, double scale) {
   return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), scale});
 }
 
-std::uint64_t hash_of(std::span<const double> values) {
-  Fingerprint hash;
-  for (const double value : values) hash.add(value);
-  return hash.value();
-}
-
 /// The bits of the numbers of rank 0. Collective.
 std::shared_ptr<const std::vector<std::uint64_t>> bits_of_root(const Communicator& comm, std::span<const double> own,
                                                                const Operation& operation) {
@@ -63,11 +57,17 @@ std::optional<StopRequest> meet(const Communicator& comm, const Operation& opera
   return agree(comm, operation, {}, wish);
 }
 
+Operation comparing(Operation operation, const OwnNumbers& numbers) {
+  Fingerprint hash;
+  for (const double value : numbers.values) hash.add(value);
+  return operation.nearly(hash.value());
+}
+
 std::optional<StopRequest> agree(const Communicator& comm, Operation operation, const OwnNumbers& numbers,
                                  const std::optional<StopRequest>& wish) {
   Communicator::State& state = CommAccess::state(comm);
   const TakenTurn turn(state.turn, line_of(operation));
-  operation.nearly(hash_of(numbers.values));
+  operation = comparing(operation, numbers);
   const envelope::Sum sum = state.meet(wish.has_value(), {}, operation);
   if (sum.any_wants_to_stop) return state.merge_requests(wish, operation);
   if (sum.same_numbers) return std::nullopt;

@@ -63,14 +63,6 @@ Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const
       compilation);
 }
 
-Operation Program::operation(const std::optional<Key>& randkey) const {
-  Fingerprint key;
-  key.add(randkey);
-  Fingerprint params;
-  for (const double param : params_) params.add(param);
-  return Operation(evaluation_).with("random key", key.value()).nearly(params.value());
-}
-
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
   if (params.size() != params_.size()) {
     comm_.fail(std::make_exception_ptr(ArgumentError(
@@ -87,16 +79,13 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         *draw_)));
   }
   std::ranges::copy(params, params_.begin());
-  for (;;) {
-    const Operation evaluation = operation(randkey);
-    try {
-      executor_->run(params_, randkey.value_or(0), evaluation);
-      if (!communicates_) comm_.synchronize(evaluation);
-      return;
-    } catch (const NumbersDiffer&) {
-      agree(comm_, evaluation, {"parameters", params_, {}});
-    }
-  }
+  Fingerprint key;
+  key.add(randkey);
+  const Operation evaluation = Operation(evaluation_).with("random key", key.value());
+  run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
+    executor_->run(params_, randkey.value_or(0), operation);
+    if (!communicates_) comm_.synchronize(operation);
+  });
 }
 
 }  // namespace allgrad

@@ -41,9 +41,6 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
-  /// One evaluation, of the parameters that are kept.
-  Operation operation(const std::optional<Key>& randkey) const;
-
   const ProgramIdentity identity_;
   std::vector<Expr> graph_;
   Communicator comm_;
@@ -53,7 +50,7 @@ class Program {
   std::unique_ptr<Executor> executor_;
   bool communicates_ = false;
   const std::function<std::string()> details_;
-  Operation evaluation_;  // but the key and the parameters
+  Operation evaluation_;  // with neither key nor parameters
 };
 
 }  // namespace allgrad

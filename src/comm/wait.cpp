@@ -33,7 +33,6 @@ constexpr auto time_to_arrive = 700ms;  // for a message that was sent before a 
 constexpr auto time_to_answer = 300ms;
 constexpr auto time_until_signals = 1s;
 constexpr auto time_to_stop = 5s;  // between a signal and the end of the wait: others may come with it
-constexpr auto time_until_warning = 60s;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -152,7 +151,7 @@ class Wait {
       break;
     }
     emit(Severity::warning, fmt::format("{} has waited {} seconds for {}", describe_call(awaited_.operation),
-                                        time_until_warning.count(), text_of(missing)));
+                                        seconds(time_until_warning), text_of(missing)));
   }
 
   /// Of the ranks of the communicator, those that do not say that they wait.
@@ -217,6 +216,8 @@ void keep_for_ever(std::shared_ptr<void> written) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds time_until_warning = 60s;
 
 void wait(Pending& pending, const Awaited& awaited) {
   try {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <span>
 
 #include "allgrad/operation.hpp"
@@ -21,6 +22,9 @@ struct Awaited {
 /// RankError where the collective is given up, which the other ranks that wait are told; what MPI writes to is kept for
 /// ever then.
 void wait(Pending& pending, const Awaited& awaited);
+
+/// After so long a wait says once who is missing: a minute, for which tests do not wait.
+extern std::chrono::milliseconds time_until_warning;
 
 /// Whether any collective of this process was given up.
 bool any_collective_given_up();

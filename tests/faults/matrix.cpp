@@ -162,6 +162,29 @@ TEST_CASE("fits in another order on one rank are an error before any number is u
   CHECK(b.run_bfgs({0.0}).x(0) == Approx(4.69));
 }
 
+TEST_CASE("graphs in another order on one rank are an error in their first message, whatever runs them") {
+  const Said said;
+  const Expr x = rows()["x"];
+  for (const auto executor : {ag::ExecutorKind::reference, ag::ExecutorKind::tiled}) {
+    for (const bool communicates : {true, false}) {
+      unsigned params_line = 0;
+      const auto compile = [&](double target) {
+        params_line = __LINE__ + 1;
+        const Expr params = ag::parameters(1);
+        const Expr statistic = communicates ? sum(exp(params[0] * x), 0) : exp(params[0]);
+        return ag::compile(ag::Loss(square(statistic - target)), params, world(), {.executor = executor});
+      };
+      ag::CompiledGraph a = compile(1.0), b = compile(2.0);
+      const std::size_t before = world().collectives();
+      check_error<ag::DivergenceError>({"these differ: model"}, [&](unsigned& line) {
+        line = params_line;
+        (is_culprit() ? b : a).value(std::vector{0.5});
+      });
+      CHECK(world().collectives() == before + 2);  // and that of the causes
+    }
+  }
+}
+
 TEST_CASE("an aux value, a key or a model function on one rank alone is an error") {
   const Said said;
   Scene scene(rows());

@@ -45,12 +45,17 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
+<<<<<<< HEAD
   Operation operation(const std::optional<Key>& randkey) const;
   std::size_t position_of(std::string_view name) const;
 
   const ProgramIdentity identity_;
   const std::uint64_t results_, frozen_;  // hashes
   NamedOutputs graph_;
+=======
+  const ProgramIdentity identity_;
+  std::vector<Expr> graph_;
+>>>>>>> lat
   Communicator comm_;
   SourceLocation where_;                // of the parameters
   std::optional<SourceLocation> draw_;  // of the first draw
@@ -58,6 +63,7 @@ class Program {
   std::unique_ptr<Executor> executor_;
   bool communicates_ = false;
   const std::function<std::string()> details_;
+  Operation evaluation_;  // with neither key nor parameters
 };
 
 }  // namespace allgrad

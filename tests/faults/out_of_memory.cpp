@@ -22,17 +22,13 @@
 #include "../catch.hpp"
 #include "../hdf5_test_file.hpp"
 #include "../said.hpp"
+#include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 /// Numbers that take no memory when they are noted.
 class Numbers {

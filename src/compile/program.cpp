@@ -69,29 +69,12 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
       compilation);
 }
 
-<<<<<<< HEAD
 std::size_t Program::position_of(std::string_view name) const {
   const auto found = std::ranges::find(graph_, name, &NamedOutputs::value_type::first);
   if (found == graph_.end()) throw InternalError(fmt::format("a program has no output \"{}\"", name));
   return static_cast<std::size_t>(found - graph_.begin());
 }
 
-Operation Program::operation(const std::optional<Key>& randkey) const {
-  Fingerprint key;
-  key.add(randkey);
-  Fingerprint params;
-  for (const double param : params_) params.add(param);
-  return Operation("an evaluation", where_)
-      .with("model", identity_.object)
-      .with("results", results_)
-      .with("frozen parameters", frozen_)
-      .with("random key", key.value())
-      .nearly(params.value())
-      .described_by(details_);
-}
-
-=======
->>>>>>> lat
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
   if (params.size() != params_.size()) {
     comm_.fail(std::make_exception_ptr(ArgumentError(
@@ -108,28 +91,15 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         *draw_)));
   }
   std::ranges::copy(params, params_.begin());
-<<<<<<< HEAD
-  const auto key = numbers_of(randkey.value_or(0));
-  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, key}};
-  for (;;) {
-    const Operation evaluation = operation(randkey);
-    try {
-      executor_->run(inputs, evaluation);
-      if (!communicates_) comm_.synchronize(evaluation);
-      return;
-    } catch (const NumbersDiffer&) {
-      agree(comm_, evaluation, {"parameters", params_, {}});
-    }
-  }
-=======
+  const auto words = numbers_of(randkey.value_or(0));
+  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}};
   Fingerprint key;
   key.add(randkey);
   const Operation evaluation = Operation(evaluation_).with("random key", key.value());
   run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
-    executor_->run(params_, randkey.value_or(0), operation);
+    executor_->run(inputs, operation);
     if (!communicates_) comm_.synchronize(operation);
   });
->>>>>>> lat
 }
 
 }  // namespace allgrad

@@ -45,17 +45,10 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
-<<<<<<< HEAD
-  Operation operation(const std::optional<Key>& randkey) const;
   std::size_t position_of(std::string_view name) const;
 
   const ProgramIdentity identity_;
-  const std::uint64_t results_, frozen_;  // hashes
   NamedOutputs graph_;
-=======
-  const ProgramIdentity identity_;
-  std::vector<Expr> graph_;
->>>>>>> lat
   Communicator comm_;
   SourceLocation where_;                // of the parameters
   std::optional<SourceLocation> draw_;  // of the first draw

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/fingerprint.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -18,7 +19,10 @@ std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs) {
     if (node.operands.empty() && !same_everywhere) return expr;  // equal here, maybe not on another rank
     std::vector<const Node*> operands;
     for (const Expr& operand : node.operands) operands.push_back(operand.node());
-    Identity identity{node.op->fingerprint(), node.placement, rows_of(node.shape).get(), std::move(operands)};
+    Fingerprint hash;
+    hash.add(node.op->fingerprint());
+    add_to(hash, node.shape);
+    Identity identity{hash.value(), node.placement, rows_of(node.shape).get(), std::move(operands)};
     return first.emplace(std::move(identity), expr).first->second;
   });
 }

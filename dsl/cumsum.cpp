@@ -9,12 +9,18 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/lines.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
 
 std::string Cumsum::attributes() const { return fmt::format("axis={}{}", axis_, reversed_ ? ", reversed" : ""); }
+
+void Cumsum::identify(Fingerprint& hash) const {
+  hash.add(axis_);
+  hash.add(reversed_);
+}
 
 Expr Cumsum::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
   return make_node(std::make_shared<const Cumsum>(axis_, !reversed_), {cotangent}, node.node()->where);

@@ -11,6 +11,7 @@ class Cumsum final : public Operator {
 
   std::string_view name() const override { return "cumsum"; }
   std::string attributes() const override;
+  void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override { return operands[0].shape(); }
   Linearity linearity() const override { return Linearity::jointly; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;

@@ -12,6 +12,7 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
@@ -49,6 +50,11 @@ std::vector<std::size_t> normalize(const Operand& x, const Axes& axes, std::stri
 }  // namespace
 
 std::string Sum::attributes() const { return fmt::format("axes={}", axes_); }
+
+void Sum::identify(Fingerprint& hash) const {
+  hash.add(axes_.size());
+  for (std::size_t axis : axes_) hash.add(axis);
+}
 
 Shape Sum::infer_shape(std::span<const Expr> operands) const {
   Shape shape;

@@ -11,12 +11,15 @@ class Sum final : public Operator {
 
   std::string_view name() const override { return "sum"; }
   std::string attributes() const override;
+  void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
+
+  const std::vector<std::size_t>& axes() const { return axes_; }
 
  private:
   std::vector<std::size_t> axes_;

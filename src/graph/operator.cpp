@@ -12,7 +12,7 @@ namespace allgrad {
 std::uint64_t Operator::fingerprint() const {
   Fingerprint hash;
   hash.add(name());
-  hash.add(attributes());
+  identify(hash);
   return hash.value();
 }
 

@@ -42,8 +42,8 @@ TEST_CASE("a long wait is told once, by the lowest rank that waits, with those t
     const std::size_t before = said.warnings.size();
     if (world().rank() == missing) std::this_thread::sleep_for(2s);
     world().synchronize(ag::Operation("a meeting", {"fit.cpp", 7}));
-    REQUIRE(said.warnings.size() == before + (world().rank() == speaker ? 1 : 0));
-    if (world().rank() != speaker) return;
+    CHECK(said.warnings.size() == before + (world().rank() == speaker ? 1 : 0));
+    if (world().rank() != speaker || said.warnings.empty()) return;
     check_parts(said.warnings.back(), {fmt::format("a meeting (fit.cpp:7) has waited 0.2 seconds for rank {} of {}, "
                                                    "which has not come to it",
                                                    missing, world().size())});
@@ -74,8 +74,8 @@ TEST_CASE("what MPI writes to is there as long as it may, though the collective 
     }
     send(1);
     MPI_Wait(&request, MPI_STATUS_IGNORE);
-    REQUIRE_FALSE(gift.expired());
-    CHECK(*gift.lock() == 42);
+    const auto kept = gift.lock();
+    CHECK((kept != nullptr && *kept == 42));
   }
   world().synchronize();
 }

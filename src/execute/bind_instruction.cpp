@@ -1,10 +1,8 @@
 #include "execute/bind_instruction.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "allgrad/error.hpp"
+#include "graph/shape.hpp"
 
 namespace allgrad {
 
@@ -59,8 +57,8 @@ bool is_contiguous(const Axis& axis, bool may_sum) {
 
 }  // namespace
 
-BoundInstruction bind_instruction(const Instruction& instruction, std::span<const Buffer> buffers,
-                                  const Memory& memory, const KernelSet& kernels, bool inner_is_rows) {
+BoundInstruction bind_instruction(const Instruction& instruction, std::span<const Buffer> buffers, const Memory& memory,
+                                  const KernelSet& kernels, bool inner_is_rows) {
   BoundInstruction bound{kernels.functions[static_cast<std::size_t>(instruction.kernel)], {}, {}};
   KernelCall& call = bound.call;
   const auto address = [&](const View& view) {
@@ -88,10 +86,7 @@ BoundInstruction bind_instruction(const Instruction& instruction, std::span<cons
     axes.pop_back();
   }
 
-  if (axes.size() > max_outer_axes) {
-    throw Error(fmt::format("a value has {} axes that cannot be run over as one; at most {} are supported, reshape it",
-                            axes.size(), max_outer_axes));
-  }
+  static_assert(max_lane_axes <= max_outer_axes);
   call.num_outer_axes = axes.size();
   for (std::size_t i = 0; i < axes.size(); ++i) {
     call.extent[i] = axes[i].extent;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <unordered_map>
 
 namespace allgrad {
 
@@ -11,17 +10,21 @@ namespace {
 
 /// From the first instruction that writes a register to the last that touches it.
 struct Lifetime {
-  std::size_t first;
-  std::size_t last;
+  std::size_t first = none;
+  std::size_t last = none;
+
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
 };
 
-std::unordered_map<std::size_t, Lifetime> lifetimes(const std::vector<Buffer>& buffers,
-                                                    const std::vector<Instruction>& instructions) {
-  std::unordered_map<std::size_t, Lifetime> result;
+/// Of each buffer; those that are no registers have none.
+std::vector<Lifetime> lifetimes(const std::vector<Buffer>& buffers, const std::vector<Instruction>& instructions) {
+  std::vector<Lifetime> result(buffers.size());
   for (std::size_t i = 0; i < instructions.size(); ++i) {
     const auto touch = [&](const View& view) {
       if (buffers[view.buffer].kind != Buffer::Kind::tile) return;
-      result.try_emplace(view.buffer, Lifetime{i, i}).first->second.last = i;
+      Lifetime& life = result[view.buffer];
+      if (life.first == Lifetime::none) life.first = i;
+      life.last = i;
     };
     touch(instructions[i].out);
     std::ranges::for_each(instructions[i].inputs, touch);
@@ -76,15 +79,18 @@ class FreeLanes {
 }  // namespace
 
 std::size_t allocate_registers(std::vector<Buffer>& buffers, const std::vector<Instruction>& instructions) {
-  const auto lives = lifetimes(buffers, instructions);
-  std::vector<std::vector<std::size_t>> last_used(instructions.size());
-  for (const auto& [buffer, life] : lives) last_used[life.last].push_back(buffer);
+  std::vector<Lifetime> lives = lifetimes(buffers, instructions);
   FreeLanes lanes;
   for (std::size_t i = 0; i < instructions.size(); ++i) {
     const std::size_t target = instructions[i].out.buffer;
-    const auto life = lives.find(target);
-    if (life != lives.end() && life->second.first == i) buffers[target].offset = lanes.take(buffers[target].lanes);
-    for (const std::size_t buffer : last_used[i]) lanes.give_back(buffers[buffer].offset, buffers[buffer].lanes);
+    if (lives[target].first == i) buffers[target].offset = lanes.take(buffers[target].lanes);
+    const auto end = [&](const View& view) {
+      if (lives[view.buffer].last != i) return;
+      lives[view.buffer].last = Lifetime::none;  // given back once
+      lanes.give_back(buffers[view.buffer].offset, buffers[view.buffer].lanes);
+    };
+    end(instructions[i].out);
+    std::ranges::for_each(instructions[i].inputs, end);
   }
   return lanes.size();
 }

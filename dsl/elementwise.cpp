@@ -88,8 +88,10 @@ Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where
 #include "allgrad/operators.def"
 
 Shape Elementwise::infer_shape(std::span<const Expr> operands) const {
-  Shape shape;
-  for (const Expr& operand : operands) shape = broadcast(shape, operand.shape());
+  Shape shape = operands[0].shape();
+  for (const Expr& operand : operands.subspan(1)) {
+    if (operand.shape() != shape) shape = broadcast(shape, operand.shape());
+  }
   return shape;
 }
 

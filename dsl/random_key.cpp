@@ -15,11 +15,12 @@ bool is_key(const Expr& expr) { return is_input(expr, random_key_name); }
 }  // namespace
 
 const Node* find_draw(std::span<const Expr> outputs) {
-  const std::vector<Expr> order = topological_order(outputs);
-  const auto uses_key = [](const Expr& expr) { return std::ranges::any_of(expr.node()->operands, is_key); };
-  auto draw = std::ranges::find_if(order, uses_key);
-  if (draw == order.end()) draw = std::ranges::find_if(order, is_key);
-  return draw == order.end() ? nullptr : draw->node();
+  const Node *key = nullptr, *draw = nullptr;
+  for_each_node(outputs, [&](const Expr& expr) {
+    if (key == nullptr && is_key(expr)) key = expr.node();
+    if (draw == nullptr && std::ranges::any_of(expr.node()->operands, is_key)) draw = expr.node();
+  });
+  return draw != nullptr ? draw : key;
 }
 
 Expr random::key(SourceLocation where) {

@@ -234,6 +234,26 @@ TEST_CASE("unsigned numbers below 0 do not count from the end") {
   });
 }
 
+TEST_CASE("a value has 16 axes at most, beside the row axis") {
+  const ag::Expr p = ag::parameters(2);
+  std::vector<std::size_t> odd(16, 1), even(16, 1);  // together, no two axes can be run over as one
+  for (std::size_t axis = 0; axis < 16; ++axis) (axis % 2 == 0 ? even : odd)[axis] = axis < 4 ? 2 : 1;
+  const ag::Expr wide = reshape(ag::concatenate({p, 2.0 * p}), even) * reshape(ag::concatenate({p, 3.0 * p}), odd);
+  REQUIRE(wide.ndim() == 16);
+  CHECK(ag::compile(sum(wide), p).value(std::vector{1.0, 2.0}) == 3.0 * 3.0 * 4.0 * 3.0);
+  const auto expand = [](ag::Expr value, std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) value = expand_dims(value, 1);
+    return value;
+  };
+  CHECK(expand(x(), 16).ndim() == 17);
+  check_error<ExpressionError>({"reshape([rows, 1, ", "would have 17 axes", "at most 16", "squeeze"},
+                               [&](unsigned& line) {
+                                 const ag::Expr most = expand(x(), 16);
+                                 line = __LINE__ + 1;
+                                 expand_dims(most, 1);
+                               });
+}
+
 TEST_CASE("shapes whose number of elements overflows") {
   const std::size_t half = std::size_t{1} << 32;    // half * half is 0 in 64 bits
   const std::size_t third = 12297829382473034411U;  // 3 * third is 1

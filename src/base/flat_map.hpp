@@ -9,6 +9,17 @@
 
 namespace allgrad {
 
+namespace detail {
+
+/// Where a key is looked for first among 2^(64 - shift) slots: Fibonacci hashing (Knuth, The Art of Computer
+/// Programming, 6.4).
+inline std::size_t first_slot(std::uint64_t key, int shift) { return (key * 0x9e3779b97f4a7c15U) >> shift; }
+inline std::size_t first_slot(const void* key, int shift) {
+  return first_slot(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(key)), shift);
+}
+
+}  // namespace detail
+
 /// A value for each of some keys, pointers or numbers, in the order in which they were inserted. Passes look up every
 /// node of a graph many times: entries lie one behind the other, and a table of their positions is probed linearly.
 /// Insertion invalidates references to values.
@@ -55,15 +66,11 @@ class FlatMap {
  private:
   static constexpr std::uint32_t none = 0xffffffff;
 
-  static std::uint64_t as_number(std::uint64_t key) { return key; }
-  static std::uint64_t as_number(const void* key) { return reinterpret_cast<std::uintptr_t>(key); }
-
   bool has_room_for(std::size_t count) const { return 2 * count <= slots_.size(); }
 
   /// The key's slot, or the free one where it belongs. There are free ones.
   const std::uint32_t& slot_of(Key key) const {
-    const auto hash = as_number(key) * 0x9e3779b97f4a7c15U;
-    std::size_t i = hash >> shift_;
+    std::size_t i = detail::first_slot(key, shift_);
     while (slots_[i] != none && entries_[slots_[i]].first != key) i = (i + 1) & (slots_.size() - 1);
     return slots_[i];
   }
@@ -84,6 +91,44 @@ class FlatMap {
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> slots_;  // positions in entries_; a power of two of them
   int shift_ = 64;                    // 64 - log2 of their number
+};
+
+/// Some pointers, none of them null.
+template <class T>
+class PointerSet {
+ public:
+  /// False where the pointer is there already.
+  bool insert(const T* pointer) {
+    if (2 * (size_ + 1) > slots_.size()) grow();
+    const T*& slot = slots_[slot_of(pointer)];
+    if (slot != nullptr) return false;
+    slot = pointer;
+    ++size_;
+    return true;
+  }
+
+  bool contains(const T* pointer) const { return !slots_.empty() && slots_[slot_of(pointer)] != nullptr; }
+  std::size_t size() const { return size_; }
+
+ private:
+  /// Of the pointer, or the free one where it belongs. There are free ones.
+  std::size_t slot_of(const T* pointer) const {
+    std::size_t i = detail::first_slot(pointer, shift_);
+    while (slots_[i] != nullptr && slots_[i] != pointer) i = (i + 1) & (slots_.size() - 1);
+    return i;
+  }
+
+  void grow() {
+    shift_ = slots_.empty() ? 60 : shift_ - 1;
+    const std::vector<const T*> former = std::exchange(slots_, std::vector<const T*>(std::size_t{1} << (64 - shift_)));
+    for (const T* pointer : former) {
+      if (pointer != nullptr) slots_[slot_of(pointer)] = pointer;
+    }
+  }
+
+  std::vector<const T*> slots_;
+  std::size_t size_ = 0;
+  int shift_ = 64;  // 64 - log2 of the number of slots
 };
 
 }  // namespace allgrad

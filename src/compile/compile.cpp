@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "comm/call.hpp"
+#include "comm/require_same.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
@@ -19,12 +20,12 @@ namespace allgrad {
 namespace {
 
 void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
-  const auto kind = static_cast<std::uint64_t>(executor);
-  if (comm.first_difference({&kind, 1}, Operation("the comparison of options", where)) == 1) return;
-  throw DivergenceError(
-      "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
-      "same options on every rank",
-      where);
+  require_same(static_cast<std::uint64_t>(executor), comm, Operation("the comparison of options", where), [&] {
+    return DivergenceError(
+        "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
+        "same options on every rank",
+        where);
+  });
 }
 
 constexpr Request loss_and_gradient{.loss = true, .gradient = true};

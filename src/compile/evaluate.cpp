@@ -8,6 +8,7 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
+#include "comm/require_same.hpp"
 #include "compile/check_graph.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/input.hpp"
@@ -52,12 +53,13 @@ void check_same_arguments(const std::optional<Key>& randkey, bool total, const C
                           SourceLocation where) {
   const auto words = randkey.value_or(0).words();
   const std::uint64_t arguments[] = {total ? 1U : 0U, randkey ? 1U : 0U, words[0], words[1]};
-  const std::size_t different = comm.first_difference(arguments, Operation("the comparison of arguments", where));
-  if (different == std::size(arguments)) return;
-  throw DivergenceError(fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
-                                    "the same arguments",
-                                    different == 0 ? "choice of the total or the share" : "random key"),
-                        where);
+  require_same(arguments, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
+    return DivergenceError(
+        fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
+                    "the same arguments",
+                    different == 0 ? "choice of the total or the share" : "random key"),
+        where);
+  });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "allgrad/elementwise.hpp"
 #include "autodiff/gradient.hpp"
 #include "dsl/collectives.hpp"
+#include "dsl/slice.hpp"
 #include "dsl/sum.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -120,7 +121,9 @@ std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, co
     for (const Expr& operand : node.node()->operands) value.from.push_back(position.at(operand.node()));
     contributions[node.node()->operands[k].node()].push_back(values.size());
     values.push_back(std::move(value));
-    backward.push_back(contribution);
+    // Beside the padding of a slice's contribution there is nothing that could be not finite.
+    const bool is_padded = as<PadAxis>(contribution) != nullptr;
+    backward.push_back(is_padded ? contribution.node()->operands[0] : contribution);
   };
   const Expr result = gradient(loss, params, frozen, trace);
   backward.push_back(result);

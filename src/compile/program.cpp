@@ -62,8 +62,8 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
         if (dump.is_on()) {
           for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
         }
-        communicates_ = std::ranges::any_of(topological_order(outputs),
-                                            [](const Expr& e) { return e.node()->op->is_collective(); });
+        for_each_node(outputs,
+                      [this](const Expr& e) { communicates_ = communicates_ || e.node()->op->is_collective(); });
         if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
       },
       compilation);

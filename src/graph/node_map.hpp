@@ -9,17 +9,6 @@ namespace allgrad {
 template <class T>
 using NodeMap = FlatMap<const Node*, T>;
 
-/// Some nodes.
-class NodeSet {
- public:
-  /// As of a set of the standard library: `second` is false where the node is there already.
-  auto insert(const Node* node) { return nodes_.emplace(node); }
-  bool contains(const Node* node) const { return nodes_.contains(node); }
-  std::size_t size() const { return nodes_.size(); }
-
- private:
-  struct Nothing {};
-  NodeMap<Nothing> nodes_;
-};
+using NodeSet = PointerSet<Node>;
 
 }  // namespace allgrad

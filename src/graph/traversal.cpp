@@ -36,11 +36,14 @@ void depth_first(std::span<const Expr> outputs, Enter enter, Leave leave) {
 
 std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   std::vector<Expr> order;
+  for_each_node(outputs, [&](const Expr& expr) { order.push_back(expr); });
+  return order;
+}
+
+void for_each_node(std::span<const Expr> outputs, const std::function<void(const Expr&)>& visit) {
   NodeSet entered;
   depth_first(
-      outputs, [&](const Node* node) { return entered.insert(node).second; },
-      [&](const Expr& expr) { order.push_back(expr); });
-  return order;
+      outputs, [&](const Node* node) { return entered.insert(node); }, visit);
 }
 
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,

@@ -20,7 +20,7 @@ std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluat
   std::vector<Expr> roots;  // the last foldable value on each path to what stays
   NodeSet seen;
   const auto note = [&](const Expr& expr) {
-    if (foldable(expr) && seen.insert(expr.node()).second) roots.push_back(expr);
+    if (foldable(expr) && seen.insert(expr.node())) roots.push_back(expr);
   };
   for (const Expr& expr : order) {
     if (foldable(expr)) continue;

@@ -9,8 +9,13 @@
 #include "passes/fold_constants.hpp"
 #include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
+#include "passes/join_sums.hpp"
 #include "passes/merge_collectives.hpp"
+#include "passes/move_factors.hpp"
+#include "passes/powers.hpp"
+#include "passes/share_functions.hpp"
 #include "passes/simplify.hpp"
+#include "passes/split_sums.hpp"
 
 namespace allgrad {
 
@@ -46,6 +51,10 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
 #endif
   };
 
+  const auto fold = [&](const std::vector<Expr>& g) {
+    return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm, options); });
+  };
+
   apply("insert allreduce", insert_allreduce);
   if (gradient) {
     apply("differentiate", [&](const auto& g) { return differentiate_last(g, params, gradient->frozen); });
@@ -54,9 +63,16 @@ std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& param
   }
   apply("hoist broadcasts", hoist_broadcasts);
   apply("common subexpressions", common_subexpressions);
-  apply("fold constants", [&](const auto& g) {
-    return fold_constants(g, params, [&](const auto& constants) { return evaluate(constants, comm, options); });
-  });
+  apply("fold constants", fold);
+  apply("powers", powers);
+  apply("simplify", simplify);
+  apply("common subexpressions", common_subexpressions);
+  apply("join sums", join_sums);
+  apply("move factors", move_factors);
+  apply("common subexpressions", common_subexpressions);
+  apply("share functions", share_functions);
+  apply("split sums", split_sums);
+  apply("fold constants", fold);
   apply("simplify", simplify);
   apply("common subexpressions", common_subexpressions);
   apply("merge collectives", merge_collectives);

@@ -58,9 +58,7 @@ void Sum::identify(Fingerprint& hash) const {
 
 Shape Sum::infer_shape(std::span<const Expr> operands) const {
   Shape shape;
-  for (std::size_t axis = 0; axis < operands[0].ndim(); ++axis) {
-    if (!std::ranges::binary_search(axes_, axis)) shape.push_back(operands[0].shape()[axis]);
-  }
+  for (std::size_t axis : remaining_axes(operands[0].shape(), axes_)) shape.push_back(operands[0].shape()[axis]);
   return shape;
 }
 
@@ -96,6 +94,14 @@ View Sum::lower(const Node& node, Lowering& lowering) const {
   }
   lowering.emit_add(Kernel::copy, sink, {lowering.operand(0)}, domain);
   return out;
+}
+
+std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes) {
+  std::vector<std::size_t> remaining;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (!std::ranges::binary_search(axes, axis)) remaining.push_back(axis);
+  }
+  return remaining;
 }
 
 Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where) {

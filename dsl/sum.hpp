@@ -25,6 +25,9 @@ class Sum final : public Operator {
   std::vector<std::size_t> axes_;
 };
 
+/// The axes of a shape that a sum over `axes` (ascending) leaves.
+std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes);
+
 /// Sum over `axes` (ascending, counted from 0); `x` itself where there are none.
 Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where);
 

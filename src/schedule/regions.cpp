@@ -43,7 +43,7 @@ void add_row_values(RowRegion& sweep) {
         continue;
       }
       const Expr& operand = expr.node()->operands[next++];
-      if (is_per_row(operand) && entered.insert(operand.node()).second) path.emplace_back(operand, 0);
+      if (is_per_row(operand) && entered.insert(operand.node())) path.emplace_back(operand, 0);
     }
   }
   sweep.nodes = std::move(order);

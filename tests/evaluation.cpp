@@ -68,8 +68,8 @@ std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamV
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor,
-                                       const std::optional<Key>& randkey) {
-  const auto results = run({{"loss", loss}}, params, at, comm, executor, randkey, GradientOf{loss});
+                                       const std::optional<Key>& randkey, const std::optional<GradientMode>& mode) {
+  const auto results = run({{"loss", loss}}, params, at, comm, executor, randkey, GradientOf{loss, {}, mode});
   return {results[0][0], results[1]};
 }
 

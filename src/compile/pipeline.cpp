@@ -1,9 +1,15 @@
 #include "compile/pipeline.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "autodiff/gradient.hpp"
+#include "autodiff/tangents.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
+#include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
 #include "passes/fold_constants.hpp"
@@ -16,6 +22,8 @@
 #include "passes/share_functions.hpp"
 #include "passes/simplify.hpp"
 #include "passes/split_sums.hpp"
+#include "schedule/cost.hpp"
+#include "schedule/schedule.hpp"
 
 namespace allgrad {
 
@@ -33,14 +41,13 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
   return values;
 }
 
-}  // namespace
-
-NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
-                          const CompileOptions& options, const std::optional<GradientOf>& gradient, Dump& dump) {
-  if (gradient) outputs.emplace_back("gradient", gradient->loss);  // until it is differentiated, the loss
+NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                        const CompileOptions& options, const std::vector<bool>& frozen,
+                        std::optional<GradientMode> mode, Dump& dump) {
   Stages stages(std::move(outputs), dump);
   const auto differentiate = [&](std::vector<Expr> graph) {
-    graph.back() = allgrad::gradient(graph.back(), params, gradient->frozen);
+    graph.back() = mode == GradientMode::reverse ? gradient(graph.back(), params, frozen)
+                                                 : gradient_by_tangents(graph.back(), params, frozen);
     return graph;
   };
   const auto fold = [&](const std::vector<Expr>& graph) {
@@ -48,8 +55,8 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
   };
 
   stages.apply("insert allreduce", insert_allreduce);
-  if (gradient) {
-    stages.apply("gradient", differentiate);
+  if (mode) stages.apply("gradient", differentiate);
+  if (mode == GradientMode::reverse) {
     stages.apply("total the gradient", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
@@ -69,6 +76,40 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
   stages.apply("common subexpressions", common_subexpressions);
   stages.apply("merge collectives", merge_collectives);
   return stages.graph();
+}
+
+/// Few parameters and a small graph: for others, a gradient in forward mode would take long to compile.
+bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const std::vector<bool>& frozen) {
+  constexpr std::size_t most_params = 8, most_nodes = 2000;
+  const auto num_frozen = static_cast<std::size_t>(std::ranges::count(frozen, true));
+  const std::size_t directions = num_params - num_frozen;
+  return directions <= most_params && directions * topological_order(exprs_of(outputs)).size() <= most_nodes;
+}
+
+}  // namespace
+
+NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                          const CompileOptions& options, const std::optional<GradientOf>& gradient, Dump& dump) {
+  if (!gradient) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
+  outputs.emplace_back("gradient", gradient->loss);  // until it is differentiated, the loss
+  const auto run = [&](GradientMode mode, Dump& to) {
+    return run_passes(outputs, params, comm, options, gradient->frozen, mode, to);
+  };
+  if (gradient->mode) return run(*gradient->mode, dump);
+  if (!may_be_forward(outputs, params.shape()[0].length, gradient->frozen)) return run(GradientMode::reverse, dump);
+
+  Dump nowhere;
+  const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);
+  const auto cost = [&](const NamedOutputs& graph) {
+    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(comm.size()));
+  };
+  const double reverse_cost = cost(reverse), forward_cost = cost(forward);
+  const GradientMode mode = forward_cost < reverse_cost ? GradientMode::forward : GradientMode::reverse;
+  if (!dump.is_on()) return mode == GradientMode::forward ? forward : reverse;
+  dump.add("gradient mode",
+           fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
+                       mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
+  return run(mode, dump);
 }
 
 }  // namespace allgrad

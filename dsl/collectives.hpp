@@ -9,6 +9,7 @@ namespace allgrad {
 class AllReduce final : public Operator {
  public:
   std::string_view name() const override { return "allreduce"; }
+  void identify(Fingerprint&) const override {}
   bool is_collective() const override { return true; }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
@@ -23,6 +24,7 @@ class AllReduce final : public Operator {
 class Share final : public Operator {
  public:
   std::string_view name() const override { return "share"; }
+  void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
@@ -38,6 +40,7 @@ class AsPlacement final : public Operator {
   explicit AsPlacement(Placement placement) : placement_(placement) {}
 
   std::string_view name() const override { return placement_ == Placement::partial ? "as_partial" : "as_per_rank"; }
+  void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Placement infer_placement(std::span<const Expr>, const Shape&) const override { return placement_; }

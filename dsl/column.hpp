@@ -16,6 +16,7 @@ class ColumnOperator final : public Operator {
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
+  void identify(Fingerprint& hash) const override;
   std::string label() const override { return name_; }
   Shape infer_shape(std::span<const Expr>) const override { return {rows_}; }
   Linearity linearity() const override { return Linearity::none; }

@@ -7,6 +7,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/slice.hpp"
 #include "graph/shape.hpp"
@@ -34,6 +35,8 @@ std::vector<Expr> exprs_of(const Parts& parts, std::string_view function) {
 }  // namespace
 
 std::string Concatenate::attributes() const { return fmt::format("axis={}", axis_); }
+
+void Concatenate::identify(Fingerprint& hash) const { hash.add(axis_); }
 
 Shape Concatenate::infer_shape(std::span<const Expr> operands) const {
   Shape shape = operands[0].shape();

@@ -34,13 +34,10 @@ std::string Constant::label() const {
   return fmt::format("[{}]", text);
 }
 
-std::uint64_t Constant::fingerprint() const {
-  Fingerprint hash;
-  hash.add(name());
+void Constant::identify(Fingerprint& hash) const {
   hash.add(value_.shape().size());
   for (std::size_t extent : value_.shape()) hash.add(extent);
   for (double number : value_.storage()) hash.add(number);
-  return hash.value();
 }
 
 Shape Constant::infer_shape(std::span<const Expr>) const { return Shape(value_.shape().begin(), value_.shape().end()); }

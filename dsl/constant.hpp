@@ -17,7 +17,7 @@ class Constant final : public Operator {
   std::string_view name() const override { return "constant"; }
   std::string attributes() const override;
   std::string label() const override;
-  std::uint64_t fingerprint() const override;
+  void identify(Fingerprint& hash) const override;
   bool is_zero() const override { return is_zero_; }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }

@@ -11,6 +11,9 @@ namespace allgrad {
 
 namespace {
 
+/// xtensor has none.
+Array exp10(const Array& x) { return xt::pow(10.0, x); }
+
 // The columns of the table, as functions. `value_` and `adjoint_` have the formulas; unused operands are common.
 #define ALLGRAD_ZERO Expr()
 #define ALLGRAD_UNARY(name, linearity, value, dx, ...)                                   \

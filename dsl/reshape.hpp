@@ -1,6 +1,7 @@
 #pragma once
 
 #include "graph/operator.hpp"
+#include "graph/shape.hpp"
 
 namespace allgrad {
 
@@ -10,6 +11,7 @@ class Reshape final : public Operator {
 
   std::string_view name() const override { return "reshape"; }
   std::string attributes() const override { return "shape=" + to_string(shape_); }
+  void identify(Fingerprint& hash) const override { add_to(hash, shape_); }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;

@@ -12,6 +12,7 @@ class RowNumber final : public Operator {
 
   std::string_view name() const override { return "row_number"; }
   std::string attributes() const override { return rows_->table; }
+  void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr>) const override { return {rows_}; }
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }

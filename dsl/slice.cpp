@@ -9,7 +9,7 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
-#include "dsl/fill.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/input.hpp"
 #include "dsl/kernel_id.hpp"
 #include "graph/shape.hpp"
@@ -93,6 +93,12 @@ std::string AxisSlice::str() const {
   return fmt::format("{}:{}{}, axis={}", start, stop, stride, axis);
 }
 
+void AxisSlice::identify(Fingerprint& hash) const {
+  for (const std::size_t number : {axis, start, count, length}) hash.add(number);
+  hash.add(step);
+  hash.add(drop);
+}
+
 std::vector<std::size_t> AxisSlice::positions() const {
   std::vector<std::size_t> result;
   for (std::size_t i = 0; i < count; ++i) result.push_back(start + i * static_cast<std::size_t>(step));
@@ -111,6 +117,8 @@ std::optional<AxisSlice> elements_of(const Expr& part, const Expr& vector) {
   elements->count = slice->slice().count;
   return elements;
 }
+
+void SliceAxis::identify(Fingerprint& hash) const { slice_.identify(hash); }
 
 Shape SliceAxis::infer_shape(std::span<const Expr> operands) const { return sliced_shape(operands[0].shape(), slice_); }
 
@@ -133,6 +141,8 @@ View SliceAxis::lower(const Node& node, Lowering& lowering) const {
 
 std::string PadAxis::attributes() const { return fmt::format("{} of {}", slice_.str(), slice_.length); }
 
+void PadAxis::identify(Fingerprint& hash) const { slice_.identify(hash); }
+
 Shape PadAxis::infer_shape(std::span<const Expr> operands) const {
   Shape shape = operands[0].shape();
   if (slice_.drop) shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(slice_.axis), Extent(1));
@@ -154,8 +164,7 @@ Array PadAxis::evaluate(const Node& node, std::span<const Array* const> operands
 }
 
 View PadAxis::lower(const Node& node, Lowering& lowering) const {
-  const View out = lowering.allocate(node.shape);
-  fill_zeros(lowering, out, node.shape);
+  const View out = lowering.zeros(node.shape);
   lowering.emit(Kernel::copy, slice_view(out, node.shape, slice_), {lowering.operand(0)}, node.operands[0].shape());
   return out;
 }

@@ -17,6 +17,7 @@ struct AxisSlice {
   bool drop = false;  ///< a single element, whose axis the slice lacks
 
   std::string str() const;
+  void identify(Fingerprint& hash) const;
   std::vector<std::size_t> positions() const;
 };
 
@@ -47,6 +48,7 @@ class SliceAxis final : public Operator {
 
   std::string_view name() const override { return slice_.drop ? "index" : "slice"; }
   std::string attributes() const override { return slice_.str(); }
+  void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
@@ -66,6 +68,7 @@ class PadAxis final : public Operator {
 
   std::string_view name() const override { return "pad"; }
   std::string attributes() const override;
+  void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::jointly; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;

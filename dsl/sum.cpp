@@ -12,8 +12,8 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/broadcast_to.hpp"
-#include "dsl/fill.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "graph/shape.hpp"
@@ -51,11 +51,14 @@ std::vector<std::size_t> normalize(const Operand& x, const Axes& axes, std::stri
 
 std::string Sum::attributes() const { return fmt::format("axes={}", axes_); }
 
+void Sum::identify(Fingerprint& hash) const {
+  hash.add(axes_.size());
+  for (std::size_t axis : axes_) hash.add(axis);
+}
+
 Shape Sum::infer_shape(std::span<const Expr> operands) const {
   Shape shape;
-  for (std::size_t axis = 0; axis < operands[0].ndim(); ++axis) {
-    if (!std::ranges::binary_search(axes_, axis)) shape.push_back(operands[0].shape()[axis]);
-  }
+  for (std::size_t axis : remaining_axes(operands[0].shape(), axes_)) shape.push_back(operands[0].shape()[axis]);
   return shape;
 }
 
@@ -78,8 +81,7 @@ Array Sum::evaluate(const Node& node, std::span<const Array* const> operands, Ev
 
 View Sum::lower(const Node& node, Lowering& lowering) const {
   const Shape& domain = node.operands[0].shape();
-  const View out = lowering.allocate(node.shape);
-  fill_zeros(lowering, out, node.shape);
+  const View out = lowering.zeros(node.shape);
 
   // Seen from the operand's axes, the result stands still along those that are summed over.
   View sink = out;
@@ -90,8 +92,16 @@ View Sum::lower(const Node& node, Lowering& lowering) const {
     if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
     if (!domain[axis].is_rows() && !summed) ++lane_axis;
   }
-  lowering.emit(Kernel::accumulate, sink, {lowering.operand(0)}, domain);
+  lowering.emit_add(Kernel::copy, sink, {lowering.operand(0)}, domain);
   return out;
+}
+
+std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes) {
+  std::vector<std::size_t> remaining;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (!std::ranges::binary_search(axes, axis)) remaining.push_back(axis);
+  }
+  return remaining;
 }
 
 Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where) {

@@ -12,7 +12,7 @@
 #include "base/utf8.hpp"
 #include "check_error.hpp"
 #include "evaluation.hpp"
-#include "graph/row_loops.hpp"
+#include "schedule/row_loops.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;

@@ -110,6 +110,10 @@ TEST_CASE("axes out of bounds") {
     line = __LINE__ + 1;
     diff(zeros({5}), 1, 1);
   });
+  check_error<ExpressionError>({"cumsum([5], 1): ", "axis 1 is out of bounds"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    cumsum(zeros({5}), 1);
+  });
 }
 
 TEST_CASE("the row axis has no order and no positions") {
@@ -125,6 +129,10 @@ TEST_CASE("the row axis has no order and no positions") {
   check_error<ExpressionError>({"no differences along the row axis"}, [](unsigned& line) {
     line = __LINE__ + 1;
     diff(x());
+  });
+  check_error<ExpressionError>({"cumsum([rows], -1): ", "no running sums along the row axis"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    cumsum(x());
   });
   check_error<ExpressionError>({"concatenate([rows], [rows]): ", "along the row axis"}, [](unsigned& line) {
     line = __LINE__ + 1;

@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "evaluation.hpp"
+#include "graph/operator.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -300,4 +301,39 @@ TEST_CASE("an evaluation takes one message per level of reductions, its gradient
         Counts{1, 2});
   CHECK(messages_of([](const Inputs& in) { return sum(in.p0 * in.p1 * in.x + in.p2 * in.p3); }) == Counts{1, 1});
   CHECK(messages_of([](const Inputs& in) { return sum(square(in.params)); }) == Counts{1, 1});
+}
+
+namespace {
+
+/// The product of a matrix per row [rows, n] and a vector [n], summed over rows: linear in each operand, with a
+/// placement rule of its own.
+class RowContraction final : public ag::Operator {
+ public:
+  std::string_view name() const override { return "row_contraction"; }
+  void identify(ag::Fingerprint&) const override {}
+  ag::Shape infer_shape(std::span<const Expr>) const override { return {}; }
+  ag::Linearity linearity() const override { return ag::Linearity::each; }
+  ag::Placement infer_placement(std::span<const Expr>, const ag::Shape&) const override {
+    return ag::Placement::partial;
+  }
+  Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
+  ag::Array evaluate(const ag::Node&, std::span<const ag::Array* const> operands, ag::Evaluation&) const override {
+    if (operands[0]->size() == 0) return ag::Array(0.0);
+    return xt::sum(*operands[0] * *operands[1]);
+  }
+  ag::View lower(const ag::Node&, ag::Lowering&) const override { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("no share passes where another operand is per row") {
+  for (const Split split : splits) {
+    const auto value_of = [](const Inputs& in) {
+      const Expr totals = sum(ag::expand_dims(in.weight * in.p0, 1) * xt::xarray<double>{1.0, -2.0}, 0);
+      const Expr rows = ag::expand_dims(in.x, 1) * xt::xarray<double>{0.5, 3.0};
+      const Expr value = ag::make_node(std::make_shared<const RowContraction>(), {rows, totals}, {});
+      return evaluate(value, in.params, params_at, in.communicator(), ag::ExecutorKind::reference);
+    };
+    check_close(value_of(Inputs::in_one_process(split)), value_of(Inputs::on_ranks(split)), 1e-12);
+  }
 }

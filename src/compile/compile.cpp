@@ -12,8 +12,8 @@
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
 #include "dsl/random_key.hpp"
-#include "graph/row_loops.hpp"
 #include "graph/text.hpp"
+#include "schedule/row_loops.hpp"
 
 namespace allgrad {
 

@@ -9,8 +9,13 @@
 #include "passes/fold_constants.hpp"
 #include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
+#include "passes/join_sums.hpp"
 #include "passes/merge_collectives.hpp"
+#include "passes/move_factors.hpp"
+#include "passes/powers.hpp"
+#include "passes/share_functions.hpp"
 #include "passes/simplify.hpp"
+#include "passes/split_sums.hpp"
 
 namespace allgrad {
 
@@ -50,6 +55,15 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
   }
   stages.apply("hoist broadcasts", hoist_broadcasts);
   stages.apply("common subexpressions", common_subexpressions);
+  stages.apply("fold constants", fold);
+  stages.apply("powers", powers);
+  stages.apply("simplify", simplify);
+  stages.apply("common subexpressions", common_subexpressions);
+  stages.apply("join sums", join_sums);
+  stages.apply("move factors", move_factors);
+  stages.apply("common subexpressions", common_subexpressions);
+  stages.apply("share functions", share_functions);
+  stages.apply("split sums", split_sums);
   stages.apply("fold constants", fold);
   stages.apply("simplify", simplify);
   stages.apply("common subexpressions", common_subexpressions);

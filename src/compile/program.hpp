@@ -45,11 +45,9 @@ class Program {
   bool draws() const { return draw_.has_value(); }
 
  private:
-  Operation operation(const std::optional<Key>& randkey) const;
   std::size_t position_of(std::string_view name) const;
 
   const ProgramIdentity identity_;
-  const std::uint64_t results_, frozen_;  // hashes
   NamedOutputs graph_;
   Communicator comm_;
   SourceLocation where_;                // of the parameters
@@ -58,6 +56,7 @@ class Program {
   std::unique_ptr<Executor> executor_;
   bool communicates_ = false;
   const std::function<std::string()> details_;
+  Operation evaluation_;  // with neither key nor parameters
 };
 
 }  // namespace allgrad

@@ -8,6 +8,7 @@
 #include "graph/dot.hpp"
 #include "graph/traversal.hpp"
 #include "graph/verify.hpp"
+#include "schedule/row_loops.hpp"
 
 namespace allgrad {
 
@@ -25,11 +26,13 @@ std::size_t num_nodes(const std::vector<Expr>& outputs) {
   return count;
 }
 
+std::string drawn(const NamedOutputs& graph) { return to_dot(graph, row_loops_of(exprs_of(graph))); }
+
 }  // namespace
 
 Stages::Stages(NamedOutputs built, Dump& dump) : graph_(std::move(built)), dump_(dump) {
   if (!dump_.is_on()) return;
-  dump_.add("built", fmt::format("{:>7} nodes", num_nodes(exprs_of(graph_))), to_text(graph_), to_dot(graph_));
+  dump_.add("built", fmt::format("{:>7} nodes", num_nodes(exprs_of(graph_))), to_text(graph_), drawn(graph_));
 }
 
 void Stages::apply(std::string_view name, const Pass& pass) {
@@ -45,7 +48,7 @@ void Stages::apply(std::string_view name, const Pass& pass) {
     const std::string nodes = changed ? fmt::format("{:>7} nodes -> {:>7}", num_nodes(before), num_nodes(after))
                                       : fmt::format("{:>7} nodes, unchanged", num_nodes(before));
     const std::string remark = fmt::format("{:<24} {:>9.0f} us", nodes, time.count());
-    dump_.add(name, remark, changed ? to_text(graph_) : "", changed ? to_dot(graph_) : "");
+    dump_.add(name, remark, changed ? to_text(graph_) : "", changed ? drawn(graph_) : "");
   }
   if (verifies && (changed || !is_verified_)) verify(after, name);  // dumped before, to be looked at
   is_verified_ = true;

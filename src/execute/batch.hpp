@@ -63,7 +63,10 @@ Mask<A> operator||(const Mask<A>& x, const Mask<A>& y) {
 }
 
 // name(batch) by libmvec's symbol for the instruction set of the file, or by xsimd.
-#if defined(ALLGRAD_LIBMVEC) && defined(__AVX2__)
+#if defined(ALLGRAD_LIBMVEC) && defined(__AVX512F__)
+using MvecRegister = __m512d;
+#define ALLGRAD_MVEC(arguments, name) _ZGVeN8##arguments##_##name
+#elif defined(ALLGRAD_LIBMVEC) && defined(__AVX2__)
 using MvecRegister = __m256d;
 #define ALLGRAD_MVEC(arguments, name) _ZGVdN4##arguments##_##name
 #elif defined(ALLGRAD_LIBMVEC)
@@ -98,8 +101,13 @@ using MvecRegister = __m128d;
 #endif
 
 ALLGRAD_MATH(exp)
+ALLGRAD_MATH(exp2)
+ALLGRAD_MATH(exp10)
+ALLGRAD_MATH(expm1)
 ALLGRAD_MATH(log)
+ALLGRAD_MATH(log2)
 ALLGRAD_MATH(log10)
+ALLGRAD_MATH(log1p)
 ALLGRAD_MATH(sin)
 ALLGRAD_MATH(cos)
 ALLGRAD_MATH(sinh)

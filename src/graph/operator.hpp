@@ -13,6 +13,7 @@
 namespace allgrad {
 
 class Evaluation;
+class Fingerprint;
 
 /// In which operands an operator is linear; placement follows from it. A sum of shares can pass through an operator
 /// that is linear in it, and needs to be totalled before any other.
@@ -32,12 +33,15 @@ class Operator {
 
   virtual std::string_view name() const = 0;
 
-  /// What else tells two uses of the operator apart, as it is printed: "axis=0".
+  /// What else there is to know of a use of the operator, as it is printed: "axis=0".
   virtual std::string attributes() const { return {}; }
 
-  /// A hash of all that the operator computes beside its operands, the same on every rank; by default of the name and
-  /// the attributes.
-  virtual std::uint64_t fingerprint() const;
+  /// Adds to the hash all that tells two operators of this name apart. Nodes of equal operators, operands and shapes
+  /// become one.
+  virtual void identify(Fingerprint& hash) const = 0;
+
+  /// A hash of the name and of what identifies the operator, the same on every rank.
+  std::uint64_t fingerprint() const;
 
   /// A short value shown in graphs in place of name and attributes, as for a constant; empty for most.
   virtual std::string label() const { return {}; }
@@ -66,6 +70,9 @@ class Operator {
 
   /// For the tiled executor: emits instructions, or makes a view; returns where the value lies.
   virtual View lower(const Node& node, Lowering& lowering) const = 0;
+
+  /// What Lowering::emit_call runs: computes the value, or adds to it where that was made by Lowering::zeros.
+  virtual void call(const Node& node, const CallArguments& arguments) const;
 
  protected:
   Operator() = default;

@@ -23,6 +23,8 @@ bool is_partial(const Expr& expr) { return expr.placement() == Placement::partia
 bool is_partial_or_zero(const Expr& expr) { return is_partial(expr) || expr.node()->op->is_zero(); }
 
 bool passes_shares(Linearity linearity, std::span<const Expr> operands) {
+  // Each rank would multiply its rows by its share of what all rows are to be multiplied by.
+  if (std::ranges::any_of(operands, [](const Expr& e) { return e.placement() == Placement::per_row; })) return false;
   switch (linearity) {
     case Linearity::none: return false;
     case Linearity::jointly: return std::ranges::all_of(operands, is_partial_or_zero);

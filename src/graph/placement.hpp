@@ -14,7 +14,8 @@ std::string_view to_string(Placement placement);
 /// its total; the pass that inserts allreduces makes it so.
 Placement combine_placements(Linearity linearity, std::span<const Expr> operands, const Shape& shape);
 
-/// True where the node means the total of its partial operand `k`, since shares of it cannot pass through.
+/// True where the node means the total of its partial operand `k`, since shares of it cannot pass through. None passes
+/// where another operand is per row, whatever the placement that the operator infers.
 bool needs_total(const Node& node, std::size_t k);
 
 /// True where that is so of all of its partial operands, of which it has some; it is so of all or of none.

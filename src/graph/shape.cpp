@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/exact.hpp"
+#include "base/fingerprint.hpp"
 
 namespace allgrad {
 
@@ -17,6 +18,14 @@ std::string to_string(const Shape& shape) {
     text += shape[axis].is_rows() ? "rows" : std::to_string(shape[axis].length);
   }
   return text + "]";
+}
+
+void add_to(Fingerprint& hash, const Shape& shape) {
+  hash.add(shape.size());
+  for (const Extent& extent : shape) {
+    hash.add(extent.is_rows());
+    if (!extent.is_rows()) hash.add(extent.length);
+  }
 }
 
 std::optional<std::size_t> row_axis(const Shape& shape) {

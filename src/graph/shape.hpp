@@ -9,6 +9,11 @@
 
 namespace allgrad {
 
+class Fingerprint;
+
+/// Adds the lengths of the axes to the hash; all row axes count as one.
+void add_to(Fingerprint& hash, const Shape& shape);
+
 /// Position of the row axis, if there is one.
 std::optional<std::size_t> row_axis(const Shape& shape);
 

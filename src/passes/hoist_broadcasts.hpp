@@ -6,8 +6,9 @@
 
 namespace allgrad {
 
-/// Computes before it broadcasts: f(broadcast(a), b) becomes broadcast(f(a, b)), so that what does not depend on rows
-/// leaves the loop over them, and broadcasts that f would do anyway are dropped.
+/// Computes before it broadcasts: f(broadcast(a), b) becomes broadcast(f(a, b)), through elementwise operators, slices,
+/// pads, reshapes, concatenations and sums over axes that are not stretched. What does not depend on rows thus leaves
+/// the loop over them, and broadcasts that f would do anyway are dropped.
 std::vector<Expr> hoist_broadcasts(const std::vector<Expr>& outputs);
 
 }  // namespace allgrad

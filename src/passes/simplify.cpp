@@ -6,6 +6,7 @@
 #include "allgrad/elementwise.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/elementwise.hpp"
+#include "dsl/reshape.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -19,10 +20,13 @@ bool is(const Expr& expr, Kernel kernel) {
 
 const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
 
-/// What an elementwise operation is equal to in IEEE arithmetic, if that is simpler; else itself. The result may have
+/// What an operation is equal to in IEEE arithmetic, if that is simpler; else itself. The result may have
 /// fewer axes. The sign of a zero counts: x + 0 is 0 at x = -0, where x + (-0) is x; 0 - x is 0 at x = 0, where -x is
 /// -0.
 Expr simpler(const Expr& expr) {
+  if (as<Reshape>(expr) != nullptr && as<Reshape>(operand(expr, 0)) != nullptr) {
+    return reshaped(operand(operand(expr, 0), 0), expr.shape());
+  }
   const auto* op = as<Elementwise>(expr);
   if (op == nullptr) return expr;
   const auto constant_operand = [&](std::size_t k, double value) {

@@ -1,98 +1,134 @@
 #include "schedule/registers.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
+#include <unordered_map>
 
 namespace allgrad {
 
 namespace {
 
-/// From the first instruction that writes a register to the last that touches it.
-struct Lifetime {
-  std::size_t first = none;
-  std::size_t last = none;
+/// The last place, of those that come one after the other, at which each register of a kind is touched.
+using LastTouches = std::unordered_map<std::size_t, std::size_t>;
 
-  static constexpr std::size_t none = static_cast<std::size_t>(-1);
-};
-
-/// Of each buffer; those that are no registers have none.
-std::vector<Lifetime> lifetimes(const std::vector<Buffer>& buffers, const std::vector<Instruction>& instructions) {
-  std::vector<Lifetime> result(buffers.size());
-  for (std::size_t i = 0; i < instructions.size(); ++i) {
-    const auto touch = [&](const View& view) {
-      if (buffers[view.buffer].kind != Buffer::Kind::tile) return;
-      Lifetime& life = result[view.buffer];
-      if (life.first == Lifetime::none) life.first = i;
-      life.last = i;
-    };
-    touch(instructions[i].out);
-    std::ranges::for_each(instructions[i].inputs, touch);
+/// Calls touch(buffer) for every register of a kind that the instruction reads or writes.
+template <class Touch>
+void for_each_register(const Instruction& instruction, const std::vector<Buffer>& buffers, Buffer::Kind kind,
+                       Touch touch) {
+  for (const View& view : instruction.inputs) {
+    if (buffers[view.buffer].kind == kind) touch(view.buffer);
   }
-  return result;
+  if (buffers[instruction.out.buffer].kind == kind) touch(instruction.out.buffer);
 }
 
-/// The lanes of a register file that are not in use below its end.
+/// Lanes that are free, as ranges that do not touch; the file of registers grows where none is long enough.
 class FreeLanes {
  public:
-  /// The lowest offset at which `lanes` lanes are free; they are in use then.
   std::size_t take(std::size_t lanes) {
-    for (auto gap = gaps_.begin(); gap != gaps_.end(); ++gap) {
-      const auto [offset, size] = *gap;
-      if (size < lanes) continue;
-      gaps_.erase(gap);
-      if (size > lanes) gaps_.emplace(offset + lanes, size - lanes);
-      return offset;
+    for (auto range = free_.begin(); range != free_.end(); ++range) {
+      const auto [start, length] = *range;
+      if (length < lanes) continue;
+      free_.erase(range);
+      if (length > lanes) free_[start + lanes] = length - lanes;
+      return start;
     }
-    std::size_t offset = size_;
-    if (!gaps_.empty()) {  // the last gap may reach to the end
-      const auto last = std::prev(gaps_.end());
+    std::size_t start = size_;
+    if (!free_.empty()) {  // the last free range may be at the end
+      const auto last = std::prev(free_.end());
       if (last->first + last->second == size_) {
-        offset = last->first;
-        gaps_.erase(last);
+        start = last->first;
+        free_.erase(last);
       }
     }
-    size_ = offset + lanes;
-    return offset;
+    size_ = start + lanes;
+    return start;
   }
 
-  void give_back(std::size_t offset, std::size_t lanes) {
-    const auto gap = gaps_.emplace(offset, lanes).first;
-    if (const auto next = std::next(gap); next != gaps_.end() && next->first == offset + lanes) {
-      gap->second += next->second;
-      gaps_.erase(next);
+  void give_back(std::size_t start, std::size_t lanes) {
+    auto next = free_.lower_bound(start);
+    if (next != free_.end() && start + lanes == next->first) {
+      lanes += next->second;
+      next = free_.erase(next);
     }
-    if (gap == gaps_.begin()) return;
-    const auto before = std::prev(gap);
-    if (before->first + before->second != offset) return;
-    before->second += gap->second;
-    gaps_.erase(gap);
+    if (next != free_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == start) {
+        before->second += lanes;
+        return;
+      }
+    }
+    free_[start] = lanes;
   }
 
   std::size_t size() const { return size_; }
 
  private:
-  std::map<std::size_t, std::size_t> gaps_;  // offset -> lanes; none touch each other
+  std::map<std::size_t, std::size_t> free_;  // start to length
   std::size_t size_ = 0;
 };
 
-}  // namespace
-
-std::size_t allocate_registers(std::vector<Buffer>& buffers, const std::vector<Instruction>& instructions) {
-  std::vector<Lifetime> lives = lifetimes(buffers, instructions);
+/// Row values, from the lane loop that writes them first to the last that touches them.
+std::size_t lay_out_row_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& buffers) {
+  constexpr auto kind = Buffer::Kind::row_value;
+  LastTouches last;
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    for (const Instruction& instruction : loops[i].instructions) {
+      for_each_register(instruction, buffers, kind, [&](std::size_t buffer) { last[buffer] = i; });
+    }
+  }
+  std::vector<std::vector<std::size_t>> ends(loops.size());
+  std::vector<bool> placed(buffers.size());
   FreeLanes lanes;
-  for (std::size_t i = 0; i < instructions.size(); ++i) {
-    const std::size_t target = instructions[i].out.buffer;
-    if (lives[target].first == i) buffers[target].offset = lanes.take(buffers[target].lanes);
-    const auto end = [&](const View& view) {
-      if (lives[view.buffer].last != i) return;
-      lives[view.buffer].last = Lifetime::none;  // given back once
-      lanes.give_back(buffers[view.buffer].offset, buffers[view.buffer].lanes);
-    };
-    end(instructions[i].out);
-    std::ranges::for_each(instructions[i].inputs, end);
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    for (const Instruction& instruction : loops[i].instructions) {
+      const std::size_t target = instruction.out.buffer;
+      if (buffers[target].kind != kind || placed[target]) continue;
+      placed[target] = true;
+      buffers[target].offset = lanes.take(buffers[target].lanes);
+      ends[last.at(target)].push_back(target);
+    }
+    for (std::size_t buffer : ends[i]) lanes.give_back(buffers[buffer].offset, buffers[buffer].lanes);
   }
   return lanes.size();
+}
+
+/// Lane values, from the instruction that writes them first to the last that touches them. The result of an instruction
+/// may lie where an operand did that is not needed any more.
+std::size_t lay_out_lane_values(const LaneLoop& loop, std::vector<Buffer>& buffers) {
+  constexpr auto kind = Buffer::Kind::lane_value;
+  LastTouches last;
+  for (std::size_t i = 0; i < loop.instructions.size(); ++i) {
+    for_each_register(loop.instructions[i], buffers, kind, [&](std::size_t buffer) { last[buffer] = i; });
+  }
+  std::vector<std::size_t> free;
+  std::unordered_map<std::size_t, std::size_t> place;
+  std::size_t size = 0;
+  const auto release = [&](std::size_t buffer, std::size_t i) {
+    if (last.at(buffer) != i) return;
+    if (const auto held = place.extract(buffer)) free.push_back(held.mapped());
+  };
+  for (std::size_t i = 0; i < loop.instructions.size(); ++i) {
+    const Instruction& instruction = loop.instructions[i];
+    for (const View& view : instruction.inputs) {
+      if (buffers[view.buffer].kind == kind) release(view.buffer, i);
+    }
+    const std::size_t target = instruction.out.buffer;
+    if (buffers[target].kind != kind) continue;
+    if (!place.contains(target)) {
+      if (free.empty()) free.push_back(size++);
+      place[target] = buffers[target].offset = free.back();
+      free.pop_back();
+    }
+    release(target, i);
+  }
+  return size;
+}
+
+}  // namespace
+
+void lay_out_registers(RowLoop& sweep, std::vector<Buffer>& buffers) {
+  sweep.register_lanes = lay_out_row_values(sweep.loops, buffers);
+  for (LaneLoop& loop : sweep.loops) loop.num_registers = lay_out_lane_values(loop, buffers);
 }
 
 }  // namespace allgrad

@@ -1,0 +1,72 @@
+#include "passes/join_sums.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "dsl/reshape.hpp"
+#include "dsl/sum.hpp"
+#include "graph/shape.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+using AxisList = std::vector<std::size_t>;
+
+const Expr& operand(const Expr& expr) { return expr.node()->operands[0]; }
+
+/// The axes of a shape that are longer than 1.
+AxisList long_axes(const Shape& shape) {
+  AxisList axes;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (!(shape[axis] == Extent(1))) axes.push_back(axis);
+  }
+  return axes;
+}
+
+/// The sum of the operand of an inner sum that a sum of its reshaped result is; empty where axes do not correspond.
+Expr joined(const Expr& outer, const Expr& inner) {
+  const Expr& x = operand(inner);
+  const AxisList from = long_axes(inner.shape()), to = long_axes(operand(outer).shape());
+  const AxisList left = remaining_axes(x.shape(), as<Sum>(inner)->axes());
+  AxisList axes = as<Sum>(inner)->axes();
+  if (from.size() != to.size()) return {};
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (!(inner.shape()[from[i]] == operand(outer).shape()[to[i]])) return {};
+    if (std::ranges::binary_search(as<Sum>(outer)->axes(), to[i])) axes.push_back(left[from[i]]);
+  }
+  std::ranges::sort(axes);
+  return reshaped(sum_over(x, axes, outer.node()->where), outer.shape());
+}
+
+}  // namespace
+
+std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
+  std::unordered_map<const Node*, std::size_t> uses;
+  const std::vector<Expr> order = topological_order(outputs);
+  for (const Expr& output : outputs) ++uses[output.node()];
+  for (const Expr& expr : order) {
+    for (const Expr& each : expr.node()->operands) ++uses[each.node()];
+  }
+  Replacements rebuilt;
+  std::unordered_map<const Node*, Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
+  for (const Expr& expr : order) {
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    Expr result = with_replaced_operands(expr, rebuilt);
+    const auto inner = result.node()->operands.empty() ? inner_sum.end() : inner_sum.find(operand(result).node());
+    if (as<Sum>(result) != nullptr && inner != inner_sum.end()) {
+      const Expr sum = joined(result, inner->second);
+      if (!sum.empty()) result = sum;
+    }
+    if (uses[expr.node()] == 1) {
+      if (as<Sum>(result) != nullptr) inner_sum[result.node()] = result;
+      if (as<Reshape>(expr) != nullptr && inner != inner_sum.end()) inner_sum[result.node()] = Expr(inner->second);
+    }
+    rebuilt.emplace(expr.node(), result);
+  }
+  return replaced(outputs, rebuilt);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Makes one sum over several axes of a sum of sums, where the inner one is used for nothing else. Adjoints sum over
+/// lanes before rows; summed over rows first, a factor per lane is multiplied once per evaluation.
+std::vector<Expr> join_sums(const std::vector<Expr>& outputs);
+
+}  // namespace allgrad

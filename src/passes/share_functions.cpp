@@ -1,0 +1,105 @@
+#include "passes/share_functions.hpp"
+
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "allgrad/elementwise.hpp"
+#include "dsl/elementwise.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+const Expr& operand(const Expr& expr, std::size_t k = 0) { return expr.node()->operands[k]; }
+
+bool is(const Expr& expr, Kernel kernel) {
+  const auto* op = as<Elementwise>(expr);
+  return op != nullptr && op->kernel() == kernel;
+}
+
+/// sigmoid(|x|) and sigmoid(-|x|), which is as exact as exp(-|x|) where it is small.
+struct Sigmoids {
+  Expr large, small;
+};
+
+Sigmoids sigmoids_of(const Expr& x) {
+  const Expr e = exp(-abs(x)), large = 1.0 / (1.0 + e);
+  return {large, e * large};
+}
+
+class Sharer {
+ public:
+  explicit Sharer(const std::vector<Expr>& order) {
+    for (const Expr& expr : order) {
+      if (is(expr, Kernel::sigmoid) && is(operand(expr), Kernel::neg)) mirrored_.insert(operand(operand(expr)).node());
+      if (is(expr, Kernel::sinh)) sinh_.insert(operand(expr).node());
+    }
+    std::unordered_set<const Node*> both;
+    for (const Expr& expr : order) {
+      if (is(expr, Kernel::sigmoid) && mirrored_.contains(operand(expr).node())) both.insert(operand(expr).node());
+    }
+    mirrored_ = std::move(both);
+  }
+
+  /// What stands for a node; `rebuilt` is the same operation on its new operands.
+  Expr shared(const Expr& expr, const Expr& rebuilt) {
+    if (is(expr, Kernel::cosh) && sinh_.contains(operand(expr).node())) return cosh_by_sinh(operand(rebuilt));
+    if (is(expr, Kernel::sigmoid)) {
+      if (const Node* x = mirrored_operand(expr)) return sigmoid_of(expr, rebuilt, x);
+    }
+    if (is(expr, Kernel::multiply) && is(operand(expr, 0), Kernel::sigmoid) && is(operand(expr, 1), Kernel::sigmoid)) {
+      const Expr &a = operand(operand(expr, 0)), &b = operand(operand(expr, 1));
+      const bool mirror = (is(b, Kernel::neg) && operand(b).node() == a.node()) ||
+                          (is(a, Kernel::neg) && operand(a).node() == b.node());
+      if (mirror) return product_of_both(is(b, Kernel::neg) && operand(b).node() == a.node() ? a.node() : b.node());
+    }
+    return rebuilt;
+  }
+
+ private:
+  /// The x of sigmoid(x) or sigmoid(-x), where the graph has both; else null.
+  const Node* mirrored_operand(const Expr& sigmoid) const {
+    const Expr& x = operand(sigmoid);
+    if (mirrored_.contains(x.node())) return x.node();
+    return is(x, Kernel::neg) && mirrored_.contains(operand(x).node()) ? operand(x).node() : nullptr;
+  }
+
+  Expr sigmoid_of(const Expr& expr, const Expr& rebuilt, const Node* x) {
+    const bool negative = operand(expr).node() != x;
+    const Expr argument = negative ? operand(operand(rebuilt)) : operand(rebuilt);
+    const Sigmoids& both = sigmoids_.try_emplace(x, sigmoids_of(argument)).first->second;
+    const Expr is_negative = argument < 0.0;
+    return negative ? where(is_negative, both.large, both.small) : where(is_negative, both.small, both.large);
+  }
+
+  Expr product_of_both(const Node* x) const {
+    const Sigmoids& both = sigmoids_.at(x);
+    return both.large * both.small;
+  }
+
+  /// sqrt(1 + sinh(x)^2), which is |sinh(x)| where the square could overflow.
+  static Expr cosh_by_sinh(const Expr& x) {
+    const Expr s = sinh(x), magnitude = abs(s);
+    return where(magnitude > 1e9, magnitude, sqrt(1.0 + square(s)));
+  }
+
+  std::unordered_set<const Node*> mirrored_, sinh_;
+  std::unordered_map<const Node*, Sigmoids> sigmoids_;
+};
+
+}  // namespace
+
+std::vector<Expr> share_functions(const std::vector<Expr>& outputs) {
+  const std::vector<Expr> order = topological_order(outputs);
+  Sharer sharer(order);
+  Replacements rebuilt;
+  for (const Expr& expr : order) {
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    rebuilt.emplace(expr.node(), sharer.shared(expr, with_replaced_operands(expr, rebuilt)));
+  }
+  return replaced(outputs, rebuilt);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,54 @@
+#include "passes/split_sums.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "dsl/sum.hpp"
+#include "graph/shape.hpp"
+#include "graph/traversal.hpp"
+
+namespace allgrad {
+
+namespace {
+
+const Expr& operand(const Expr& expr) { return expr.node()->operands[0]; }
+
+/// sum_B(x) by sum_A(x), where A is a part of B.
+Expr split(const Expr& whole, const Expr& part) {
+  const std::vector<std::size_t> left = remaining_axes(operand(whole).shape(), as<Sum>(part)->axes());
+  std::vector<std::size_t> axes;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (std::ranges::binary_search(as<Sum>(whole)->axes(), left[i])) axes.push_back(i);
+  }
+  return sum_over(part, axes, whole.node()->where);
+}
+
+bool is_sum_over_rows(const Expr& expr) {
+  return as<Sum>(expr) != nullptr && row_axis(operand(expr).shape()) && !row_axis(expr.shape());
+}
+
+}  // namespace
+
+std::vector<Expr> split_sums(const std::vector<Expr>& outputs) {
+  std::unordered_map<const Node*, Expr> lane_sums;  // of an operand, the one over most axes
+  for (const Expr& expr : topological_order(outputs)) {
+    const auto* sum = as<Sum>(expr);
+    if (sum == nullptr || !row_axis(expr.shape())) continue;
+    Expr& largest = lane_sums[operand(expr).node()];
+    if (largest.empty() || as<Sum>(largest)->axes().size() < sum->axes().size()) largest = expr;
+  }
+  Replacements rebuilt;
+  for (const Expr& expr : topological_order(outputs)) {
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    Expr result = with_replaced_operands(expr, rebuilt);
+    const auto part = is_sum_over_rows(expr) ? lane_sums.find(operand(expr).node()) : lane_sums.end();
+    if (part != lane_sums.end() && std::ranges::includes(as<Sum>(expr)->axes(), as<Sum>(part->second)->axes())) {
+      const Expr lanes = with_operands(part->second, {operand(result)});
+      result = split(result, lanes);
+    }
+    rebuilt.emplace(expr.node(), result);
+  }
+  return replaced(outputs, rebuilt);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/node.hpp"
+
+namespace allgrad {
+
+/// Makes a sum over rows and lanes of a sum over lanes that is computed anyway.
+std::vector<Expr> split_sums(const std::vector<Expr>& outputs);
+
+}  // namespace allgrad

@@ -1,0 +1,284 @@
+// What the rewrites do to values per row, as the graph is printed.
+#include "catch.hpp"
+#include "graph/shape.hpp"
+#include "graph/verify.hpp"
+#include "pass_text.hpp"
+#include "passes/common_subexpressions.hpp"
+#include "passes/hoist_broadcasts.hpp"
+#include "passes/join_sums.hpp"
+#include "passes/move_factors.hpp"
+#include "passes/powers.hpp"
+#include "passes/share_functions.hpp"
+#include "passes/split_sums.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+/// What a pass makes of a graph, checked and without doublets.
+std::string after(std::vector<Expr> (*pass)(const std::vector<Expr>&), const std::vector<Expr>& graph) {
+  const std::vector<Expr> result = pass(ag::common_subexpressions(graph));
+  ag::verify(result, "the pass");
+  return operations(ag::common_subexpressions(result));
+}
+
+}  // namespace
+
+TEST_CASE("hoist broadcasts: through slices, pads, changes of axes and sums over other axes") {
+  const Inputs in;
+  const Expr lanes = expand_dims(in.params, 0);  // [1, 2]
+  const ag::Shape shape = ag::broadcast(ag::expand_dims(in.x, 1).shape(), lanes.shape());
+  const Expr wide = broadcast_to(lanes, shape);  // [rows, 2]
+  CHECK(after(ag::hoist_broadcasts, {sum(view(wide, {ag::all(), ag::range(0, 1)}) * ag::expand_dims(in.x, 1))}) == R"(
+%0 = parameters()
+%1 = reshape shape=[1, 2](%0)
+%2 = slice 0:1, axis=1(%1)
+%3 = column halos.x()
+%4 = reshape shape=[rows, 1](%3)
+%5 = multiply(%2, %4)
+%6 = sum axes=[0, 1](%5)
+out0 = %6
+)");
+  CHECK(after(ag::hoist_broadcasts, {sum(sum(wide, 1) * in.x)}) == R"(
+%0 = parameters()
+%1 = reshape shape=[1, 2](%0)
+%2 = sum axes=[1](%1)
+%3 = column halos.x()
+%4 = multiply(%2, %3)
+%5 = sum axes=[0](%4)
+out0 = %5
+)");
+  CHECK(after(ag::hoist_broadcasts, {sum(wide)}) == R"(
+%0 = parameters()
+%1 = reshape shape=[1, 2](%0)
+%2 = sum axes=[1](%1)
+%3 = broadcast_to shape=[rows](%2)
+%4 = sum axes=[0](%3)
+out0 = %4
+)");
+  CHECK(after(ag::hoist_broadcasts, {sum(ag::concatenate({wide, wide}, 1) * ag::expand_dims(in.x, 1))}) == R"(
+%0 = parameters()
+%1 = reshape shape=[1, 2](%0)
+%2 = concatenate axis=1(%1, %1)
+%3 = column halos.x()
+%4 = reshape shape=[rows, 1](%3)
+%5 = multiply(%2, %4)
+%6 = sum axes=[0, 1](%5)
+out0 = %6
+)");
+}
+
+TEST_CASE("powers: exponentials of exact bases, products and roots of small exponents, no others") {
+  const Inputs in;
+  CHECK(after(ag::powers, {pow(10.0, in.x), pow(2.0, in.x), pow(0.25, in.x)}) == R"(
+%0 = column halos.x()
+%1 = exp10(%0)
+%2 = exp2(%0)
+%3 = constant -2()
+%4 = multiply(%3, %0)
+%5 = exp2(%4)
+out0 = %1
+out1 = %2
+out2 = %5
+)");
+  CHECK(after(ag::powers, {pow(in.x, 1.0), pow(in.x, 3.0), pow(in.x, -4.0)}) == R"(
+%0 = column halos.x()
+%1 = square(%0)
+%2 = multiply(%1, %0)
+%3 = constant 1()
+%4 = square(%1)
+%5 = divide(%3, %4)
+out0 = %0
+out1 = %2
+out2 = %5
+)");
+  CHECK(after(ag::powers, {pow(in.x, 0.0), pow(in.x, 0.5), pow(in.x, -1.5)}) == R"(
+%0 = constant 1()
+%1 = broadcast_to shape=[rows](%0)
+%2 = column halos.x()
+%3 = constant -inf()
+%4 = equal(%2, %3)
+%5 = constant inf()
+%6 = constant 0()
+%7 = add(%2, %6)
+%8 = sqrt(%7)
+%9 = where(%4, %5, %8)
+%10 = multiply(%7, %8)
+%11 = divide(%0, %10)
+%12 = where(%4, %6, %11)
+out0 = %1
+out1 = %9
+out2 = %12
+)");
+  for (const Expr& other : {pow(3.0, in.x), pow(in.x, 5.0), pow(in.x, 0.3), pow(in.x, in.w)}) {
+    CHECK(after(ag::powers, {other}) == operations({other}));
+  }
+}
+
+TEST_CASE("move factors: what no row changes leaves sums, and a divisor becomes a factor") {
+  const Inputs in;
+  CHECK(after(ag::move_factors, {sum(in.params[0] * in.x / in.params[1])}) == R"(
+%0 = parameters()
+%1 = index 0(%0)
+%2 = index 1(%0)
+%3 = divide(%1, %2)
+%4 = reshape shape=[1](%3)
+%5 = reshape shape=[](%4)
+%6 = column halos.x()
+%7 = sum axes=[0](%6)
+%8 = multiply(%5, %7)
+%9 = constant 0()
+%10 = add(%8, %9)
+out0 = %10
+)");
+  CHECK(after(ag::move_factors, {sum(-(2.0 * in.x) * (0.25 * in.w))}) == R"(
+%0 = constant -0.5()
+%1 = column halos.x()
+%2 = column halos.w()
+%3 = multiply(%1, %2)
+%4 = sum axes=[0](%3)
+%5 = multiply(%0, %4)
+%6 = constant 0()
+%7 = add(%5, %6)
+out0 = %7
+)");
+  CHECK(after(ag::move_factors, {sum(exp(in.x / in.params[0]))}) == R"(
+%0 = constant 1()
+%1 = parameters()
+%2 = index 0(%1)
+%3 = divide(%0, %2)
+%4 = column halos.x()
+%5 = multiply(%3, %4)
+%6 = exp(%5)
+%7 = sum axes=[0](%6)
+out0 = %7
+)");
+}
+
+TEST_CASE("move factors: a factor of each lane is multiplied when rows are summed, one of each row when lanes are") {
+  const Inputs in;
+  const Expr wide = exp(ag::expand_dims(in.x, 1) + xt::xarray<double>{1.0, 2.0});
+  CHECK(after(ag::move_factors, {sum(wide * in.params)}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = constant [1, 2]()
+%3 = add(%1, %2)
+%4 = exp(%3)
+%5 = sum axes=[0](%4)
+%6 = reshape shape=[1, 2](%5)
+%7 = parameters()
+%8 = reshape shape=[1, 2](%7)
+%9 = multiply(%6, %8)
+%10 = sum axes=[0, 1](%9)
+out0 = %10
+)");
+  CHECK(after(ag::move_factors, {sum(wide * ag::expand_dims(in.w, 1))}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = constant [1, 2]()
+%3 = add(%1, %2)
+%4 = exp(%3)
+%5 = sum axes=[1](%4)
+%6 = reshape shape=[rows, 1](%5)
+%7 = column halos.w()
+%8 = reshape shape=[rows, 1](%7)
+%9 = multiply(%6, %8)
+%10 = sum axes=[0, 1](%9)
+out0 = %10
+)");
+}
+
+TEST_CASE("move factors: powers of 2 leave differences of neighbours, other factors and addends stay") {
+  const Inputs in;
+  const Expr wide = ag::expand_dims(in.x, 1) + in.params;
+  CHECK(after(ag::move_factors, {sum(diff(0.5 * wide), 0)}) == R"(
+%0 = constant 0.5()
+%1 = column halos.x()
+%2 = reshape shape=[rows, 1](%1)
+%3 = parameters()
+%4 = add(%2, %3)
+%5 = slice 1:2, axis=1(%4)
+%6 = slice 0:1, axis=1(%4)
+%7 = subtract(%5, %6)
+%8 = sum axes=[0](%7)
+%9 = multiply(%0, %8)
+out0 = %9
+)");
+  for (const Expr& other : {sum(diff(0.3 * wide), 0), sum(in.x + in.params[0]), sum(exp(in.x) - in.w),
+                            sum(where(in.x > 0.0, in.params[0] * in.x, 0.0))}) {
+    CHECK(after(ag::move_factors, {other}) == operations(ag::common_subexpressions({other})));
+  }
+}
+
+TEST_CASE("join sums: one sum of a sum of sums, split sums: by one that there is") {
+  const Inputs in;
+  const Expr wide = exp(ag::expand_dims(in.x, 1) + in.params), lanes = sum(wide, 1);
+  CHECK(after(ag::join_sums, {sum(squeeze(expand_dims(lanes, 1), 1))}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = parameters()
+%3 = add(%1, %2)
+%4 = exp(%3)
+%5 = sum axes=[0, 1](%4)
+out0 = %5
+)");
+  const std::vector<Expr> both = {sum(lanes), sum(lanes * in.w)};
+  CHECK(after(ag::join_sums, both) == operations(ag::common_subexpressions(both)));
+  CHECK(after(ag::split_sums, {sum(wide), sum(lanes * in.w)}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = parameters()
+%3 = add(%1, %2)
+%4 = exp(%3)
+%5 = sum axes=[1](%4)
+%6 = sum axes=[0](%5)
+%7 = column halos.w()
+%8 = multiply(%5, %7)
+%9 = sum axes=[0](%8)
+out0 = %6
+out1 = %9
+)");
+}
+
+TEST_CASE("share functions: sigmoid of x and -x by one exponential, cosh by sinh") {
+  const Inputs in;
+  CHECK(after(ag::share_functions, {sum(sigmoid(in.x)), sum(sigmoid(in.x) * sigmoid(-in.x))}) == R"(
+%0 = column halos.x()
+%1 = constant 0()
+%2 = less(%0, %1)
+%3 = abs(%0)
+%4 = neg(%3)
+%5 = exp(%4)
+%6 = constant 1()
+%7 = add(%6, %5)
+%8 = divide(%6, %7)
+%9 = multiply(%5, %8)
+%10 = where(%2, %9, %8)
+%11 = sum axes=[0](%10)
+%12 = multiply(%8, %9)
+%13 = sum axes=[0](%12)
+out0 = %11
+out1 = %13
+)");
+  CHECK(after(ag::share_functions, {sum(sinh(in.x)), sum(cosh(in.x))}) == R"(
+%0 = column halos.x()
+%1 = sinh(%0)
+%2 = sum axes=[0](%1)
+%3 = abs(%1)
+%4 = constant 1000000000()
+%5 = greater(%3, %4)
+%6 = constant 1()
+%7 = square(%1)
+%8 = add(%6, %7)
+%9 = sqrt(%8)
+%10 = where(%5, %3, %9)
+%11 = sum axes=[0](%10)
+out0 = %2
+out1 = %11
+)");
+  for (const Expr& other : {sum(sigmoid(-in.x)), sum(cosh(in.x)), sum(sigmoid(in.x) * sigmoid(in.w))}) {
+    CHECK(after(ag::share_functions, {other}) == operations({other}));
+  }
+}

@@ -155,6 +155,22 @@ out1 = %16
   CHECK(count(ag::merge_collectives(nested), "allreduce") == 2);
 }
 
+TEST_CASE("fold constants: a value that is used beside another one that is computed from it") {
+  const Inputs in;
+  const Expr inner = exp(ag::constant(1.0)), outer = log(inner) * 2.0;
+  CHECK(operations(ag::fold_constants({inner * in.params[0] + outer * in.params[1]}, evaluate_constants)) == R"(
+%0 = constant 2.718281828459045()
+%1 = parameters()
+%2 = index 0(%1)
+%3 = multiply(%0, %2)
+%4 = constant 2()
+%5 = index 1(%1)
+%6 = multiply(%4, %5)
+%7 = add(%3, %6)
+out0 = %7
+)");
+}
+
 TEST_CASE("fold constants: what depends on no parameter is computed once") {
   const Inputs in;
   const Expr number = log(ag::constant(xt::xarray<double>(2.0))) * 3.0;

@@ -6,16 +6,16 @@ namespace allgrad {
 
 namespace {
 
-/// Calls `enter` with each node, which says whether it is new, and `leave` with each that is, after its operands.
-template <class Enter, class Leave>
-void depth_first(std::span<const Expr> outputs, Enter enter, Leave leave) {
+template <class Visit>
+void depth_first(std::span<const Expr> outputs, Visit visit) {
   struct Step {
     const Expr* expr;
     const Expr *next, *end;  // of its operands, those to visit
   };
   std::vector<Step> path;  // no recursion, graphs are deep
+  NodeSet entered;
   const auto go_to = [&](const Expr& expr) {
-    if (!enter(expr.node())) return;
+    if (!entered.insert(expr.node())) return;
     const std::vector<Expr>& operands = expr.node()->operands;
     path.push_back({&expr, operands.data(), operands.data() + operands.size()});
   };
@@ -25,7 +25,7 @@ void depth_first(std::span<const Expr> outputs, Enter enter, Leave leave) {
       if (path.back().next != path.back().end) {
         go_to(*path.back().next++);
       } else {
-        leave(*path.back().expr);
+        visit(*path.back().expr);
         path.pop_back();
       }
     }
@@ -36,14 +36,12 @@ void depth_first(std::span<const Expr> outputs, Enter enter, Leave leave) {
 
 std::vector<Expr> topological_order(std::span<const Expr> outputs) {
   std::vector<Expr> order;
-  for_each_node(outputs, [&](const Expr& expr) { order.push_back(expr); });
+  depth_first(outputs, [&](const Expr& expr) { order.push_back(expr); });
   return order;
 }
 
 void for_each_node(std::span<const Expr> outputs, const std::function<void(const Expr&)>& visit) {
-  NodeSet entered;
-  depth_first(
-      outputs, [&](const Node* node) { return entered.insert(node); }, visit);
+  depth_first(outputs, visit);
 }
 
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
@@ -58,27 +56,37 @@ NodeSet dependents(std::span<const Expr> order, const std::function<bool(const E
   return result;
 }
 
+const Expr& replaced(const Expr& expr, const Replacements& replacements) {
+  const auto found = replacements.find(expr.node());
+  return found == replacements.end() ? expr : found->second;
+}
+
 std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& replacements) {
   std::vector<Expr> result;
-  for (const Expr& expr : exprs) result.push_back(replacements.at(expr.node()));
+  for (const Expr& expr : exprs) result.push_back(replaced(expr, replacements));
   return result;
 }
 
 Expr with_replaced_operands(const Expr& expr, const Replacements& replacements) {
   const std::vector<Expr>& operands = expr.node()->operands;
-  const auto stays = [&](const Expr& e) { return replacements.at(e.node()).node() == e.node(); };
-  if (std::ranges::all_of(operands, stays)) return expr;
+  const auto is_replaced = [&](const Expr& operand) { return replacements.contains(operand.node()); };
+  if (std::ranges::none_of(operands, is_replaced)) return expr;
   return with_operands(expr, replaced(operands, replacements));
+}
+
+void rebuild(const Expr& expr, Replacements& replacements) {
+  if (replacements.contains(expr.node())) return;
+  const Expr result = with_replaced_operands(expr, replacements);
+  if (result.node() != expr.node()) replacements.emplace(expr.node(), result);
 }
 
 std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
   Replacements rewritten;
-  depth_first(
-      outputs, [&](const Node* node) { return rewritten.emplace(node).second; },
-      [&](const Expr& expr) {
-        const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-        rewritten[expr.node()] = step(with_replaced_operands(expr, rewritten));
-      });
+  depth_first(outputs, [&](const Expr& expr) {
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    Expr result = step(with_replaced_operands(expr, rewritten));
+    if (result.node() != expr.node()) rewritten.emplace(expr.node(), std::move(result));
+  });
   return replaced(outputs, rewritten);
 }
 

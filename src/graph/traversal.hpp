@@ -19,13 +19,17 @@ void for_each_node(std::span<const Expr> outputs, const std::function<void(const
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
                    const std::function<bool(const Expr&)>& ignored = {});
 
-/// What stands for nodes of a graph in another one.
+/// What stands for nodes of a graph in another one; nodes that are not among them stand for themselves.
 using Replacements = NodeMap<Expr>;
 
-/// The node with what stands for its operands, each of which has a replacement; itself where that changes none.
+/// The node with what stands for its operands; itself where that changes none.
 Expr with_replaced_operands(const Expr& expr, const Replacements& replacements);
 
-/// The replacements of nodes that all have one.
+/// Notes what stands for the node where something else stands for its operands, and nothing for itself yet.
+void rebuild(const Expr& expr, Replacements& replacements);
+
+/// What stands for nodes.
+const Expr& replaced(const Expr& expr, const Replacements& replacements);
 std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& replacements);
 
 /// Builds a graph anew, operands before users: `step` gets a node with its new operands in place and returns what

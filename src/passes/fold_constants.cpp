@@ -1,5 +1,7 @@
 #include "passes/fold_constants.hpp"
 
+#include <algorithm>
+
 #include "dsl/broadcast_to.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/input.hpp"
@@ -8,27 +10,36 @@
 
 namespace allgrad {
 
-std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluate& evaluate) {
-  const std::vector<Expr> order = topological_order(outputs);
-  const auto varying = dependents(order, [](const Expr& expr) { return as<Input>(expr) != nullptr; });
-  const auto foldable = [&](const Expr& expr) {
-    const bool grows = as<BroadcastTo>(expr) != nullptr;  // executed as a view, which is better than a larger constant
-    return !varying.contains(expr.node()) && expr.placement() != Placement::per_row && as<Constant>(expr) == nullptr &&
-           !grows;
-  };
+namespace {
 
-  std::vector<Expr> roots;  // the last foldable value on each path to what stays
-  NodeSet seen;
+/// The values that can be computed once, but for those that only others of these need.
+std::vector<Expr> last_foldable(const std::vector<Expr>& outputs) {
+  std::vector<Expr> roots;
+  NodeSet varying, foldable, seen;
   const auto note = [&](const Expr& expr) {
-    if (foldable(expr) && seen.insert(expr.node())) roots.push_back(expr);
+    if (foldable.contains(expr.node()) && seen.insert(expr.node())) roots.push_back(expr);
   };
-  for (const Expr& expr : order) {
-    if (foldable(expr)) continue;
-    for (const Expr& operand : expr.node()->operands) note(operand);
-  }
-  for (const Expr& output : outputs) note(output);
-  if (roots.empty()) return outputs;
+  for_each_node(outputs, [&](const Expr& expr) {
+    const std::vector<Expr>& operands = expr.node()->operands;
+    const auto varies = [&](const Expr& e) { return varying.contains(e.node()); };
+    const bool grows = as<BroadcastTo>(expr) != nullptr;  // executed as a view, which is better than a larger constant
+    if (as<Input>(expr) != nullptr || std::ranges::any_of(operands, varies)) {
+      varying.insert(expr.node());
+    } else if (expr.placement() != Placement::per_row && as<Constant>(expr) == nullptr && !grows) {
+      foldable.insert(expr.node());
+      return;
+    }
+    std::ranges::for_each(operands, note);
+  });
+  std::ranges::for_each(outputs, note);
+  return roots;
+}
 
+}  // namespace
+
+std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluate& evaluate) {
+  const std::vector<Expr> roots = last_foldable(outputs);
+  if (roots.empty()) return outputs;
   const std::vector<Array> values = evaluate(roots);
   Replacements rebuilt;
   for (std::size_t i = 0; i < roots.size(); ++i) {
@@ -36,9 +47,7 @@ std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluat
     const NodeOrigin origin(node.where, node.backward);
     rebuilt.emplace(&node, folded_constant(values[i], node.placement, node.where));
   }
-  for (const Expr& expr : order) {
-    if (!rebuilt.contains(expr.node())) rebuilt.emplace(expr.node(), with_replaced_operands(expr, rebuilt));
-  }
+  for_each_node(outputs, [&](const Expr& expr) { rebuild(expr, rebuilt); });
   return replaced(outputs, rebuilt);
 }
 

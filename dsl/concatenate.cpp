@@ -69,12 +69,13 @@ Expr Concatenate::adjoint(const Expr& node, const Expr& cotangent, std::size_t k
 
 Array Concatenate::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
   Array result = Array::from_shape(local_shape(node.shape));
-  for (std::size_t k = 0; k < operands.size(); ++k) {
-    const Array& part = *operands[k];
-    const AxisSlice slice{axis_, start_of(node.operands, axis_, k), 1, part.shape()[axis_], result.shape()[axis_]};
+  std::size_t start = 0;
+  for (const Array* part : operands) {
+    const AxisSlice slice{axis_, start, 1, part->shape()[axis_], result.shape()[axis_]};
     for_each_run(slice, result.shape(), [&](std::size_t in_result, std::size_t in_part, std::size_t length) {
-      std::copy_n(part.data() + in_part, length, result.data() + in_result);
+      std::copy_n(part->data() + in_part, length, result.data() + in_result);
     });
+    start += slice.count;
   }
   return result;
 }
@@ -82,10 +83,11 @@ Array Concatenate::evaluate(const Node& node, std::span<const Array* const> oper
 View Concatenate::lower(const Node& node, Lowering& lowering) const {
   const View out = lowering.allocate(node.shape);
   const std::size_t lane = lane_axis(node.shape, axis_);
+  View part = out;
   for (std::size_t k = 0; k < node.operands.size(); ++k) {
-    View part = out;
-    part.offset += static_cast<std::size_t>(out.strides[lane]) * start_of(node.operands, axis_, k);
-    lowering.emit(Kernel::copy, part, {lowering.operand(k)}, node.operands[k].shape());
+    const Shape& shape = node.operands[k].shape();
+    lowering.emit(Kernel::copy, part, {lowering.operand(k)}, shape);
+    part.offset += static_cast<std::size_t>(out.strides[lane]) * shape[axis_].length;
   }
   return out;
 }

@@ -69,8 +69,12 @@ constexpr ElementwiseRow rows[] = {
 std::span<const ElementwiseRow> elementwise_rows() { return rows; }
 
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where) {
-  return make_node(std::make_shared<const Elementwise>(rows[static_cast<std::size_t>(kernel)]), std::move(operands),
-                   where);
+  static const auto operators = [] {
+    std::vector<std::shared_ptr<const Elementwise>> result;
+    for (const ElementwiseRow& row : rows) result.push_back(std::make_shared<const Elementwise>(row));
+    return result;
+  }();
+  return make_node(operators[static_cast<std::size_t>(kernel)], std::move(operands), where);
 }
 
 #define ALLGRAD_UNARY(name, ...) \
@@ -84,8 +88,10 @@ Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where
 #include "allgrad/operators.def"
 
 Shape Elementwise::infer_shape(std::span<const Expr> operands) const {
-  Shape shape;
-  for (const Expr& operand : operands) shape = broadcast(shape, operand.shape());
+  Shape shape = operands[0].shape();
+  for (const Expr& operand : operands.subspan(1)) {
+    if (operand.shape() != shape) shape = broadcast(shape, operand.shape());
+  }
   return shape;
 }
 

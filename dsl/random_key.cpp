@@ -3,31 +3,28 @@
 #include <algorithm>
 
 #include "allgrad/random.hpp"
+#include "dsl/input.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
 
 namespace {
 
-bool is_key(const Expr& expr) { return as<RandomKey>(expr) != nullptr; }
+bool is_key(const Expr& expr) { return is_input(expr, random_key_name); }
 
 }  // namespace
 
-Array RandomKey::evaluate(const Node&, std::span<const Array* const>, Evaluation& evaluation) const {
-  const auto& words = evaluation.randkey().words();
-  return Array{static_cast<double>(words[0]), static_cast<double>(words[1])};
-}
-
-View RandomKey::lower(const Node&, Lowering& lowering) const { return lowering.randkey(); }
-
 const Node* find_draw(std::span<const Expr> outputs) {
-  const std::vector<Expr> order = topological_order(outputs);
-  const auto uses_key = [](const Expr& expr) { return std::ranges::any_of(expr.node()->operands, is_key); };
-  auto draw = std::ranges::find_if(order, uses_key);
-  if (draw == order.end()) draw = std::ranges::find_if(order, is_key);
-  return draw == order.end() ? nullptr : draw->node();
+  const Node *key = nullptr, *draw = nullptr;
+  for_each_node(outputs, [&](const Expr& expr) {
+    if (key == nullptr && is_key(expr)) key = expr.node();
+    if (draw == nullptr && std::ranges::any_of(expr.node()->operands, is_key)) draw = expr.node();
+  });
+  return draw != nullptr ? draw : key;
 }
 
-Expr random::key(SourceLocation where) { return make_node(std::make_shared<const RandomKey>(), {}, where); }
+Expr random::key(SourceLocation where) {
+  return make_node(std::make_shared<const Input>(random_key_name, Shape{2}), {}, where);
+}
 
 }  // namespace allgrad

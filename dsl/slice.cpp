@@ -10,9 +10,8 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
-#include "dsl/fill.hpp"
+#include "dsl/input.hpp"
 #include "dsl/kernel_id.hpp"
-#include "dsl/parameters.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -106,15 +105,17 @@ std::vector<std::size_t> AxisSlice::positions() const {
   return result;
 }
 
-std::optional<std::vector<std::size_t>> elements_of(const Expr& part, const Expr& vector) {
-  if (part.node() == vector.node()) return AxisSlice{.count = vector.shape()[0].length}.positions();
+std::optional<AxisSlice> elements_of(const Expr& part, const Expr& vector) {
+  const std::size_t length = vector.shape()[0].length;
+  if (part.node() == vector.node()) return AxisSlice{.count = length, .length = length};
   const auto* slice = as<SliceAxis>(part);
   if (slice == nullptr) return {};
   auto elements = elements_of(part.node()->operands[0], vector);
   if (!elements) return {};
-  std::vector<std::size_t> taken;
-  for (std::size_t position : slice->slice().positions()) taken.push_back((*elements)[position]);
-  return taken;
+  elements->start += slice->slice().start * static_cast<std::size_t>(elements->step);
+  elements->step *= slice->slice().step;
+  elements->count = slice->slice().count;
+  return elements;
 }
 
 void SliceAxis::identify(Fingerprint& hash) const { slice_.identify(hash); }
@@ -163,8 +164,7 @@ Array PadAxis::evaluate(const Node& node, std::span<const Array* const> operands
 }
 
 View PadAxis::lower(const Node& node, Lowering& lowering) const {
-  const View out = lowering.allocate(node.shape);
-  fill_zeros(lowering, out, node.shape);
+  const View out = lowering.zeros(node.shape);
   lowering.emit(Kernel::copy, slice_view(out, node.shape, slice_), {lowering.operand(0)}, node.operands[0].shape());
   return out;
 }
@@ -204,7 +204,7 @@ Expr Expr::operator[](const Index& index) const {
     const AxisSlice slice = resolve(Slice(index.position()), shape(), 0);
     return make_node(std::make_shared<const SliceAxis>(slice), {*this}, index.where());
   } catch (const ExpressionError& error) {
-    const bool is_parameters = as<Parameters>(*this) != nullptr;
+    const bool is_parameters = is_input(*this, parameters_name);
     throw ExpressionError(
         fmt::format("operator[] on {} {}: {}{}", is_parameters ? "parameters" : "a value of shape", to_string(shape()),
                     error.what(), is_parameters ? "; there are as many as the guess has numbers" : ""),

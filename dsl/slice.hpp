@@ -39,7 +39,7 @@ void for_each_run(const AxisSlice& slice, const Lengths& full, Body body) {
 
 /// Which elements of a vector [n] an expression consists of: the vector itself, an element or a slice of it, or of such
 /// a slice. Nothing for any other expression.
-std::optional<std::vector<std::size_t>> elements_of(const Expr& part, const Expr& vector);
+std::optional<AxisSlice> elements_of(const Expr& part, const Expr& vector);
 
 /// The elements of one axis: [.., length, ..] -> [.., count, ..], or without the axis.
 class SliceAxis final : public Operator {

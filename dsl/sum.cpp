@@ -14,7 +14,6 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "dsl/broadcast_to.hpp"
-#include "dsl/fill.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "graph/shape.hpp"
@@ -82,8 +81,7 @@ Array Sum::evaluate(const Node& node, std::span<const Array* const> operands, Ev
 
 View Sum::lower(const Node& node, Lowering& lowering) const {
   const Shape& domain = node.operands[0].shape();
-  const View out = lowering.allocate(node.shape);
-  fill_zeros(lowering, out, node.shape);
+  const View out = lowering.zeros(node.shape);
 
   // Seen from the operand's axes, the result stands still along those that are summed over.
   View sink = out;
@@ -94,7 +92,7 @@ View Sum::lower(const Node& node, Lowering& lowering) const {
     if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
     if (!domain[axis].is_rows() && !summed) ++lane_axis;
   }
-  lowering.emit(Kernel::accumulate, sink, {lowering.operand(0)}, domain);
+  lowering.emit_add(Kernel::copy, sink, {lowering.operand(0)}, domain);
   return out;
 }
 

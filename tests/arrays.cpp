@@ -75,6 +75,23 @@ Value diff_of(const Value& x, std::size_t n, std::size_t axis) {
   return apply(diff(x.expr, n, static_cast<std::ptrdiff_t>(axis)), plain, x);
 }
 
+Value cumsum_of(const Value& x, std::size_t axis, bool reverse) {
+  const auto plain = [axis, reverse](const Array& a) {
+    const Lengths shape(a.shape().begin(), a.shape().end());
+    return generate(shape, [&](const Lengths& index) {
+      double sum = 0.0;
+      const std::size_t first = reverse ? index[axis] : 0, last = reverse ? shape[axis] - 1 : index[axis];
+      for (std::size_t i = first; i <= last; ++i) {
+        Lengths at = index;
+        at[axis] = i;
+        sum += element(a, at);
+      }
+      return sum;
+    });
+  };
+  return apply(cumsum(x.expr, static_cast<std::ptrdiff_t>(axis), reverse), plain, x);
+}
+
 Value joined(const Expr& expr, const Value& x, const Value& y, std::size_t axis) {
   return apply(
       expr, [axis](const Array& a, const Array& b) { return plain_concatenate(a, b, axis); }, x, y);
@@ -235,6 +252,19 @@ TEST_CASE("diff along every lane axis") {
   const Value x = in.two_rows_3();
   check(in, {diff(x.expr), diff_of(x, 1, 2).plain});
   check(in, {diff(x.expr, 2, -1), diff_of(x, 2, 2).plain});
+}
+
+TEST_CASE("cumsum along every lane axis, from either end") {
+  const Inputs in = uneven_inputs();
+  for (const Value& x : all_values(in)) {
+    for (const std::size_t axis : lane_axes(x)) {
+      for (const bool reverse : {false, true}) check(in, cumsum_of(x, axis, reverse));
+      const Value some =
+          view_of(x, axis, ag::range(0, Inputs::num_params, 2), positions(0, (x.expr.shape()[axis].length + 1) / 2, 2));
+      check(in, cumsum_of(some, axis, false));
+    }
+  }
+  check(in, {cumsum(in.two_rows_3().expr), cumsum_of(in.two_rows_3(), 2, false).plain});
 }
 
 TEST_CASE("concatenate and stack along every lane axis") {

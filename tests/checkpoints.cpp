@@ -21,18 +21,15 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
+using namespace allgrad::testing;
 using allgrad::testing::check_error;
 using allgrad::testing::check_parts;
 using allgrad::testing::Said;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 // A folder of the root, whose name all ranks know.
 class Folder {

@@ -1,5 +1,6 @@
 // What becomes of the duplicates of communicators: counted by an attribute of the original, which MPI copies to each
-// duplicate and deletes with it.
+// duplicate and deletes with it. A Communicator of several ranks has two: one that the user has a handle to, and one
+// for its envelopes.
 #include <memory>
 
 #include "allgrad/communicator.hpp"
@@ -35,7 +36,8 @@ MPI_Errhandler handler_of(const ag::Communicator& comm) {
 
 }  // namespace
 
-TEST_CASE("a duplicate is freed with the last handle to it") {
+TEST_CASE("duplicates are freed with the last handle to them") {
+  const int duplicates = ag::Communicator::world().size() == 1 ? 1 : 2;
   MPI_Comm original = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &original);
   int keyval = MPI_KEYVAL_INVALID;
@@ -44,16 +46,16 @@ TEST_CASE("a duplicate is freed with the last handle to it") {
   {
     const auto first = std::make_unique<const ag::Communicator>(original);
     const auto second = std::make_unique<const ag::Communicator>(*first);
-    CHECK(copied == 1);
+    CHECK(copied == duplicates);
     CHECK(deleted == 0);
   }
-  CHECK(deleted == 1);
+  CHECK(deleted == duplicates);
   for (int i = 0; i < 20; ++i) ag::Communicator{original}.synchronize();
-  CHECK(copied == 21);
-  CHECK(deleted == 21);
+  CHECK(copied == 21 * duplicates);
+  CHECK(deleted == 21 * duplicates);
   MPI_Comm_free(&original);
   MPI_Comm_free_keyval(&keyval);
-  CHECK(deleted == 22);
+  CHECK(deleted == 21 * duplicates + 1);
 }
 
 TEST_CASE("errors of MPI come back from a duplicate, whatever the original does with them") {

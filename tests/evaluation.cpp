@@ -47,14 +47,14 @@ Table deal(const std::string& name, const WholeColumns& columns, const Deal& spl
 
 namespace {
 
-std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Expr& params, const ParamValues& at,
+std::vector<std::vector<double>> run(const NamedOutputs& outputs, const Expr& params, const ParamValues& at,
                                      const Communicator& comm, ExecutorKind executor, const std::optional<Key>& randkey,
                                      const std::optional<GradientOf>& gradient = {}) {
   Program program({comm.next_number(), "outputs"}, outputs, params, comm, {executor}, gradient);
   program.run(at, randkey);
   std::vector<std::vector<double>> results;
-  for (std::size_t i = 0; i < program.graph().size(); ++i) {
-    results.emplace_back(program.output(i).begin(), program.output(i).end());
+  for (const auto& [name, expr] : program.graph()) {
+    results.emplace_back(program.output(name).begin(), program.output(name).end());
   }
   return results;
 }
@@ -63,19 +63,19 @@ std::vector<std::vector<double>> run(const std::vector<Expr>& outputs, const Exp
 
 std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamValues& at, const Communicator& comm,
                              ExecutorKind executor, const std::optional<Key>& randkey) {
-  return run({value}, params, at, comm, executor, randkey)[0];
+  return run({{"value", value}}, params, at, comm, executor, randkey)[0];
 }
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor,
                                        const std::optional<Key>& randkey) {
-  const auto results = run({loss}, params, at, comm, executor, randkey, GradientOf{loss});
+  const auto results = run({{"loss", loss}}, params, at, comm, executor, randkey, GradientOf{loss});
   return {results[0][0], results[1]};
 }
 
 ValueAndGradient evaluate_beside_loss(const Expr& value, const Expr& loss, const Expr& params, const ParamValues& at,
                                       const Communicator& comm, ExecutorKind executor) {
-  const auto results = run({loss, value}, params, at, comm, executor, {}, GradientOf{loss});
+  const auto results = run({{"loss", loss}, {"value", value}}, params, at, comm, executor, {}, GradientOf{loss});
   return {results[1], results[2]};
 }
 

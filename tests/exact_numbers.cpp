@@ -6,6 +6,7 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -27,11 +28,6 @@ static_assert(!is_exact(std::numeric_limits<std::uint64_t>::max()) && is_exact(s
 std::vector<double> numbers(const ag::Expr& expr) {
   const ag::Array values = evaluate(expr);
   return {values.begin(), values.end()};
-}
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
 }
 
 }  // namespace

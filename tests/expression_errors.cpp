@@ -110,6 +110,10 @@ TEST_CASE("axes out of bounds") {
     line = __LINE__ + 1;
     diff(zeros({5}), 1, 1);
   });
+  check_error<ExpressionError>({"cumsum([5], 1): ", "axis 1 is out of bounds"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    cumsum(zeros({5}), 1);
+  });
 }
 
 TEST_CASE("the row axis has no order and no positions") {
@@ -125,6 +129,10 @@ TEST_CASE("the row axis has no order and no positions") {
   check_error<ExpressionError>({"no differences along the row axis"}, [](unsigned& line) {
     line = __LINE__ + 1;
     diff(x());
+  });
+  check_error<ExpressionError>({"cumsum([rows], -1): ", "no running sums along the row axis"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    cumsum(x());
   });
   check_error<ExpressionError>({"concatenate([rows], [rows]): ", "along the row axis"}, [](unsigned& line) {
     line = __LINE__ + 1;
@@ -224,6 +232,26 @@ TEST_CASE("unsigned numbers below 0 do not count from the end") {
     line = __LINE__ + 1;
     ag::stack({x, x}, i - 1);
   });
+}
+
+TEST_CASE("a value has 16 axes at most, beside the row axis") {
+  const ag::Expr p = ag::parameters(2);
+  std::vector<std::size_t> odd(16, 1), even(16, 1);  // together, no two axes can be run over as one
+  for (std::size_t axis = 0; axis < 16; ++axis) (axis % 2 == 0 ? even : odd)[axis] = axis < 4 ? 2 : 1;
+  const ag::Expr wide = reshape(ag::concatenate({p, 2.0 * p}), even) * reshape(ag::concatenate({p, 3.0 * p}), odd);
+  REQUIRE(wide.ndim() == 16);
+  CHECK(ag::compile(sum(wide), p).value(std::vector{1.0, 2.0}) == 3.0 * 3.0 * 4.0 * 3.0);
+  const auto expand = [](ag::Expr value, std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) value = expand_dims(value, 1);
+    return value;
+  };
+  CHECK(expand(x(), 16).ndim() == 17);
+  check_error<ExpressionError>({"reshape([rows, 1, ", "would have 17 axes", "at most 16", "squeeze"},
+                               [&](unsigned& line) {
+                                 const ag::Expr most = expand(x(), 16);
+                                 line = __LINE__ + 1;
+                                 expand_dims(most, 1);
+                               });
 }
 
 TEST_CASE("shapes whose number of elements overflows") {

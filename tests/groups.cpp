@@ -7,16 +7,12 @@
 #include "check_error.hpp"
 #include "lambda_model.hpp"
 #include "reference_models.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const auto comm = ag::Communicator::world();
-  return comm;
-}
 
 /// A reference model that takes its parameters from a part of the group's, `first` and those that follow.
 template <class Model>

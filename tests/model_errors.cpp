@@ -5,6 +5,7 @@
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
 #include "lambda_model.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -12,11 +13,6 @@ using ag::Expr;
 using ag::ExpressionError;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 /// 1, 2, 0 rows on the ranks in turn.
 ag::Table make_table(const ag::Communicator& comm = world()) {

@@ -6,6 +6,7 @@
 #include "evaluation.hpp"
 #include "lambda_model.hpp"
 #include "reference_models.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -15,8 +16,6 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t num_rows = 5000;  // more than 64 times 64, the parts of a search
-
-ag::Communicator world() { return ag::Communicator::world(); }
 
 /// The columns x and y with all rows, dealt out unevenly.
 ag::Table table_of(const std::function<double(std::size_t row)>& x, const std::function<double(std::size_t row)>& y) {

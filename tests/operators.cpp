@@ -168,15 +168,10 @@ TEST_CASE("kernels of every instruction set equal 50-digit arithmetic") {
       for (std::size_t length = 1; length <= count; ++length) {  // whole batches and parts of one
         INFO(set.instruction_set << ", " << row.name << ", length " << length);
         std::vector<double> out(count + 1, untouched);
-        ag::KernelCall call{};
-        call.out = out.data();
-        call.out_step = 1;
-        call.inner_length = length;
-        for (std::size_t k = 0; k < ag::max_operands; ++k) {
-          call.in[k] = k < row.num_operands ? entry->points[k].data() : out.data();
-          call.in_step[k] = k < row.num_operands ? 1 : 0;
-        }
-        set.functions[static_cast<std::size_t>(row.kernel)](call);
+        const ag::KernelSteps steps{1, 0, {1, 1, 1}, {}};
+        ag::KernelOperands operands{out.data(), {}};
+        for (std::size_t k = 0; k < row.num_operands; ++k) operands.in[k] = entry->points[k].data();
+        set.store[static_cast<std::size_t>(row.kernel)](steps, operands, 1, length);
         check_ulps(std::span(entry->values).first(length), std::span(out).first(length),
                    bounds(ag::ExecutorKind::tiled).value, entry->points);
         CHECK(out[length] == untouched);

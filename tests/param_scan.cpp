@@ -4,6 +4,7 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -23,11 +24,6 @@ class Line final : public ag::OnePointModel {
  private:
   ag::Table table_{"rows", {{"x", {1.0 + communicator().rank(), 0.5}}}, communicator()};
 };
-
-const ag::Communicator& world() {
-  static const auto comm = ag::Communicator::world();
-  return comm;
-}
 
 }  // namespace
 

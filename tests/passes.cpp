@@ -13,6 +13,7 @@
 #include "compile/pipeline.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/elementwise.hpp"
+#include "dsl/input.hpp"
 #include "evaluation.hpp"
 #include "execute/executor.hpp"
 #include "graph/text.hpp"
@@ -35,7 +36,7 @@ namespace {
 
 std::vector<ag::Array> evaluate_constants(const std::vector<Expr>& outputs) {
   const auto executor = ag::make_reference_executor(outputs, self());
-  executor->run({}, 0, ag::Operation("an evaluation"));
+  executor->run({}, ag::Operation("an evaluation"));
   std::vector<ag::Array> values;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.push_back(ag::Array::from_shape(ag::local_shape(outputs[i].shape())));
@@ -158,9 +159,7 @@ TEST_CASE("fold constants: what depends on no parameter is computed once") {
   const Inputs in;
   const Expr number = log(ag::constant(xt::xarray<double>(2.0))) * 3.0;
   const Expr loss = log(in.params[0]) * number + square(mean(in.x)) * in.params[1] + sum(in.x * exp(in.w));
-  const auto fold = [&](const std::vector<Expr>& graph) {
-    return ag::fold_constants(graph, in.params, evaluate_constants);
-  };
+  const auto fold = [&](const std::vector<Expr>& graph) { return ag::fold_constants(graph, evaluate_constants); };
   const std::vector<Expr> folded = fold(ag::insert_allreduce({loss}));
   CHECK(operations(folded) == fmt::format(R"(
 %0 = parameters()
@@ -315,10 +314,11 @@ TEST_CASE("rewrites keep zeros with their signs, infinities and NaN") {
   const std::vector<double> at = special_pairs();
   const std::vector<Expr> built = expressions_of(leaves_of(params));
   const auto expected = ag::make_reference_executor(built, self());
-  expected->run(at, 0, ag::Operation("an evaluation"));
+  const ag::InputValue inputs[] = {{ag::parameters_name, at}};
+  expected->run(inputs, ag::Operation("an evaluation"));
   const auto check = [&](const std::vector<Expr>& rewritten, bool (*equal)(double, double)) {
     const auto actual = ag::make_reference_executor(rewritten, self());
-    actual->run(at, 0, ag::Operation("an evaluation"));
+    actual->run(inputs, ag::Operation("an evaluation"));
     for (std::size_t i = 0; i < built.size(); ++i) {
       if (std::ranges::equal(expected->output(i), actual->output(i), equal)) continue;
       FAIL_CHECK(operations({built[i]}) << "became\n" << operations({rewritten[i]}));
@@ -327,7 +327,10 @@ TEST_CASE("rewrites keep zeros with their signs, infinities and NaN") {
   check(ag::simplify(built), same);
   check(ag::hoist_broadcasts(built), same);
   check(ag::common_subexpressions(built), same);
-  check(ag::run_pipeline(built, params, self(), {ag::ExecutorKind::reference}), close);
+  ag::NamedOutputs named;
+  for (const Expr& expr : built) named.emplace_back(fmt::format("{}", named.size()), expr);
+  ag::Dump nowhere;
+  check(exprs_of(ag::run_pipeline(named, params, self(), {ag::ExecutorKind::reference}, {}, nowhere)), close);
 }
 
 TEST_CASE("hoist broadcasts: what does not depend on rows leaves the loop over them") {

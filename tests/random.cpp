@@ -13,8 +13,8 @@
 #include "compile/program.hpp"
 #include "dsl/random_key.hpp"
 #include "evaluation.hpp"
-#include "graph/dot.hpp"
 #include "graph/traversal.hpp"
+#include "schedule/row_loops.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -381,7 +381,7 @@ TEST_CASE("equal draws are one node, draws with other keys are not") {
 TEST_CASE("graphs tell what is drawn") {
   const ag::Table halos = deal("halos", {{"x", noise_column(5, 1)}}, uneven, ag::Communicator::world());
   const Expr loss = mean(uniform(ag::random::key(), {halos.rows()}));
-  const std::string dot = ag::to_dot({{"loss", loss}});
+  const std::string dot = ag::to_dot({{"loss", loss}}, ag::row_loops_of({loss}));
   check_parts(dot, {"<b>random_key</b>", "[2] replicated", "<b>random_uniform</b>", "<b>row_number</b> halos",
                     "[rows] per_row", "sweep 1 over the rows of halos", "random.cpp:"});
   check_parts(ag::to_text({{"loss", loss}}), {"random_key()", "row_number halos()", "random_uniform(%0, %1)"});
@@ -393,8 +393,8 @@ TEST_CASE("whether a graph draws") {
   CHECK(ag::find_draw(drawing)->operands[0].node() == key.node());
   CHECK(ag::find_draw({&drawing[0], 1}) == nullptr);
   const ag::Communicator world = ag::Communicator::world();
-  CHECK(ag::Program({0, "outputs"}, {drawing[1]}, params, world, {}).draws());
-  CHECK_FALSE(ag::Program({0, "outputs"}, {drawing[0]}, params, world, {}).draws());
+  CHECK(ag::Program({0, "outputs"}, {{"value", drawing[1]}}, params, world, {}).draws());
+  CHECK_FALSE(ag::Program({0, "outputs"}, {{"value", drawing[0]}}, params, world, {}).draws());
 }
 
 TEST_CASE("a missing key") {

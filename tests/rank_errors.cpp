@@ -8,20 +8,13 @@
 #include "check_error.hpp"
 #include "graph/operator.hpp"
 #include "lambda_model.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
-
-int culprit() { return world().size() - 1; }
-bool is_culprit() { return world().rank() == culprit(); }
 
 /// 1, 2, 0 rows on the ranks in turn.
 std::vector<double> rows() {

@@ -20,17 +20,14 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
+using namespace allgrad::testing;
 using allgrad::testing::check_error;
 using allgrad::testing::Said;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 // A file that is gone with it.
 class File {

@@ -14,6 +14,7 @@
 #include "catch.hpp"
 #include "compile/pipeline.hpp"
 #include "dsl/collectives.hpp"
+#include "dsl/input.hpp"
 #include "evaluation.hpp"
 #include "execute/executor.hpp"
 #include "graph/text.hpp"
@@ -136,7 +137,8 @@ class Pair {
       plain.push_back(ag::gradient(plain[0], params));
       plain = ag::cancel_shares(ag::insert_allreduce(plain));
     }
-    const std::vector<Expr> rewritten = ag::run_pipeline({value}, params, self(), {kind}, gradient);
+    ag::Dump nowhere;
+    const auto rewritten = exprs_of(ag::run_pipeline({{"value", value}}, params, self(), {kind}, gradient, nowhere));
     text_ = text_of(rewritten);
     plain_ = ag::make_executor(kind, plain, self());
     rewritten_ = ag::make_executor(kind, rewritten, self());
@@ -152,7 +154,8 @@ class Pair {
 
  private:
   std::vector<double> numbers(ag::Executor& executor, const std::vector<double>& at) const {
-    executor.run(at, 0, ag::Operation("an evaluation"));
+    const ag::InputValue inputs[] = {{ag::parameters_name, at}};
+    executor.run(inputs, ag::Operation("an evaluation"));
     std::vector<double> result;
     for (std::size_t i = 0; i < num_outputs_; ++i) {
       const auto output = executor.output(i);

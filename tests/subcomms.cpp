@@ -8,16 +8,12 @@
 #include <xtensor/xbuilder.hpp>
 
 #include "check_error.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const auto comm = ag::Communicator::world();
-  return comm;
-}
 
 /// Ranks of the world in this rank's group, in order.
 std::vector<std::uint64_t> members(const ag::Communicator& subcomm) {

@@ -8,6 +8,7 @@
 #include "check_error.hpp"
 #include "hdf5_test_file.hpp"
 #include "lambda_model.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -16,11 +17,6 @@ using ag::DataError;
 namespace {
 
 const double nan_value = std::numeric_limits<double>::quiet_NaN();
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 /// A file that the root writes for all ranks to read, gone with this object.
 class SharedFile {

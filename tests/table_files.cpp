@@ -8,18 +8,12 @@
 #include "check_error.hpp"
 #include "hdf5_test_file.hpp"
 #include "said.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
-
-bool is_last() { return world().rank() == world().size() - 1; }
 
 /// This rank's own file halos.h5, gone with this object.
 class OwnFile {
@@ -51,7 +45,7 @@ TEST_CASE("copies of one file are one file") {
 }
 
 TEST_CASE("a file that is longer on one rank is refused on all") {
-  const OwnFile file(std::vector<double>(is_last() ? 1000 : 900, 1.0));
+  const OwnFile file(std::vector<double>(is_culprit() ? 1000 : 900, 1.0));
   check_error<ag::DataError>(
       {"to be the same file on all ranks", "rank 0 read one of 900 rows",
        fmt::format("rank {} one of 1000 rows", world().size() - 1), "when its writer has finished"},
@@ -62,8 +56,8 @@ TEST_CASE("a file that is longer on one rank is refused on all") {
 }
 
 TEST_CASE("a file of other values in its place is refused on all") {
-  const OwnFile file({is_last() ? 7.0 : 1.0, 2.0});
-  if (is_last()) {
+  const OwnFile file({is_culprit() ? 7.0 : 1.0, 2.0});
+  if (is_culprit()) {
     std::filesystem::last_write_time(file.path(), std::filesystem::file_time_type(std::chrono::milliseconds(1000001)));
   }
   CHECK_THROWS_AS(read(file), ag::DataError);

@@ -96,6 +96,10 @@ requires(sizeof...(S) > 0 && (std::is_convertible_v<S, Slice> && ...)) Expr view
 /// The n-th difference of neighbours along an axis, which becomes n shorter; not along the row axis.
 Expr diff(const Operand& x, std::size_t n = 1, const Position& axis = -1);
 
+/// Running sums along an axis, of the same shape: element i is the sum of the elements up to i, or with `reverse` from i
+/// on. Not along the row axis.
+Expr cumsum(const Operand& x, const Position& axis = -1, bool reverse = false);
+
 /// The values to join: in braces, as in concatenate({x, y}), or a vector of Expr.
 class Parts {
  public:

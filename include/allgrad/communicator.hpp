@@ -17,38 +17,35 @@
 
 namespace allgrad {
 
-/// The buffer of one sum over ranks: the envelope that every message begins with, and `size` numbers of payload, of
-/// which the first travel in the envelope. Made once, reused for every message of that size.
+/// The `size` numbers of one sum over ranks, its payload. Made once, reused for every message of that size.
 class Message {
  public:
   /// Throws ArgumentError where `size` is more than MPI can count.
   explicit Message(std::size_t size);
 
-  std::span<double> payload() { return {buffer_->data() + header, size_}; }
-  std::span<const double> payload() const { return {buffer_->data() + header, size_}; }
+  std::span<double> payload() { return *payload_; }
+  std::span<const double> payload() const { return *payload_; }
 
  private:
   friend class Communicator;
-  static constexpr std::size_t header = 6;  // see src/comm/envelope.hpp
-  std::size_t size_;
-  std::shared_ptr<std::vector<double>> buffer_;  // MPI may still write to it after a collective was given up
+  std::shared_ptr<std::vector<double>> payload_;  // MPI may still write to it after a collective was given up
 };
 
 /// A group of MPI ranks, and the one layer through which all of allgrad's messages go. A value handle: copies share the
 /// same duplicated MPI communicator, so that our messages never meet the user's. The duplicate is freed with the last
 /// copy, or by MPI_Finalize where a copy lives longer.
 ///
-/// Every collective begins with an envelope, a sum of one fixed number of doubles that is the same for every operation.
-/// So ranks that meet in different ones notice it, all of them, before any number is used: each throws a
-/// DivergenceError that says what both do, and on which lines. A rank that has failed (`fail`, or an exception inside
-/// `guarded` or `attempt`) takes part in an envelope as failed, whatever the others are at; the cause is then raised on
-/// every rank: as the rank's own exception where all ranks failed, as RankError where only some did. After either the
-/// communicator works as before.
+/// Every collective begins with an envelope, a sum of a few doubles in which all operations look the same, and which
+/// the beginning of a payload follows. So ranks that meet in different ones notice it, all of them, before any number
+/// is used: each throws a DivergenceError that says what both do, and on which lines. A rank that has failed (`fail`,
+/// or an exception inside `guarded` or `attempt`) takes part in an envelope as failed, whatever the others are at; the
+/// cause is then raised on every rank: as the rank's own exception where all ranks failed, as RankError where only some
+/// did. After either the communicator works as before.
 ///
 /// A rank that waits for one that has left the body of `allgrad::run` throws a RankError that names it. Where the
-/// environment variable ALLGRAD_TIMEOUT gives a number of seconds, a rank that has waited so long throws a RankError that
-/// names the ranks that are missing; without it, a warning says so once after 60 seconds. A collective that was given up
-/// in such a way leaves the communicator broken: every later use throws an Error that says why.
+/// environment variable ALLGRAD_TIMEOUT gives a number of seconds, a rank that has waited so long throws a RankError
+/// that names the ranks that are missing; without it, a warning says so once after 60 seconds. A collective that was
+/// given up in such a way leaves the communicator broken: every later use throws an Error that says why.
 ///
 /// One thread at a time uses a communicator; two threads may use two of them where MPI was initialized with
 /// MPI_THREAD_MULTIPLE, which `allgrad::run` leaves to the program, since it makes messages slower. Otherwise an
@@ -132,8 +129,8 @@ class Communicator {
   std::uint64_t next_number() const;
 
   /// How many messages have been summed over this duplicate so far: one for each allreduce whose payload fits the
-  /// envelope and each synchronize, two for longer payloads, allgather, broadcast and first_difference, and one for each
-  /// exchange of causes after a failure.
+  /// envelope and each synchronize, two for longer payloads, allgather, broadcast and first_difference, and one for
+  /// each exchange of causes after a failure.
   std::size_t collectives() const;
 
  private:

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "autodiff/cotangents.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
@@ -69,7 +69,7 @@ Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k, c
 bool is_frozen_part(const Expr& expr, const Expr& input, const std::vector<bool>& frozen) {
   if (frozen.empty() || as<SliceAxis>(expr) == nullptr) return false;
   const auto elements = elements_of(expr, input);
-  return elements && std::ranges::all_of(*elements, [&](std::size_t i) { return frozen[i]; });
+  return elements && std::ranges::all_of(elements->positions(), [&](std::size_t i) { return frozen[i]; });
 }
 
 }  // namespace
@@ -80,27 +80,24 @@ Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& fr
   const auto active = dependents(
       order, [&](const Expr& e) { return e.node() == input.node(); },
       [&](const Expr& e) { return is_frozen_part(e, input, frozen); });
-  std::unordered_map<const Node*, Expr> cotangents;
+  Cotangents cotangents;
   {
     const NodeOrigin origin(output.node()->where, true);
-    cotangents[output.node()] = share(constant(1.0));
+    cotangents.add(output.node(), share(constant(1.0)));
   }
   for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
-    const auto found = cotangents.find(expr->node());
-    if (found == cotangents.end() || expr->node() == input.node()) continue;
-    const Expr cotangent = found->second;
+    if (expr->node() == input.node() || !active.contains(expr->node())) continue;
+    const Expr cotangent = cotangents.total(expr->node());
+    if (cotangent.empty()) continue;
     for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
       const Node* operand = expr->node()->operands[k].node();
       if (!active.contains(operand)) continue;
       const Expr contribution = operand_cotangent(*expr, cotangent, k, on_contribution);
-      if (contribution.empty()) continue;
-      const NodeOrigin origin(operand->where, true);
-      Expr& sum = cotangents[operand];
-      sum = sum.empty() ? contribution : sum + contribution;
+      if (!contribution.empty()) cotangents.add(operand, contribution);
     }
   }
-  const auto found = cotangents.find(input.node());
-  if (found != cotangents.end()) return found->second;
+  const Expr result = cotangents.total(input.node());
+  if (!result.empty()) return result;
   const NodeOrigin origin(output.node()->where, true);
   return share(constant(xt::zeros<double>(local_shape(input.shape()))));  // the output does not depend on the input
 }

@@ -26,18 +26,12 @@ bool nearly_equal(double a, double b, double scale) {
   return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), scale});
 }
 
-std::uint64_t hash_of(std::span<const double> values) {
-  Fingerprint hash;
-  for (const double value : values) hash.add(value);
-  return hash.value();
-}
-
 /// The bits of the numbers of rank 0. Collective.
 std::shared_ptr<const std::vector<std::uint64_t>> bits_of_root(const Communicator& comm, std::span<const double> own,
                                                                const Operation& operation) {
   Communicator::State& state = CommAccess::state(comm);
   const auto bits = comm.attempt([&] { return std::make_shared<std::vector<std::uint64_t>>(own.size()); });
-  state.meet(state.empty_envelope, false, operation);  // all have room
+  state.meet(false, {}, operation);  // all have room
   if (state.rank == 0)
     std::ranges::transform(own, bits->begin(), [](double x) { return std::bit_cast<std::uint64_t>(x); });
   state.reduce(bits, bits->data(), bits->size(), MPI_UINT64_T, MPI_BOR, operation);
@@ -63,12 +57,18 @@ std::optional<StopRequest> meet(const Communicator& comm, const Operation& opera
   return agree(comm, operation, {}, wish);
 }
 
+Operation comparing(Operation operation, const OwnNumbers& numbers) {
+  Fingerprint hash;
+  for (const double value : numbers.values) hash.add(value);
+  return operation.nearly(hash.value());
+}
+
 std::optional<StopRequest> agree(const Communicator& comm, Operation operation, const OwnNumbers& numbers,
                                  const std::optional<StopRequest>& wish) {
   Communicator::State& state = CommAccess::state(comm);
   const TakenTurn turn(state.turn, line_of(operation));
-  operation.nearly(hash_of(numbers.values));
-  const envelope::Sum sum = state.meet(state.empty_envelope, wish.has_value(), operation);
+  operation = comparing(operation, numbers);
+  const envelope::Sum sum = state.meet(wish.has_value(), {}, operation);
   if (sum.any_wants_to_stop) return state.merge_requests(wish, operation);
   if (sum.same_numbers) return std::nullopt;
 
@@ -79,7 +79,7 @@ std::optional<StopRequest> agree(const Communicator& comm, Operation operation, 
     const double scale = numbers.scales.empty() ? 0.0 : numbers.scales[i];
     all_near = all_near && nearly_equal(numbers.values[i], theirs(i), scale);
   }
-  state.meet(state.empty_envelope, false, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
+  state.meet(false, {}, operation.with(numbers.name, all_near ? 0 : operation.numbers() | 1U));
   for (std::size_t i = 0; i < bits->size(); ++i) numbers.values[i] = theirs(i);
   comm.attempt([&] { warn_once(state, numbers, operation); });
   return std::nullopt;

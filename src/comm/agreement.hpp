@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "allgrad/communicator.hpp"
+#include "allgrad/error.hpp"
 #include "comm/stop_request.hpp"
 
 namespace allgrad {
@@ -31,5 +32,20 @@ struct OwnNumbers {
 /// relative to the numbers or to their scales.
 std::optional<StopRequest> agree(const Communicator& comm, Operation operation, const OwnNumbers& numbers,
                                  const std::optional<StopRequest>& wish = {});
+
+/// The operation with a hash of the numbers, so that it throws NumbersDiffer where they differ.
+Operation comparing(Operation operation, const OwnNumbers& numbers);
+
+/// Does `body(operation)` with the numbers: again, with those of rank 0, where it throws NumbersDiffer.
+template <class Body>
+void run_with_same(const Communicator& comm, const Operation& operation, const OwnNumbers& numbers, Body body) {
+  for (;;) {
+    try {
+      return body(comparing(operation, numbers));
+    } catch (const NumbersDiffer&) {
+      agree(comm, operation, numbers);
+    }
+  }
+}
 
 }  // namespace allgrad

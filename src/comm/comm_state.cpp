@@ -36,7 +36,8 @@ std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const std::
   if (rank_in(comm) == 0) *id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | ++made;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, id.get(), 1, MPI_UINT64_T, MPI_MAX, comm, &request), "MPI_Iallreduce");
-  wait(request, {operation, {}, ranks}, id);
+  PendingRequest pending(request, id);
+  wait(pending, {operation, {}, ranks});
   return *id;
 }
 
@@ -54,7 +55,7 @@ Communicator::State::State(MPI_Comm original)
       rank(rank_in(original)),
       size(size_of(original)),
       own_id(std::make_shared<std::uint64_t>(0)),
-      empty_envelope(std::make_shared<std::vector<double>>(envelope::length)),
+      envelopes(std::make_shared<ShortSum>(rank, size)),
       failure(std::make_shared<FailureRecord>()),
       divergence(std::make_shared<DivergenceRecord>()) {
   check_time_limit();
@@ -62,6 +63,8 @@ Communicator::State::State(MPI_Comm original)
 
 void Communicator::State::open(MPI_Comm original, const Operation& operation) {
   comm.duplicate(original, world_ranks, operation);
+  if (size > 1) lane.duplicate(comm.get(), world_ranks, operation);
+  envelopes->use(lane.get());
   id = agree_on_id(comm.get(), world_ranks, own_id, operation);
 }
 
@@ -73,38 +76,31 @@ void Communicator::State::require_usable(const Operation& operation) const {
               line_of(operation));
 }
 
-void Communicator::State::complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation) {
+void Communicator::State::complete(Pending& pending, const Operation& operation) {
   ++collectives;
   try {
-    wait(request, {operation, {id, collectives}, world_ranks}, std::move(owner));
+    wait(pending, {operation, {id, collectives}, world_ranks});
   } catch (...) {
     broken = std::current_exception();
     throw;
   }
 }
 
-envelope::Sum Communicator::State::sum_envelopes(const std::shared_ptr<std::vector<double>>& buffer,
-                                                 const envelope::Contribution& own, const Operation& operation) {
+envelope::Sum Communicator::State::sum_envelopes(const envelope::Contribution& own, std::span<double> payload,
+                                                 const Operation& operation) {
   require_usable(operation);
-  envelope::write(own, rank, size, *buffer);
-  if (size == 1) {
-    ++collectives;
-    return envelope::read(*buffer);
-  }
-  MPI_Request request = MPI_REQUEST_NULL;
-  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer->data(), static_cast<int>(envelope::length), MPI_DOUBLE, MPI_SUM,
-                           comm.get(), &request),
-            operation.what());
-  complete(request, buffer, operation);
-  return envelope::read(*buffer);
+  envelope::write(own, rank, size, envelopes->values());
+  std::ranges::copy(payload, envelopes->values().subspan<envelope::header>().begin());
+  envelopes->start(envelope::header + payload.size());
+  complete(*envelopes, operation);
+  std::ranges::copy_n(envelopes->values().subspan<envelope::header>().begin(), std::ssize(payload), payload.begin());
+  return envelope::read(envelopes->values());
 }
 
-envelope::Sum Communicator::State::meet(const std::shared_ptr<std::vector<double>>& buffer, bool wants_to_stop,
-                                        const Operation& operation) {
+envelope::Sum Communicator::State::meet(bool wants_to_stop, std::span<double> payload, const Operation& operation) {
   const envelope::Sum sum = sum_envelopes(
-      buffer,
       {.wants_to_stop = wants_to_stop, .fingerprint = fingerprint_with_call(operation), .numbers = operation.numbers()},
-      operation);
+      payload, operation);
   if (sum.any_failed) raise_failure(nullptr, operation);
   if (!sum.same_operation) raise_divergence(operation);
   return sum;
@@ -119,7 +115,8 @@ void Communicator::State::reduce(std::shared_ptr<void> owner, void* data, std::s
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, data, static_cast<int>(count), type, op, comm.get(), &request),
             operation.what());
-  complete(request, std::move(owner), operation);
+  PendingRequest pending(request, std::move(owner));
+  complete(pending, operation);
 }
 
 StopRequest Communicator::State::merge_requests(const std::optional<StopRequest>& own, const Operation& operation) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -11,6 +12,8 @@
 #include "comm/envelope.hpp"
 #include "comm/failure_record.hpp"
 #include "comm/owned_comm.hpp"
+#include "comm/pending.hpp"
+#include "comm/short_sum.hpp"
 #include "comm/stop_request.hpp"
 #include "comm/turn.hpp"
 
@@ -24,14 +27,12 @@ struct Communicator::State {
   /// Makes the duplicate. Collective; allocates nothing unless it throws.
   void open(MPI_Comm original, const Operation& operation);
 
-  /// The one collective with which all others begin: the sum of the envelopes, in place. Behind its header `buffer` has
-  /// the beginning of a payload, which is summed too.
-  envelope::Sum sum_envelopes(const std::shared_ptr<std::vector<double>>& buffer, const envelope::Contribution& own,
-                              const Operation& operation);
+  /// The one collective with which all others begin: the sum of the envelopes. The beginning of a payload, at most as
+  /// much as there is room for, travels in them and is summed in place.
+  envelope::Sum sum_envelopes(const envelope::Contribution& own, std::span<double> payload, const Operation& operation);
 
   /// The same, and raises what there is to raise: returns where all ranks are at `operation`, and none has failed.
-  envelope::Sum meet(const std::shared_ptr<std::vector<double>>& buffer, bool wants_to_stop,
-                     const Operation& operation);
+  envelope::Sum meet(bool wants_to_stop, std::span<double> payload, const Operation& operation);
 
   /// What follows an envelope in which all ranks agree: a reduction of `count` elements in place. `owner` keeps `data`.
   void reduce(std::shared_ptr<void> owner, void* data, std::size_t count, MPI_Datatype type, MPI_Op op,
@@ -51,9 +52,9 @@ struct Communicator::State {
   [[noreturn]] void raise(std::exception_ptr error);
 
   void require_usable(const Operation& operation) const;
-  void complete(MPI_Request& request, std::shared_ptr<void> owner, const Operation& operation);
+  void complete(Pending& pending, const Operation& operation);
 
-  OwnedComm comm;
+  OwnedComm comm, lane;  // of the lane only the envelopes know
   const std::vector<int> world_ranks;
   const int rank, size;
   std::uint64_t id = 0;
@@ -62,7 +63,7 @@ struct Communicator::State {
   std::uint64_t next_number = 0;
   // Made here, since a rank that is out of memory has to say so.
   const std::shared_ptr<std::uint64_t> own_id;
-  const std::shared_ptr<std::vector<double>> empty_envelope;
+  const std::shared_ptr<ShortSum> envelopes;
   const std::shared_ptr<FailureRecord> failure;
   const std::shared_ptr<DivergenceRecord> divergence;
   std::exception_ptr raised;      // the last error that was raised on all ranks

@@ -26,11 +26,7 @@ std::size_t checked_count(std::size_t size) {
 
 }  // namespace
 
-static_assert(envelope::header == 6);
-
-Message::Message(std::size_t size)
-    : size_(checked_count(size)),
-      buffer_(std::make_shared<std::vector<double>>(std::max(envelope::length, header + size))) {}
+Message::Message(std::size_t size) : payload_(std::make_shared<std::vector<double>>(checked_count(size))) {}
 
 Communicator::Communicator(MPI_Comm comm, SourceLocation where) {
   const Operation operation("Communicator", where);
@@ -67,7 +63,7 @@ void Communicator::fail(std::exception_ptr cause) const {
   const Operation operation("a failure");
   const TakenTurn turn(state_->turn, {});
   try {
-    state_->sum_envelopes(state_->empty_envelope, {.failed = true}, operation);
+    state_->sum_envelopes({.failed = true}, {}, operation);
   } catch (...) {  // nobody can be told
     std::rethrow_exception(cause);
   }
@@ -76,21 +72,19 @@ void Communicator::fail(std::exception_ptr cause) const {
 
 void Communicator::allreduce(Message& message, const Operation& operation) const {
   const TakenTurn turn(state_->turn, line_of(operation));
-  std::vector<double>& buffer = *message.buffer_;
-  const std::size_t end = envelope::header + message.size_;
-  if (end < envelope::length) std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(end), buffer.end(), 0.0);
+  const std::span<double> payload = message.payload();
+  const std::size_t first = std::min(payload.size(), envelope::room);  // which travel in the envelope
   Operation sized = operation;
-  sized.with("number of values", message.size_);
-  const envelope::Sum sum = state_->meet(message.buffer_, false, sized);
+  sized.with("number of values", payload.size());
+  const envelope::Sum sum = state_->meet(false, payload.first(first), sized);
   if (!sum.same_numbers) attempt([&] { state_->raise_numbers(operation); });
-  if (end <= envelope::length) return;
-  state_->reduce(message.buffer_, buffer.data() + envelope::length, end - envelope::length, MPI_DOUBLE, MPI_SUM,
-                 operation);
+  const std::span<double> rest = payload.subspan(first);
+  if (!rest.empty()) state_->reduce(message.payload_, rest.data(), rest.size(), MPI_DOUBLE, MPI_SUM, operation);
 }
 
 void Communicator::synchronize(const Operation& operation) const {
   const TakenTurn turn(state_->turn, line_of(operation));
-  if (state_->meet(state_->empty_envelope, false, operation).same_numbers) return;
+  if (state_->meet(false, {}, operation).same_numbers) return;
   attempt([&] { state_->raise_numbers(operation); });
 }
 

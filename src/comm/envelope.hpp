@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "comm/short_sum.hpp"
+
 namespace allgrad {
 
 /// What every message begins with, summed over ranks as doubles that are whole numbers and exact:
@@ -15,11 +17,8 @@ namespace allgrad {
 /// chance of 2^-64, for up to 2^21 ranks.
 namespace envelope {
 
-// In doubles. Most fits have fewer than 58 statistics and parameters; on 2 ranks of one node 64 doubles took 1.35 us,
-// 128 took 1.6 us, and a second message takes as long again.
-inline constexpr std::size_t length = 64;
 inline constexpr std::size_t header = 6;
-inline constexpr std::size_t room = length - header;
+inline constexpr std::size_t room = ShortSum::most - header;  // most fits have fewer statistics and parameters
 
 struct Contribution {
   bool failed = false;

@@ -96,7 +96,8 @@ void prepare_duplicate(MPI_Comm original, const Operation& operation, const std:
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, first_failed.get(), 1, MPI_INT, MPI_MIN, original, &request),
             operation.what());
-  wait(request, {operation, {}, ranks}, first_failed);
+  PendingRequest pending(request, first_failed);
+  wait(pending, {operation, {}, ranks});
   if (failure) std::rethrow_exception(failure);
   if (*first_failed == nobody) return;
   throw RankError(
@@ -115,7 +116,8 @@ void OwnedComm::duplicate(MPI_Comm original, std::span<const int> ranks, const O
     const ReturnedErrors errors(original);
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(MPI_Comm_idup(original, duplicate_.get(), &request), "MPI_Comm_idup");
-    wait(request, {operation, {}, ranks}, duplicate_);
+    PendingRequest pending(request, duplicate_);
+    wait(pending, {operation, {}, ranks});
     comm_ = *duplicate_;
   }
   check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");

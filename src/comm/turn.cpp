@@ -27,10 +27,14 @@ Turn& Turn::of_process() {
   return turn;
 }
 
+// In any order: no other thread writes this one's id.
+bool Turn::is_own() const { return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+
 bool Turn::try_take() {
-  const std::thread::id self = std::this_thread::get_id();
-  std::thread::id owner{};
-  if (!owner_.compare_exchange_strong(owner, self) && owner != self) return false;
+  std::thread::id nobody{};
+  if (!is_own() && !owner_.compare_exchange_strong(nobody, std::this_thread::get_id(), std::memory_order_acquire)) {
+    return false;
+  }
   ++depth_;
   return true;
 }
@@ -52,9 +56,9 @@ void Turn::take(SourceLocation where) {
 }
 
 void Turn::give_back() {
-  const bool both = !mpi_serves_threads() && this != &of_process() && of_process().owner_ == std::this_thread::get_id();
+  const bool both = !mpi_serves_threads() && this != &of_process() && of_process().is_own();
   if (both) of_process().give_back();
-  if (--depth_ == 0) owner_ = std::thread::id{};
+  if (--depth_ == 0) owner_.store(std::thread::id{}, std::memory_order_release);
 }
 
 }  // namespace allgrad

@@ -18,6 +18,7 @@ class Turn {
   void give_back();
 
  private:
+  bool is_own() const;  // of this thread
   bool try_take();
 
   std::atomic<std::thread::id> owner_{};

@@ -19,7 +19,6 @@
 #include "base/emit.hpp"
 #include "base/interrupt.hpp"
 #include "comm/call.hpp"
-#include "comm/mpi_check.hpp"
 
 namespace allgrad {
 
@@ -34,7 +33,6 @@ constexpr auto time_to_arrive = 700ms;  // for a message that was sent before a 
 constexpr auto time_to_answer = 300ms;
 constexpr auto time_until_signals = 1s;
 constexpr auto time_to_stop = 5s;  // between a signal and the end of the wait: others may come with it
-constexpr auto time_until_warning = 60s;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -52,7 +50,7 @@ std::optional<double> time_limit() {
 /// One wait that is not over at once.
 class Wait {
  public:
-  Wait(MPI_Request& request, const Awaited& awaited) : request_(request), awaited_(awaited), notes_(Notes::get()) {
+  Wait(Pending& pending, const Awaited& awaited) : pending_(pending), awaited_(awaited), notes_(Notes::get()) {
     if (notes_ != nullptr) notes_->start_to_wait(awaited_.id);
   }
   ~Wait() {
@@ -74,12 +72,13 @@ class Wait {
 
  private:
   bool is_done() {
-    int done = 0;
-    for (int i = 0; i < 50 && done == 0; ++i) check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    return done != 0;
+    for (int i = 0; i < 50; ++i) {
+      if (pending_.is_done()) return true;
+    }
+    return false;
   }
 
-  /// Goes on for a moment; true where the request is complete by then.
+  /// Goes on for a moment; true where it is done by then.
   bool is_done_within(Clock::duration time) {
     for (const auto end = Clock::now() + time; Clock::now() < end;) {
       if (is_done()) return true;
@@ -152,7 +151,7 @@ class Wait {
       break;
     }
     emit(Severity::warning, fmt::format("{} has waited {} seconds for {}", describe_call(awaited_.operation),
-                                        time_until_warning.count(), text_of(missing)));
+                                        seconds(time_until_warning), text_of(missing)));
   }
 
   /// Of the ranks of the communicator, those that do not say that they wait.
@@ -193,7 +192,7 @@ class Wait {
     throw why;
   }
 
-  MPI_Request& request_;
+  Pending& pending_;
   const Awaited& awaited_;
   Notes* notes_;
   const Clock::time_point start_ = Clock::now();
@@ -218,16 +217,16 @@ void keep_for_ever(std::shared_ptr<void> written) {
 
 }  // namespace
 
-void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> written) {
-  for (int i = 0; i < quick_tests; ++i) {
-    int done = 0;
-    check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    if (done != 0) return;
-  }
+std::chrono::milliseconds time_until_warning = 60s;
+
+void wait(Pending& pending, const Awaited& awaited) {
   try {
-    Wait(request, awaited).run();
+    for (int i = 0; i < quick_tests; ++i) {
+      if (pending.is_done()) return;
+    }
+    Wait(pending, awaited).run();
   } catch (...) {
-    keep_for_ever(std::move(written));
+    keep_for_ever(pending.written());
     try {
       throw;
     } catch (const Notes::Reason& why) {

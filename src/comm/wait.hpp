@@ -1,13 +1,12 @@
 #pragma once
 
-#include <mpi.h>
-
-#include <memory>
+#include <chrono>
 #include <span>
 
 #include "allgrad/operation.hpp"
 #include "allgrad/source_location.hpp"
 #include "comm/notes.hpp"
+#include "comm/pending.hpp"
 
 namespace allgrad {
 
@@ -18,11 +17,14 @@ struct Awaited {
   std::span<const int> ranks;  ///< its ranks in MPI_COMM_WORLD
 };
 
-/// Returns when the request of a collective is complete. After a second it looks at signals, if an optimizer has them
+/// Returns when what a collective waits for is done. After a second it looks at signals, if an optimizer has them
 /// noted, and it looks all the time for ranks that have left and, where there is a time limit, at the clock. Throws
-/// RankError where the collective is given up, which the other ranks that wait are told. `written` is what MPI writes
-/// to: it is kept for ever then.
-void wait(MPI_Request& request, const Awaited& awaited, std::shared_ptr<void> written);
+/// RankError where the collective is given up, which the other ranks that wait are told; what MPI writes to is kept for
+/// ever then.
+void wait(Pending& pending, const Awaited& awaited);
+
+/// After so long a wait says once who is missing: a minute, for which tests do not wait.
+extern std::chrono::milliseconds time_until_warning;
 
 /// Whether any collective of this process was given up.
 bool any_collective_given_up();

@@ -8,8 +8,9 @@
 #include "allgrad/error.hpp"
 #include "base/emit.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/require_same.hpp"
 #include "dsl/constant.hpp"
-#include "dsl/parameters.hpp"
+#include "dsl/input.hpp"
 #include "dsl/slice.hpp"
 #include "graph/shape.hpp"
 #include "graph/text.hpp"
@@ -48,32 +49,30 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
                         loss.node()->where);
 }
 
-void check_tables(const Expr& result, const Communicator& comm) {
-  for (const Expr& expr : topological_order({&result, 1})) {
-    const auto rows = rows_of(expr.shape());
-    if (!rows || rows->comm == comm) continue;
-    throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
-                                      "with the same Communicator",
-                                      describe(*expr.node())),
-                          expr.node()->where);
-  }
+void check_table(const Expr& expr, const Communicator& comm) {
+  const auto rows = rows_of(expr.shape());
+  if (!rows || rows->comm == comm) return;
+  throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
+                                    "with the same Communicator",
+                                    describe(*expr.node())),
+                        expr.node()->where);
 }
 
-void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where) {
-  if (params.empty() || as<Parameters>(params) == nullptr) {
+void check_inputs(std::span<const Expr> results, const Expr& params, const Communicator& comm, SourceLocation where) {
+  if (params.empty() || !is_input(params, parameters_name)) {
     throw ExpressionError("the second argument of compile is no parameter vector; expected what parameters(n) returned",
                           where);
   }
-  for (const Expr& expr : topological_order({&result, 1})) {
-    if (as<Parameters>(expr) != nullptr && expr.node() != params.node()) {
+  for_each_node(results, [&](const Expr& expr) {
+    if (is_input(expr, parameters_name) && expr.node() != params.node()) {
       throw ExpressionError(
           fmt::format("the loss uses other parameters than those it is compiled for (made at {}); use "
                       "one parameter vector throughout",
                       params.node()->where.str()),
           expr.node()->where);
     }
-  }
-  check_tables(result, comm);
+    check_table(expr, comm);
+  });
 }
 
 namespace {
@@ -86,7 +85,7 @@ struct Structure {
 };
 
 Structure structure_of(const NamedOutputs& results, const std::vector<Expr>& order) {
-  std::unordered_map<const Node*, std::size_t> position;
+  NodeMap<std::size_t> position;
   Structure structure;
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
@@ -119,7 +118,7 @@ void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& 
   const std::size_t different = comm.first_difference(structure.nodes, operation);
   if (different < longest) {
     std::size_t position = std::min(different, order.size() - 1);
-    if (as<Parameters>(order[position]) != nullptr) ++position;  // all ranks have the same; here, they come earlier
+    if (is_input(order[position], parameters_name)) ++position;  // all ranks have the same; here, they come earlier
     const Node& node = *order[position].node();
     throw DivergenceError(fmt::format("expected the same graph on every rank, got different ones: the first node that "
                                       "differs is {} of shape {} on rank {}; build the same expressions on every "
@@ -127,26 +126,28 @@ void check_same_structure(const NamedOutputs& results, const std::vector<Expr>& 
                                       describe(node), to_string(node.shape), comm.rank()),
                           node.where);
   }
-  if (comm.first_difference({&structure.results, 1}, operation) == 1) return;
-  std::vector<std::string> names;
-  for (const auto& [name, expr] : results) names.push_back(name);
-  throw DivergenceError(
-      fmt::format("expected the same results on every rank, got [{}] on rank {} and others elsewhere; "
-                  "return the same values with the same names on every rank",
-                  fmt::join(names, ", "), comm.rank()),
-      where);
+  require_same(structure.results, comm, operation, [&] {
+    std::vector<std::string> names;
+    for (const auto& [name, expr] : results) names.push_back(name);
+    return DivergenceError(
+        fmt::format("expected the same results on every rank, got [{}] on rank {} and others elsewhere; "
+                    "return the same values with the same names on every rank",
+                    fmt::join(names, ", "), comm.rank()),
+        where);
+  });
 }
 
 }  // namespace
 
 void check_same_num_params(std::size_t num_params, const Communicator& comm, const Operation& operation,
                            SourceLocation where) {
-  const std::uint64_t own = num_params;
-  if (comm.first_difference({&own, 1}, operation) == 1) return;
-  throw DivergenceError(fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
-                                    "numbers elsewhere; pass the same parameters on every rank",
-                                    num_params, comm.rank()),
-                        where);
+  require_same(num_params, comm, operation, [&] {
+    return DivergenceError(
+        fmt::format("expected the same number of parameters on every rank, got {} on rank {} and other "
+                    "numbers elsewhere; pass the same parameters on every rank",
+                    num_params, comm.rank()),
+        where);
+  });
 }
 
 void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
@@ -162,29 +163,28 @@ void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params
     constants.push_back(expr);
     values.push_back(expr.node()->op->fingerprint());
   }
-  const std::size_t differing = comm.first_difference(values, operation);
-  if (differing < constants.size()) {
-    const Node& node = *constants[differing].node();
-    throw DivergenceError(
+  require_same(values, comm, operation, [&](std::size_t different) {
+    const Node& node = *constants[different].node();
+    return DivergenceError(
         fmt::format("expected the same constant on every rank, got different ones of shape {}: rank {} "
                     "has {}; broadcast it from one rank (MPI_Bcast), count rows with total_rows(), or "
                     "declare it with rank_constant "
                     "where it is a rank's own",
                     to_string(node.shape), comm.rank(), node.op->attributes()),
         node.where);
-  }
+  });
 }
 
 std::vector<bool> used_params(const Expr& result, const Expr& params) {
   std::vector<bool> used(params.shape()[0].length, false);
-  for (const Expr& expr : topological_order({&result, 1})) {
-    if (elements_of(expr, params)) continue;  // what is used is what is made of it
+  for_each_node({&result, 1}, [&](const Expr& expr) {
+    if (elements_of(expr, params)) return;  // what is used is what is made of it
     for (const Expr& operand : expr.node()->operands) {
       const auto elements = elements_of(operand, params);
       if (!elements) continue;
-      for (std::size_t element : *elements) used[element] = true;
+      for (std::size_t element : elements->positions()) used[element] = true;
     }
-  }
+  });
   return used;
 }
 

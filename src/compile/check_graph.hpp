@@ -16,11 +16,11 @@ void check_is_total(const Expr& result, std::string_view what, SourceLocation wh
 /// Refuses a loss that is not one number. Throws ExpressionError.
 void check_is_scalar_loss(const Expr& loss, SourceLocation where);
 
-/// Refuses tables on another communicator than `comm`. Throws ExpressionError.
-void check_tables(const Expr& result, const Communicator& comm);
+/// Refuses a node of a table on another communicator than `comm`. Throws ExpressionError.
+void check_table(const Expr& expr, const Communicator& comm);
 
 /// Refuses parameters other than `params` and tables on another communicator than `comm`. Throws ExpressionError.
-void check_inputs(const Expr& result, const Expr& params, const Communicator& comm, SourceLocation where);
+void check_inputs(std::span<const Expr> results, const Expr& params, const Communicator& comm, SourceLocation where);
 
 /// Collective, as `operation`; throws DivergenceError on every rank.
 void check_same_num_params(std::size_t num_params, const Communicator& comm, const Operation& operation,

@@ -7,41 +7,41 @@
 
 #include "allgrad/error.hpp"
 #include "comm/call.hpp"
+#include "comm/require_same.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
 #include "dsl/random_key.hpp"
-#include "graph/dot.hpp"
 #include "graph/text.hpp"
+#include "schedule/row_loops.hpp"
 
 namespace allgrad {
 
 namespace {
 
 void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
-  const auto kind = static_cast<std::uint64_t>(executor);
-  if (comm.first_difference({&kind, 1}, Operation("the comparison of options", where)) == 1) return;
-  throw DivergenceError(
-      "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
-      "same options on every rank",
-      where);
+  require_same(static_cast<std::uint64_t>(executor), comm, Operation("the comparison of options", where), [&] {
+    return DivergenceError(
+        "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
+        "same options on every rank",
+        where);
+  });
 }
 
-constexpr Wanted loss_and_gradient{.loss = true, .gradient = true};
+constexpr Request loss_and_gradient{.loss = true, .gradient = true};
 
 NamedOutputs outputs_of(ModelPrograms& programs, Stage stage) {
   if (stage == Stage::built) return programs.graph().outputs();
-  const std::vector<Expr>& graph = programs.get(loss_and_gradient).graph();
-  return {{"loss", graph[0]}, {"gradient", graph[1]}};
+  return programs.get(loss_and_gradient).graph();
 }
 
 }  // namespace
 
-ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> params,
+ModelProgram& CompiledGraph::State::run(Request request, std::span<const double> params,
                                         const EvaluationOptions& options) {
   const ModelGraph& graph = programs.graph();
-  wanted.aux = options.aux != nullptr && !graph.aux.empty();
-  if (options.aux != nullptr && !wanted.aux) *options.aux = {};
+  request.aux = options.aux != nullptr && !graph.aux.empty();
+  if (options.aux != nullptr && !request.aux) *options.aux = {};
   if (!options.frozen.empty() && options.frozen.size() != graph.params.shape()[0].length) {
     programs.communicator().fail(std::make_exception_ptr(
         ArgumentError(fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",
@@ -54,11 +54,11 @@ ModelProgram& CompiledGraph::State::run(Wanted wanted, std::span<const double> p
         "as in random::normal(random::key(), shape)",
         graph.loss.node()->where)));
   }
-  const bool any_frozen = wanted.gradient && std::ranges::find(options.frozen, true) != options.frozen.end();
+  const bool any_frozen = request.gradient && std::ranges::find(options.frozen, true) != options.frozen.end();
   static const std::vector<bool> none;
-  ModelProgram& program = programs.get(wanted, any_frozen ? options.frozen : none);
+  ModelProgram& program = programs.get(request, any_frozen ? options.frozen : none);
   program.run(params, options.randkey);
-  if (options.aux != nullptr && wanted.aux) programs.communicator().attempt([&] { program.copy_aux(*options.aux); });
+  if (options.aux != nullptr && request.aux) programs.communicator().attempt([&] { *options.aux = program.aux(); });
   return program;
 }
 
@@ -80,7 +80,7 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         check_is_scalar_loss(graph.loss, where);
         for (const auto& [name, expr] : graph.aux)
           check_is_total(expr, fmt::format("the aux value \"{}\" of the loss", name), where);
-        for (const auto& [name, expr] : graph.outputs()) check_inputs(expr, graph.params, comm, where);
+        check_inputs(exprs_of(graph.outputs()), graph.params, comm, where);
         const Node& params = *graph.params.node();
         check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, check, params.where);
         check_same_executor(options.executor, comm, where);
@@ -134,7 +134,8 @@ void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocati
         [&] {
           if (!communicator().is_root()) return;
           std::ofstream file(path);
-          file << to_dot(outputs_of(state().programs, stage));
+          const NamedOutputs outputs = outputs_of(state().programs, stage);
+          file << to_dot(outputs, row_loops_of(exprs_of(outputs)));
           file.close();
           if (file) return;
           throw Error(

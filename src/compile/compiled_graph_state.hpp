@@ -6,8 +6,8 @@
 namespace allgrad {
 
 struct CompiledGraph::State {
-  /// Computes what is wanted, and the aux values of the loss where the options ask for them. Collective.
-  ModelProgram& run(Wanted wanted, std::span<const double> params, const EvaluationOptions& options);
+  /// Computes what is asked for, and the aux values of the loss where the options ask for them. Collective.
+  ModelProgram& run(Request request, std::span<const double> params, const EvaluationOptions& options);
 
   /// The line of the parameters.
   const SourceLocation& where() const { return programs.graph().params.node()->where; }
@@ -17,8 +17,8 @@ struct CompiledGraph::State {
   std::vector<bool> used_params;  ///< [ndim], by the loss
 };
 
-/// As `compile`, for all that a model consists of, and without a warning of parameters that are not used. `number` tells
-/// it from others on the communicator.
+/// As `compile`, for all that a model consists of, and without a warning of parameters that are not used. `number`
+/// tells it from others on the communicator.
 CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Communicator& comm,
                             const CompileOptions& options, SourceLocation where);
 

@@ -8,9 +8,10 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
+#include "comm/require_same.hpp"
 #include "compile/check_graph.hpp"
 #include "dsl/collectives.hpp"
-#include "dsl/parameters.hpp"
+#include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
@@ -26,13 +27,13 @@ void check_known(const Expr& expr, const Communicator& comm, SourceLocation wher
     throw ExpressionError("evaluate: the expression is an empty Expr; give one that computes something", where);
   }
   for (const Expr& input : topological_order({&expr, 1})) {
-    if (as<Parameters>(input) == nullptr) continue;
+    check_table(input, comm);
+    if (!is_input(input, parameters_name)) continue;
     throw ExpressionError(
         "evaluate: the expression depends on parameters, which have no value here; build it from numbers, for example "
         "constant({-2.0, 0.3}) in place of the parameters, or compile it",
         input.node()->where);
   }
-  check_tables(expr, comm);
 }
 
 void check_key(const Expr& expr, const std::optional<Key>& randkey, SourceLocation where) {
@@ -52,12 +53,13 @@ void check_same_arguments(const std::optional<Key>& randkey, bool total, const C
                           SourceLocation where) {
   const auto words = randkey.value_or(0).words();
   const std::uint64_t arguments[] = {total ? 1U : 0U, randkey ? 1U : 0U, words[0], words[1]};
-  const std::size_t different = comm.first_difference(arguments, Operation("the comparison of arguments", where));
-  if (different == std::size(arguments)) return;
-  throw DivergenceError(fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
-                                    "the same arguments",
-                                    different == 0 ? "choice of the total or the share" : "random key"),
-                        where);
+  require_same(arguments, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
+    return DivergenceError(
+        fmt::format("evaluate: expected the same {} on every rank, got different ones; give every rank "
+                    "the same arguments",
+                    different == 0 ? "choice of the total or the share" : "random key"),
+        where);
+  });
 }
 
 }  // namespace
@@ -75,7 +77,9 @@ Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std
           const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
           check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
           const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
-          executor->run({}, randkey.value_or(0), evaluation);
+          const auto key = numbers_of(randkey.value_or(0));
+          const InputValue inputs[] = {{random_key_name, key}};
+          executor->run(inputs, evaluation);
           Array result = Array::from_shape(local_shape(graph.shape()));
           std::ranges::copy(executor->output(0), result.storage().begin());
           return result;

@@ -14,6 +14,8 @@
 #include "compile/describe_nonfinite.hpp"
 #include "compile/nonfinite_trace.hpp"
 #include "dsl/collectives.hpp"
+#include "dsl/input.hpp"
+#include "dsl/random_key.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/row_number.hpp"
 #include "dsl/sum.hpp"
@@ -34,14 +36,18 @@ Operation search() { return Operation("the search for what is not finite", {}); 
 class Calculator {
  public:
   Calculator(const ModelPrograms& programs, std::span<const double> params, const Key& randkey)
-      : comm_(programs.communicator()), executor_(programs.options().executor), params_(params), randkey_(randkey) {}
+      : comm_(programs.communicator()),
+        executor_(programs.options().executor),
+        params_(params),
+        key_(numbers_of(randkey)) {}
 
   const Communicator& communicator() const { return comm_; }
 
   std::vector<std::vector<double>> operator()(const std::function<std::vector<Expr>()>& build) const {
     const std::vector<Expr> graph = merge_collectives(common_subexpressions(insert_allreduce(build())));
     const auto executor = make_executor(executor_, graph, comm_);
-    executor->run(params_, randkey_, search());
+    const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, key_}};
+    executor->run(inputs, search());
     std::vector<std::vector<double>> values;
     for (std::size_t i = 0; i < graph.size(); ++i) {
       values.emplace_back(executor->output(i).begin(), executor->output(i).end());
@@ -53,7 +59,7 @@ class Calculator {
   Communicator comm_;
   ExecutorKind executor_;
   std::span<const double> params_;
-  Key randkey_;
+  std::array<double, 2> key_;
 };
 
 Expr row_numbers(const Expr& value) {

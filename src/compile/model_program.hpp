@@ -21,40 +21,40 @@ struct ModelGraph {
   NamedOutputs outputs() const;
 };
 
-/// Which results are computed together.
-struct Wanted {
+/// What is asked of a program: which results it computes together.
+struct Request {
   bool loss = false;
   bool sumstats = false;
   bool share = false;  ///< this rank's share of the statistics, where they are partial
   bool aux = false;
   bool gradient = false;
 
-  bool operator==(const Wanted&) const = default;
+  bool operator==(const Request&) const = default;
 };
 
 /// Some of the results of a model, ready to run.
 class ModelProgram {
  public:
   /// Collective. `frozen` [num_params] or empty: parameters by which the loss is not differentiated.
-  ModelProgram(std::uint64_t number, const ModelGraph& graph, const Wanted& wanted, const std::vector<bool>& frozen, const Communicator& comm,
-               const CompileOptions& options);
+  ModelProgram(std::uint64_t number, const ModelGraph& graph, const Request& request, const std::vector<bool>& frozen,
+               const Communicator& comm, const CompileOptions& options);
 
   /// As Program::run.
   void run(std::span<const double> params, const std::optional<Key>& randkey) { program_.run(params, randkey); }
 
-  // Of the last run, where they are wanted.
-  double loss() const { return program_.output(0)[0]; }
-  Array sumstats() const;
-  void copy_aux(AuxValues& aux) const;
-  std::span<const double> gradient() const { return program_.output(expressions_.size()); }
+  // Of the last run, where they are asked for.
+  double loss() const { return program_.output("loss")[0]; }
+  Array sumstats() const { return array(request_.share ? "share" : "sumstats"); }
+  AuxValues aux() const;
+  std::span<const double> gradient() const { return program_.output("gradient"); }
 
-  const std::vector<Expr>& graph() const { return program_.graph(); }
+  const NamedOutputs& graph() const { return program_.graph(); }
 
  private:
-  Array array(std::size_t output) const;
+  Array array(std::string_view output) const;
 
-  NamedOutputs expressions_;  // all outputs but the gradient, which is the last one
-  Wanted wanted_;
+  Request request_;
+  std::vector<std::string> aux_names_;
   Program program_;
 };
 
@@ -70,11 +70,11 @@ class ModelPrograms {
   const CompileOptions& options() const { return options_; }
 
   /// Collective. Allocates nothing where the program is there already.
-  ModelProgram& get(const Wanted& wanted, const std::vector<bool>& frozen = {});
+  ModelProgram& get(const Request& request, const std::vector<bool>& frozen = {});
 
  private:
   struct Entry {
-    Wanted wanted;
+    Request request;
     std::vector<bool> frozen;
     std::unique_ptr<ModelProgram> program;
   };

@@ -1,11 +1,11 @@
 #include "compile/nonfinite_trace.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "allgrad/elementwise.hpp"
 #include "autodiff/gradient.hpp"
 #include "dsl/collectives.hpp"
+#include "dsl/slice.hpp"
 #include "dsl/sum.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -99,7 +99,7 @@ Expr has_nonfinite(const Expr& value) {
 
 std::vector<TracedValue> trace_loss(const Expr& loss) {
   std::vector<TracedValue> values;
-  std::unordered_map<const Node*, std::size_t> position;
+  NodeMap<std::size_t> position;
   for (const Expr& expr : topological_order({&loss, 1})) {
     TracedValue value{.value = expr, .node = expr};
     for (const Expr& operand : expr.node()->operands) value.from.push_back(position.at(operand.node()));
@@ -111,9 +111,9 @@ std::vector<TracedValue> trace_loss(const Expr& loss) {
 
 std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, const std::vector<bool>& frozen) {
   std::vector<TracedValue> values = trace_loss(loss);
-  std::unordered_map<const Node*, std::size_t> position;
+  NodeMap<std::size_t> position;
   for (std::size_t i = 0; i < values.size(); ++i) position.emplace(values[i].node.node(), i);
-  std::unordered_map<const Node*, std::vector<std::size_t>> contributions;  // to the cotangent of a node
+  NodeMap<std::vector<std::size_t>> contributions;  // to the cotangent of a node
   std::vector<Expr> backward;
   const auto trace = [&](const Expr& node, std::size_t k, const Expr& contribution) {
     TracedValue value{.value = {}, .node = node, .operand = k, .from = contributions[node.node()]};
@@ -121,7 +121,9 @@ std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, co
     for (const Expr& operand : node.node()->operands) value.from.push_back(position.at(operand.node()));
     contributions[node.node()->operands[k].node()].push_back(values.size());
     values.push_back(std::move(value));
-    backward.push_back(contribution);
+    // Beside the padding of a slice's contribution there is nothing that could be not finite.
+    const bool is_padded = as<PadAxis>(contribution) != nullptr;
+    backward.push_back(is_padded ? contribution.node()->operands[0] : contribution);
   };
   const Expr result = gradient(loss, params, frozen, trace);
   backward.push_back(result);

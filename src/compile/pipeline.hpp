@@ -5,7 +5,8 @@
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/compile.hpp"
-#include "graph/node.hpp"
+#include "compile/dump.hpp"
+#include "graph/text.hpp"
 
 namespace allgrad {
 
@@ -15,9 +16,9 @@ struct GradientOf {
   std::vector<bool> frozen = {};  ///< [num_params] or empty: where it is not asked for
 };
 
-/// The graph that is run, from the graph that was built; with `gradient` that is its last output. Collective, and
-/// guarded by whoever calls it.
-std::vector<Expr> run_pipeline(const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
-                               const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
+/// The graph that is run, from the graph that was built, with its outputs by their names and a further one, "gradient",
+/// where that is asked for. Its stages are dumped. Collective, and guarded by whoever calls it.
+NamedOutputs run_pipeline(NamedOutputs built, const Expr& params, const Communicator& comm,
+                          const CompileOptions& options, const std::optional<GradientOf>& gradient, Dump& dump);
 
 }  // namespace allgrad

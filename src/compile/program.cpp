@@ -8,6 +8,7 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/agreement.hpp"
+#include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -30,50 +31,48 @@ std::uint64_t hash_of(const std::vector<bool>& flags) {
 
 }  // namespace
 
-Program::Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr& params, const Communicator& comm,
                  const CompileOptions& options, const std::optional<GradientOf>& gradient)
     : identity_(std::move(identity)),
-      results_(hash_of(identity_.results)),
-      frozen_(gradient ? hash_of(gradient->frozen) : 0),
       comm_(comm),
       where_(params.node()->where),
       params_(params.shape()[0].length),
       details_([this] {
         return fmt::format("of {} of model {} at the parameters [{}]", identity_.results, identity_.object,
                            fmt::join(params_, ", "));
-      }) {
+      }),
+      evaluation_("an evaluation", where_) {
+  const auto identify = [&](Operation operation) {
+    return operation.with("model", identity_.object)
+        .with("results", hash_of(identity_.results))
+        .with("frozen parameters", gradient ? hash_of(gradient->frozen) : 0);
+  };
+  evaluation_ = identify(evaluation_).described_by(details_);
   const std::function<std::string()> details = [this] {
     return fmt::format("of {} of model {}", identity_.results, identity_.object);
   };
-  const Operation compilation = Operation("a compilation", where_)
-                                    .with("model", identity_.object)
-                                    .with("results", results_)
-                                    .with("frozen parameters", frozen_)
-                                    .described_by(details);
+  const Operation compilation = identify(Operation("a compilation", where_)).described_by(details);
   comm_.synchronize(compilation);
   comm_.guarded(
       [&] {
-        graph_ = run_pipeline(built, params, comm, options, gradient);
-        executor_ = make_executor(options.executor, graph_, comm);
-        communicates_ =
-            std::ranges::any_of(topological_order(graph_), [](const Expr& e) { return e.node()->op->is_collective(); });
-        if (const Node* draw = find_draw(graph_)) draw_ = draw->where;
+        Dump dump(comm, identity_.object, identity_.results);
+        graph_ = run_pipeline(built, params, comm, options, gradient, dump);
+        const std::vector<Expr> outputs = exprs_of(graph_);
+        executor_ = make_executor(options.executor, outputs, comm);
+        if (dump.is_on()) {
+          for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
+        }
+        for_each_node(outputs,
+                      [this](const Expr& e) { communicates_ = communicates_ || e.node()->op->is_collective(); });
+        if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
       },
       compilation);
 }
 
-Operation Program::operation(const std::optional<Key>& randkey) const {
-  Fingerprint key;
-  key.add(randkey);
-  Fingerprint params;
-  for (const double param : params_) params.add(param);
-  return Operation("an evaluation", where_)
-      .with("model", identity_.object)
-      .with("results", results_)
-      .with("frozen parameters", frozen_)
-      .with("random key", key.value())
-      .nearly(params.value())
-      .described_by(details_);
+std::size_t Program::position_of(std::string_view name) const {
+  const auto found = std::ranges::find(graph_, name, &NamedOutputs::value_type::first);
+  if (found == graph_.end()) throw InternalError(fmt::format("a program has no output \"{}\"", name));
+  return static_cast<std::size_t>(found - graph_.begin());
 }
 
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
@@ -92,16 +91,15 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         *draw_)));
   }
   std::ranges::copy(params, params_.begin());
-  for (;;) {
-    const Operation evaluation = operation(randkey);
-    try {
-      executor_->run(params_, randkey.value_or(0), evaluation);
-      if (!communicates_) comm_.synchronize(evaluation);
-      return;
-    } catch (const NumbersDiffer&) {
-      agree(comm_, evaluation, {"parameters", params_, {}});
-    }
-  }
+  const auto words = numbers_of(randkey.value_or(0));
+  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}};
+  Fingerprint key;
+  key.add(randkey);
+  const Operation evaluation = Operation(evaluation_).with("random key", key.value());
+  run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
+    executor_->run(inputs, operation);
+    if (!communicates_) comm_.synchronize(operation);
+  });
 }
 
 }  // namespace allgrad

@@ -21,8 +21,9 @@ struct ProgramIdentity {
 /// A function of the parameters that is ready to run: a graph that went through the pipeline, and its executor.
 class Program {
  public:
-  /// Collective. `built` has outputs that are not per row; the gradient follows, if one is asked for.
-  Program(ProgramIdentity identity, const std::vector<Expr>& built, const Expr& params, const Communicator& comm,
+  /// Collective. `built` has outputs that are not per row, each of another name; "gradient" is a further one, if it is
+  /// asked for.
+  Program(ProgramIdentity identity, const NamedOutputs& built, const Expr& params, const Communicator& comm,
           const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -32,20 +33,22 @@ class Program {
   /// run other programs. Allocates nothing unless it throws.
   void run(std::span<const double> params, const std::optional<Key>& randkey = {});
 
-  /// Output `i` of the last run, in row-major order.
-  std::span<const double> output(std::size_t i) const { return executor_->output(i); }
+  /// An output of the last run, in row-major order. Allocates nothing.
+  std::span<const double> output(std::string_view name) const { return executor_->output(position_of(name)); }
 
-  const std::vector<Expr>& graph() const { return graph_; }
+  /// Its shape.
+  const Shape& shape(std::string_view name) const { return graph_[position_of(name)].second.shape(); }
+
+  const NamedOutputs& graph() const { return graph_; }
 
   /// True where the outputs depend on the random key.
   bool draws() const { return draw_.has_value(); }
 
  private:
-  Operation operation(const std::optional<Key>& randkey) const;
+  std::size_t position_of(std::string_view name) const;
 
   const ProgramIdentity identity_;
-  const std::uint64_t results_, frozen_;  // hashes
-  std::vector<Expr> graph_;
+  NamedOutputs graph_;
   Communicator comm_;
   SourceLocation where_;                // of the parameters
   std::optional<SourceLocation> draw_;  // of the first draw
@@ -53,6 +56,7 @@ class Program {
   std::unique_ptr<Executor> executor_;
   bool communicates_ = false;
   const std::function<std::string()> details_;
+  Operation evaluation_;  // with neither key nor parameters
 };
 
 }  // namespace allgrad

@@ -63,7 +63,10 @@ Mask<A> operator||(const Mask<A>& x, const Mask<A>& y) {
 }
 
 // name(batch) by libmvec's symbol for the instruction set of the file, or by xsimd.
-#if defined(ALLGRAD_LIBMVEC) && defined(__AVX2__)
+#if defined(ALLGRAD_LIBMVEC) && defined(__AVX512F__)
+using MvecRegister = __m512d;
+#define ALLGRAD_MVEC(arguments, name) _ZGVeN8##arguments##_##name
+#elif defined(ALLGRAD_LIBMVEC) && defined(__AVX2__)
 using MvecRegister = __m256d;
 #define ALLGRAD_MVEC(arguments, name) _ZGVdN4##arguments##_##name
 #elif defined(ALLGRAD_LIBMVEC)

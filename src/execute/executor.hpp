@@ -2,6 +2,9 @@
 
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -10,18 +13,27 @@
 
 namespace allgrad {
 
+/// The value of an input of a graph, in row-major order.
+struct InputValue {
+  std::string_view name;
+  std::span<const double> numbers;
+};
+
 /// Runs a compiled graph. There are two: the reference executor, one xtensor expression per node, and the tiled
 /// executor, which runs a schedule.
 class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// Computes all outputs at the parameters, with a key that is any where nothing is drawn. Collective, each allreduce
-  /// as a part of `operation`.
-  virtual void run(std::span<const double> params, const Key& randkey, const Operation& operation) = 0;
+  /// Computes all outputs from the values of the inputs, all of the graph's and maybe others. Collective, each
+  /// allreduce as a part of `operation`.
+  virtual void run(std::span<const InputValue> inputs, const Operation& operation) = 0;
 
   /// Output `i` of the last run, in row-major order.
   virtual std::span<const double> output(std::size_t i) const = 0;
+
+  /// What it has made of the graph, stage by stage: the name of each and its text, to be looked at.
+  virtual std::vector<std::pair<std::string, std::string>> stages() const { return {}; }
 };
 
 std::unique_ptr<Executor> make_reference_executor(std::vector<Expr> outputs, Communicator comm);

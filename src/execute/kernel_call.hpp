@@ -8,28 +8,31 @@
 namespace allgrad {
 
 inline constexpr std::size_t max_operands = 3;
-inline constexpr std::size_t max_outer_axes = 16;
 
-/// out[i..., j] = kernel(in[0][i..., j], ...) over the outer axes i and the inner axis j, strides in doubles. The inner
-/// axis is contiguous (step 1) or a broadcast number (step 0).
-struct KernelCall {
-  double* out;
-  const double* in[max_operands];
-  std::size_t inner_length;
-  std::ptrdiff_t out_step;
-  std::ptrdiff_t in_step[max_operands];
-  std::size_t num_outer_axes;
-  std::size_t extent[max_outer_axes];
-  std::ptrdiff_t out_stride[max_outer_axes];
-  std::ptrdiff_t in_stride[max_operands][max_outer_axes];
+/// How the result and the operands of a kernel move, in doubles. Along the inner axis an operand is a run of numbers
+/// (step 1) or one number (step 0), and so is the result of an addition; a result that is stored is a run.
+struct KernelSteps {
+  std::ptrdiff_t out_inner, out_outer;
+  std::ptrdiff_t in_inner[max_operands], in_outer[max_operands];
 };
 
-using KernelFunction = void (*)(const KernelCall&);
+/// Where the first elements lie.
+struct KernelOperands {
+  double* out;
+  const double* in[max_operands];
+};
 
-/// The kernels for one instruction set, indexed by Kernel.
+/// out[i, j] = kernel(in[0][i, j], ...), or out[i, j] += ..., over `outer` lanes i and the inner axis j of `inner`
+/// elements. An operand may lie where the result does, moving as it does.
+using KernelFunction = void (*)(const KernelSteps& steps, const KernelOperands& operands, std::size_t outer,
+                                std::size_t inner);
+
+/// The kernels for one instruction set, indexed by Kernel: those that store, and those that add (null for kernels that
+/// cannot).
 struct KernelSet {
   const char* instruction_set;
-  const KernelFunction* functions;
+  const KernelFunction* store;
+  const KernelFunction* add;
 };
 
 }  // namespace allgrad

@@ -1,6 +1,8 @@
 // All kernels for one instruction set. Compiled once for each, with its flags and with ALLGRAD_KERNEL_SET (name of the
 // set) and ALLGRAD_KERNEL_ARCH (xsimd architecture).
 
+#include <type_traits>
+
 #include "dsl/inverse_erf.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
@@ -14,29 +16,6 @@ namespace {
 
 using Arch = ALLGRAD_KERNEL_ARCH;
 using B = Batch<Arch>;
-
-/// Calls body(out, in) at every index of the outer axes.
-template <class Body>
-void for_each_outer(const KernelCall& call, Body body) {
-  std::size_t index[max_outer_axes] = {};
-  double* out = call.out;
-  const double* in[max_operands] = {call.in[0], call.in[1], call.in[2]};
-  for (;;) {
-    body(out, in);
-    std::size_t axis = call.num_outer_axes;
-    for (;;) {  // the next index: the last axis runs fastest
-      if (axis == 0) return;
-      --axis;
-      out += call.out_stride[axis];
-      for (std::size_t k = 0; k < max_operands; ++k) in[k] += call.in_stride[k][axis];
-      if (++index[axis] < call.extent[axis]) break;
-      const auto extent = static_cast<std::ptrdiff_t>(call.extent[axis]);
-      out -= extent * call.out_stride[axis];
-      for (std::size_t k = 0; k < max_operands; ++k) in[k] -= extent * call.in_stride[k][axis];
-      index[axis] = 0;
-    }
-  }
-}
 
 /// Fewer numbers than a batch holds: the batch is filled up with the last of them, so that it raises no condition that
 /// they do not raise themselves.
@@ -52,95 +31,97 @@ void store_part(const B& batch, double* address, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) address[i] = numbers[i];
 }
 
-template <class F>
-void unary(const KernelCall& call) {
-  const std::size_t n = call.inner_length;
-  const std::ptrdiff_t step = call.in_step[0];
-  for_each_outer(call, [&](double* out, const double* const* in) {
-    const double* x = in[0];
-    if (step == 0) {
-      const B value = F::apply(B(*x));
-      std::size_t i = 0;
-      for (; i + B::size <= n; i += B::size) value.store(out + i);
-      if (i < n) store_part(value, out + i, n - i);
-      return;
-    }
-    std::size_t i = 0;
-    for (; i + B::size <= n; i += B::size) F::apply(B::load(x + i)).store(out + i);
-    if (i < n) store_part(F::apply(load_part(x + i, n - i)), out + i, n - i);
-  });
-}
-
-/// The inner loop with each operand a run of numbers or one number.
-template <class F, bool broadcast_x, bool broadcast_y>
-void binary_inner(double* out, const double* x, const double* y, std::size_t n) {
-  const B x0(*x), y0(*y);
-  std::size_t i = 0;
-  for (; i + B::size <= n; i += B::size) {
-    F::apply(broadcast_x ? x0 : B::load(x + i), broadcast_y ? y0 : B::load(y + i)).store(out + i);
-  }
-  if (i == n) return;
-  const std::size_t rest = n - i;
-  store_part(F::apply(broadcast_x ? x0 : load_part(x + i, rest), broadcast_y ? y0 : load_part(y + i, rest)), out + i,
-             rest);
-}
-
-template <class F>
-void binary(const KernelCall& call) {
-  const auto inner = call.in_step[0] == 0
-                         ? (call.in_step[1] == 0 ? binary_inner<F, true, true> : binary_inner<F, true, false>)
-                     : call.in_step[1] == 0 ? binary_inner<F, false, true>
-                                            : binary_inner<F, false, false>;
-  for_each_outer(call, [&](double* out, const double* const* in) { inner(out, in[0], in[1], call.inner_length); });
-}
-
-template <class F>
-void ternary(const KernelCall& call) {
-  const std::size_t n = call.inner_length;
-  for_each_outer(call, [&](double* out, const double* const* in) {
-    const auto full = [&](std::size_t k, std::size_t i) {
-      return call.in_step[k] == 0 ? B(*in[k]) : B::load(in[k] + i);
-    };
-    const auto part = [&](std::size_t k, std::size_t i) {
-      return call.in_step[k] == 0 ? B(*in[k]) : load_part(in[k] + i, n - i);
-    };
-    std::size_t i = 0;
-    for (; i + B::size <= n; i += B::size) F::apply(full(0, i), full(1, i), full(2, i)).store(out + i);
-    if (i < n) store_part(F::apply(part(0, i), part(1, i), part(2, i)), out + i, n - i);
-  });
-}
-
-/// Sum of a run of numbers, in four interleaved sums, in a fixed order.
-double sum_of(const double* x, std::size_t n) {
-  B sums[4] = {0.0, 0.0, 0.0, 0.0};
-  std::size_t i = 0;
-  for (; i + 4 * B::size <= n; i += 4 * B::size) {
-    for (std::size_t k = 0; k < 4; ++k) sums[k] = sums[k] + B::load(x + i + k * B::size);
-  }
-  for (; i + B::size <= n; i += B::size) sums[0] = sums[0] + B::load(x + i);
+/// Sum of a batch and of the first `count` numbers of another one, in a fixed order.
+double sum_of(const B& batch, const B& part, std::size_t count) {
   double numbers[B::size];
-  ((sums[0] + sums[1]) + (sums[2] + sums[3])).store(numbers);
+  batch.store(numbers);
   double total = 0.0;
   for (double number : numbers) total += number;
-  for (; i < n; ++i) total += x[i];
+  part.store(numbers);
+  for (std::size_t i = 0; i < count; ++i) total += numbers[i];
   return total;
 }
 
-struct Add {
-  static B apply(const B& x, const B& y) { return x + y; }
+/// An operand along the inner axis, batch after batch. A single number is read from a batch that is full of it, so that
+/// one loop serves for runs and for numbers.
+struct Run {
+  const double* at;
+  std::ptrdiff_t advance;  ///< from batch to batch
+
+  /// The batch `k` batches ahead.
+  B batch(std::ptrdiff_t k) const { return B::load(at + k * advance); }
+  /// The first numbers of the batch at hand.
+  B part(std::size_t count) const { return advance == 0 ? batch(0) : load_part(at, count); }
 };
 
-void accumulate(const KernelCall& call) {
-  const std::size_t n = call.inner_length;
-  for_each_outer(call, [&](double* out, const double* const* in) {
-    if (call.out_step == 0) {
-      *out += call.in_step[0] == 0 ? static_cast<double>(n) * *in[0] : sum_of(in[0], n);
-    } else if (call.in_step[0] == 0) {
-      binary_inner<Add, false, true>(out, out, in[0], n);
-    } else {
-      binary_inner<Add, false, false>(out, out, in[0], n);
+/// Operand `k` in the given lane; `repeated` has room for a batch.
+Run run_of(const KernelSteps& steps, const KernelOperands& at, std::size_t k, std::size_t lane, double* repeated) {
+  const double* address = at.in[k] + static_cast<std::ptrdiff_t>(lane) * steps.in_outer[k];
+  if (steps.in_inner[k] != 0) return {address, B::size};
+  B(*address).store(repeated);
+  return {repeated, 0};
+}
+
+constexpr std::size_t unroll = 4;
+
+/// Calls full(value, i, k) for each batch along the inner axis, then part(value, i, count) for what is left, if any: i
+/// is the first element, k the number of the batch among the `unroll` that go through the loop together.
+template <class F, class Full, class Part, class... Runs>
+void for_each_batch(std::size_t n, Full full, Part part, Runs... in) {
+  std::size_t i = 0;
+  for (; i + unroll * B::size <= n; i += unroll * B::size) {
+    for (std::size_t k = 0; k < unroll; ++k) {
+      full(F::apply(in.batch(static_cast<std::ptrdiff_t>(k))...), i + k * B::size, k);
     }
-  });
+    ((in.at += unroll * in.advance), ...);
+  }
+  for (; i + B::size <= n; i += B::size) {
+    full(F::apply(in.batch(0)...), i, 0);
+    ((in.at += in.advance), ...);
+  }
+  if (i < n) part(F::apply(in.part(n - i)...), i, n - i);
+}
+
+/// out = F(in...) along the inner axis.
+struct Store {
+  template <class F, class... Runs>
+  static void run(double* out, std::ptrdiff_t, std::size_t n, Runs... in) {
+    for_each_batch<F>(
+        n, [out](const B& value, std::size_t i, std::size_t) { value.store(out + i); },
+        [out](const B& value, std::size_t i, std::size_t count) { store_part(value, out + i, count); }, in...);
+  }
+};
+
+/// out += F(in...) along the inner axis, or the sum along it; the sum in interleaved parts, in a fixed order.
+struct Add {
+  template <class F, class... Runs>
+  static void run(double* out, std::ptrdiff_t out_step, std::size_t n, Runs... in) {
+    if (out_step != 0) {
+      for_each_batch<F>(
+          n, [out](const B& value, std::size_t i, std::size_t) { (B::load(out + i) + value).store(out + i); },
+          [out](const B& value, std::size_t i, std::size_t count) {
+            store_part(load_part(out + i, count) + value, out + i, count);
+          },
+          in...);
+      return;
+    }
+    B sums[unroll] = {0.0, 0.0, 0.0, 0.0}, rest = 0.0;
+    std::size_t left = 0;
+    for_each_batch<F>(
+        n, [&sums](const B& value, std::size_t, std::size_t k) { sums[k] = sums[k] + value; },
+        [&rest, &left](const B& value, std::size_t, std::size_t count) { rest = value, left = count; }, in...);
+    *out += sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]), rest, left);
+  }
+};
+
+/// A kernel of F with the operands K.
+template <class F, class Mode, std::size_t... K>
+void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  alignas(64) double repeated[sizeof...(K)][B::size];
+  for (std::size_t lane = 0; lane < outer; ++lane) {
+    Mode::template run<F>(at.out + static_cast<std::ptrdiff_t>(lane) * steps.out_outer, steps.out_inner, inner,
+                          run_of(steps, at, K, lane, repeated[K])...);
+  }
 }
 
 struct Copy {
@@ -156,16 +137,19 @@ void draw_run(double* out, double word0, double word1, const double* numbers, st
 
 /// Operands: the two words of the key, and the number of the element.
 template <class F>
-void draw(const KernelCall& call) {
-  const std::ptrdiff_t* step = call.in_step;
-  const bool one_key = step[0] == 0 && step[1] == 0 && step[2] == 1;
-  const std::size_t n = call.inner_length, run = one_key ? n : 1;
-  for_each_outer(call, [&](double* out, const double* const* in) {
-    for (std::size_t i = 0; i < n; i += run) {
-      const auto at = static_cast<std::ptrdiff_t>(i);
-      draw_run<F>(out + i, in[0][at * step[0]], in[1][at * step[1]], in[2] + at * step[2], run);
+void draw(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  const std::ptrdiff_t* step = steps.in_inner;
+  const std::size_t run = step[0] == 0 && step[1] == 0 && step[2] == 1 ? inner : 1;  // with one key
+  for (std::size_t lane = 0; lane < outer; ++lane) {
+    for (std::size_t i = 0; i < inner; i += run) {
+      const auto number = [&](std::size_t k) {
+        return at.in[k] + static_cast<std::ptrdiff_t>(lane) * steps.in_outer[k] +
+               static_cast<std::ptrdiff_t>(i) * step[k];
+      };
+      draw_run<F>(at.out + static_cast<std::ptrdiff_t>(lane) * steps.out_outer + i, *number(0), *number(1), number(2),
+                  run);
     }
-  });
+  }
 }
 
 #define ALLGRAD_DRAW(name, value)                                   \
@@ -189,15 +173,34 @@ void draw(const KernelCall& call) {
   };
 #include "allgrad/operators.def"
 
+// Two operations, one on what the other gives.
+#define ALLGRAD_PAIR(inner, outer, operand)                         \
+  struct Pair_##inner##_##outer##_##operand {                       \
+    static B apply(const B& x, const B& y, const B& z) {            \
+      return operand<Apply_##outer>(Apply_##inner::apply(x, y), z); \
+    }                                                               \
+  };
+template <class Outer>
+B first(const B& inner, const B& z) {
+  return Outer::apply(inner, z);
+}
+template <class Outer>
+B second(const B& inner, const B& z) {
+  return Outer::apply(z, inner);
+}
+#include "dsl/pairs.def"
+
 /// In the order of Kernel.
+template <class Mode>
 constexpr KernelFunction functions[] = {
-#define ALLGRAD_UNARY(name, ...) unary<Apply_##name>,
-#define ALLGRAD_BINARY(name, ...) binary<Apply_##name>,
-#define ALLGRAD_TERNARY(name, ...) ternary<Apply_##name>,
+#define ALLGRAD_UNARY(name, ...) elementwise<Apply_##name, Mode, 0>,
+#define ALLGRAD_BINARY(name, ...) elementwise<Apply_##name, Mode, 0, 1>,
+#define ALLGRAD_TERNARY(name, ...) elementwise<Apply_##name, Mode, 0, 1, 2>,
 #include "allgrad/operators.def"
-    unary<Copy>,
-    accumulate,
-#define ALLGRAD_DRAW(name, ...) draw<Draw_##name>,
+    elementwise<Copy, Mode, 0>,
+#define ALLGRAD_PAIR(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1, 2>,
+#include "dsl/pairs.def"
+#define ALLGRAD_DRAW(name, ...) std::is_same_v<Mode, Store> ? draw<Draw_##name> : nullptr,
 #include "dsl/draws.def"
 };
 
@@ -211,6 +214,7 @@ constexpr KernelFunction functions[] = {
 #define ALLGRAD_SYMBOL(set) ALLGRAD_JOIN(kernels_, set)
 
 extern const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET);
-const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET) = {ALLGRAD_NAME(ALLGRAD_KERNEL_SET), kernels::functions};
+const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET) = {
+    ALLGRAD_NAME(ALLGRAD_KERNEL_SET), kernels::functions<kernels::Store>, kernels::functions<kernels::Add>};
 
 }  // namespace allgrad

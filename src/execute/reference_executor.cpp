@@ -1,5 +1,6 @@
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <unordered_map>
 
 #include "allgrad/error.hpp"
 #include "execute/executor.hpp"
@@ -18,13 +19,12 @@ class ReferenceExecutor final : public Executor, private Evaluation {
     outputs_ = std::move(outputs);
   }
 
-  void run(std::span<const double> params, const Key& randkey, const Operation& operation) override {
-    params_ = params;
-    randkey_ = randkey;
+  void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    inputs_ = inputs;
     operation_ = &operation;
     comm_.guarded(
         [&] {
-          std::unordered_map<const Node*, Array> values;
+          NodeMap<Array> values;
           for (const Expr& expr : order_) values[expr.node()] = value_of(expr, values);
           for (std::size_t i = 0; i < outputs_.size(); ++i) results_[i] = values.at(outputs_[i].node());
         },
@@ -34,14 +34,17 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   std::span<const double> output(std::size_t i) const override { return {results_[i].data(), results_[i].size()}; }
 
  private:
-  Array value_of(const Expr& expr, const std::unordered_map<const Node*, Array>& values) {
+  Array value_of(const Expr& expr, const NodeMap<Array>& values) {
     std::vector<const Array*> operands;
     for (const Expr& operand : expr.node()->operands) operands.push_back(&values.at(operand.node()));
     return expr.node()->op->evaluate(*expr.node(), operands, *this);
   }
 
-  std::span<const double> params() const override { return params_; }
-  const Key& randkey() const override { return randkey_; }
+  std::span<const double> input(std::string_view name) const override {
+    const auto found = std::ranges::find(inputs_, name, &InputValue::name);
+    if (found == inputs_.end()) throw InternalError(fmt::format("the input \"{}\" has no value", name));
+    return found->numbers;
+  }
 
   Array allreduce(const Array& partial) override {
     Message message(partial.size());
@@ -55,8 +58,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   std::vector<Expr> order_, outputs_;
   Communicator comm_;
   std::vector<Array> results_;
-  std::span<const double> params_;
-  Key randkey_ = 0;
+  std::span<const InputValue> inputs_;
   const Operation* operation_ = nullptr;
 };
 

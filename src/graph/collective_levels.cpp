@@ -6,8 +6,8 @@
 
 namespace allgrad {
 
-std::unordered_map<const Node*, std::size_t> collective_levels(std::span<const Expr> order) {
-  std::unordered_map<const Node*, std::size_t> levels;
+NodeMap<std::size_t> collective_levels(std::span<const Expr> order) {
+  NodeMap<std::size_t> levels;
   for (const Expr& expr : order) {
     std::size_t level = 0;
     for (const Expr& operand : expr.node()->operands) level = std::max(level, levels.at(operand.node()));

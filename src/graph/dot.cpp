@@ -5,10 +5,8 @@
 #include <algorithm>
 
 #include "base/utf8.hpp"
-#include "graph/collective_levels.hpp"
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
-#include "graph/shape.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
@@ -83,30 +81,6 @@ std::string statement_of(const Node& node, std::size_t id) {
                      node.op->is_collective() ? ", shape=hexagon, margin=\"0.02,0.02\"" : "");
 }
 
-/// A sweep over rows: the collectives that come before it, and its table.
-using Sweep = std::pair<std::size_t, const RowAxis*>;
-
-bool comes_before(const Sweep& a, const Sweep& b) { return a.first < b.first; }
-
-/// The first sweep that computes each value per row, and the sums over rows that it is for.
-std::unordered_map<const Node*, Sweep> sweeps_of(const std::vector<Expr>& order) {
-  const auto level = collective_levels(order);
-  std::unordered_map<const Node*, Sweep> sweeps;
-  for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
-    const Node& node = *expr->node();
-    for (const Expr& operand : node.operands) {
-      const auto rows = rows_of(operand.shape());
-      if (!rows) continue;
-      if (!rows_of(node.shape)) sweeps.emplace(&node, Sweep{level.at(&node), rows.get()});
-      const auto user = sweeps.find(&node);
-      if (user == sweeps.end()) continue;
-      Sweep& first = sweeps.emplace(operand.node(), user->second).first->second;
-      first = std::min(first, user->second, comes_before);
-    }
-  }
-  return sweeps;
-}
-
 std::string legend() {
   const auto row = [](const char* fill, const char* text, const char* name, const char* meaning) {
     return fmt::format(R"(<tr><td bgcolor="{}"><font color="{}">{}</font></td><td align="left">{}</td></tr>)", fill,
@@ -121,56 +95,58 @@ std::string legend() {
          row("#ffffff", "#0f172a", "dashed", "the backward half") + "</table>>];\n";
 }
 
-}  // namespace
-
-std::string to_dot(const NamedOutputs& outputs) {
-  const std::vector<Expr> order = topological_order(exprs_of(outputs));
-  const auto sweep_of = sweeps_of(order);
-  std::unordered_map<const Node*, std::size_t> number;
-  std::vector<std::pair<Sweep, std::string>> sweeps;  // in the order of first use
-  const auto statements_of = [&sweeps](const Sweep& sweep) -> std::string& {
-    const auto found = std::ranges::find(sweeps, sweep, &std::pair<Sweep, std::string>::first);
-    return found != sweeps.end() ? found->second : sweeps.emplace_back(sweep, "").second;
-  };
+struct Drawn {
   std::string outside, edges;
+  std::vector<std::string> in_loops;  // statements of the nodes of each loop
+  NodeMap<std::size_t> number;
+};
+
+Drawn draw(const std::vector<Expr>& order, const RowLoops& loops) {
+  Drawn drawn;
+  drawn.in_loops.resize(loops.tables.size());
   for (const Expr& expr : order) {
     const Node& node = *expr.node();
     if (is_number(expr)) continue;
-    const std::size_t id = number.size();
-    number.emplace(&node, id);
-    const auto sweep = sweep_of.find(&node);
-    (sweep == sweep_of.end() ? outside : statements_of(sweep->second)) += statement_of(node, id);
+    const std::size_t id = drawn.number.size();
+    drawn.number.emplace(&node, id);
+    const auto loop = loops.loop_of.find(&node);
+    (loop == loops.loop_of.end() ? drawn.outside : drawn.in_loops[loop->second]) += statement_of(node, id);
     for (const Expr& operand : node.operands) {
       if (is_number(operand)) continue;
       const bool backward = node.backward && operand.node()->backward;
-      edges += fmt::format("n{} -> n{}{};\n", number.at(operand.node()), id,
-                           backward        ? " [style=dashed]"
-                           : node.backward ? " [style=dotted, color=\"#94a3b8\"]"
-                                           : "");
+      drawn.edges += fmt::format("n{} -> n{}{};\n", drawn.number.at(operand.node()), id,
+                                 backward        ? " [style=dashed]"
+                                 : node.backward ? " [style=dotted, color=\"#94a3b8\"]"
+                                                 : "");
     }
   }
+  return drawn;
+}
 
+}  // namespace
+
+std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops) {
+  const Drawn drawn = draw(topological_order(exprs_of(outputs)), loops);
   std::string dot =
       "digraph allgrad {\n"
       "graph [fontname=\"sans-serif\", ranksep=0.3, nodesep=0.2];\n"
       "node [shape=box, fontname=\"sans-serif\", fontsize=10, color=\"#64748b\", height=0.3, margin=\"0.08,0.03\"];\n"
       "edge [color=\"#475569\", arrowsize=0.6];\n";
   dot += legend();
-  std::size_t count = 0;
-  for (const auto& [sweep, statements] : sweeps) {
+  for (std::size_t i = 0; i < loops.tables.size(); ++i) {
     dot += fmt::format(
         "subgraph cluster_sweep{} {{\nlabel=<sweep {} over the rows of {}>; style=\"filled,rounded\"; "
         "color=\"#93c5fd\"; fillcolor=\"#eff6ff\"; fontcolor=\"#1d4ed8\";\n{}}}\n",
-        count, count + 1, escape(sweep.second->table), statements);
-    ++count;
+        i, i + 1, escape(loops.tables[i]), drawn.in_loops[i]);
   }
-  dot += outside + edges;
+  dot += drawn.outside + drawn.edges;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [name, expr] = outputs[i];
     dot +=
         fmt::format("out{} [label=<{}>, shape=ellipse, style=filled, fillcolor=\"#0f172a\", fontcolor=\"#ffffff\"];\n",
                     i, escape_some(name));
-    if (number.contains(expr.node())) dot += fmt::format("n{} -> out{};\n", number.at(expr.node()), i);
+    const auto number = drawn.number.find(expr.node());
+    if (number != drawn.number.end()) dot += fmt::format("n{} -> out{};\n", number->second, i);
   }
   return dot + "}\n";
 }

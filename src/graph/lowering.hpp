@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "allgrad/expr.hpp"
@@ -16,6 +18,22 @@ struct View {
   std::size_t buffer = 0;
   std::size_t offset = 0;               ///< in lanes
   std::vector<std::ptrdiff_t> strides;  ///< in lanes, per axis but the row axis
+};
+
+/// A value that an operator's own function reads or writes. The element with lane indices i, j, ... of row r is
+/// data[i * strides[0] + j * strides[1] + ... + r * row_stride].
+struct CallOperand {
+  double* data = nullptr;
+  std::span<const std::size_t> lanes;  ///< the lengths of its axes but the row axis
+  std::span<const std::ptrdiff_t> strides;
+  std::ptrdiff_t row_stride = 0;  ///< 0 for a value that is not per row
+};
+
+/// What Operator::call is run on.
+struct CallArguments {
+  CallOperand out;
+  std::span<const CallOperand> in;
+  std::size_t num_rows = 1;  ///< of the tile at hand
 };
 
 /// Strides of a row-major value with these lanes.
@@ -35,14 +53,14 @@ class Lowering {
   /// A new buffer for a value of this shape, its lanes in row-major order.
   virtual View allocate(const Shape& shape) = 0;
 
+  /// A new buffer of zeros, to add to: over rows where the instructions at hand run over rows and the shape has none.
+  virtual View zeros(const Shape& shape) = 0;
+
   /// Numbers that lie in memory already and outlive the schedule: one per lane, or one per row for shape [rows].
   virtual View external(const double* data, const Shape& shape) = 0;
 
-  /// The parameter vector.
-  virtual View parameters(const Shape& shape) = 0;
-
-  /// The two words of the random key.
-  virtual View randkey() = 0;
+  /// The value of an input of the graph.
+  virtual View input(std::string_view name, const Shape& shape) = 0;
 
   /// The number of each row of a table among the rows of all ranks, for shape [rows].
   virtual View row_numbers(const Shape& shape) = 0;
@@ -50,6 +68,12 @@ class Lowering {
   /// out = kernel(inputs) for every element of `domain`, over this rank's rows where it has a row axis. Each view has
   /// a stride per axis of `domain` but the row axis.
   virtual void emit(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
+
+  /// out += kernel(inputs), summed over the axes along which `out` stands still, and over rows where it has none.
+  virtual void emit_add(Kernel kernel, const View& out, const std::vector<View>& inputs, const Shape& domain) = 0;
+
+  /// Runs the node's operator, Operator::call, on its operands: whole values, or the rows of a tile of them.
+  virtual void emit_call(const View& out) = 0;
 
   /// The payload of a message between ranks, for a value of this shape that is not per row.
   virtual View message(const Shape& shape) = 0;

@@ -27,6 +27,15 @@ std::string operand_shapes(const std::vector<Expr>& operands) {
 
 }  // namespace
 
+Node::Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, Shape extents, Placement placed,
+           SourceLocation line, bool is_backward)
+    : op(std::move(operation)),
+      operands(std::move(inputs)),
+      shape(std::move(extents)),
+      placement(placed),
+      where(line),
+      backward(is_backward) {}
+
 Node::~Node() {
   std::vector<Expr> orphans = std::move(operands);
   while (!orphans.empty()) {
@@ -60,8 +69,8 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
     Shape shape = op->infer_shape(operands);
     check_size(shape);
     const Placement placement = op->infer_placement(operands, shape);
-    return Expr(std::shared_ptr<const Node>(
-        new Node{std::move(op), std::move(operands), std::move(shape), placement, where, backward}));
+    return Expr(
+        std::make_shared<const Node>(std::move(op), std::move(operands), std::move(shape), placement, where, backward));
   } catch (const ExpressionError& error) {
     throw ExpressionError(fmt::format("{}({}): {}", op->name(), operand_shapes(operands), error.what()), where);
   }

@@ -18,6 +18,8 @@ struct Node {
   SourceLocation where;
   bool backward;  ///< built by differentiation
 
+  Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, Shape extents, Placement placed,
+       SourceLocation line, bool is_backward);
   ~Node();  // one node after the other: graphs may be deeper than the stack
 };
 

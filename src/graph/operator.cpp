@@ -1,5 +1,8 @@
 #include "graph/operator.hpp"
 
+#include <fmt/format.h>
+
+#include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "graph/placement.hpp"
 #include "graph/shape.hpp"
@@ -11,6 +14,10 @@ std::uint64_t Operator::fingerprint() const {
   hash.add(name());
   identify(hash);
   return hash.value();
+}
+
+void Operator::call(const Node&, const CallArguments&) const {
+  throw InternalError(fmt::format("the operator {} is called, but is no function", name()));
 }
 
 Placement Operator::infer_placement(std::span<const Expr> operands, const Shape& shape) const {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "allgrad/expr.hpp"
-#include "allgrad/key.hpp"
 #include "graph/lowering.hpp"
 #include "graph/node.hpp"
 
@@ -72,6 +71,9 @@ class Operator {
   /// For the tiled executor: emits instructions, or makes a view; returns where the value lies.
   virtual View lower(const Node& node, Lowering& lowering) const = 0;
 
+  /// What Lowering::emit_call runs: computes the value, or adds to it where that was made by Lowering::zeros.
+  virtual void call(const Node& node, const CallArguments& arguments) const;
+
  protected:
   Operator() = default;
   Operator(const Operator&) = default;
@@ -88,8 +90,8 @@ const Op* as(const Expr& expr) {
 class Evaluation {
  public:
   virtual ~Evaluation() = default;
-  virtual std::span<const double> params() const = 0;
-  virtual const Key& randkey() const = 0;
+  /// The value of an input, in row-major order.
+  virtual std::span<const double> input(std::string_view name) const = 0;
   virtual Array allreduce(const Array& partial) = 0;
 };
 

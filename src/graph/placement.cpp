@@ -53,4 +53,9 @@ bool needs_total(const Node& node, std::size_t k) {
          combine_placements(node.op->linearity(), node.operands, node.shape) != Placement::partial;
 }
 
+bool needs_totals(const Node& node) {
+  const auto first = std::ranges::find_if(node.operands, is_partial);
+  return first != node.operands.end() && needs_total(node, static_cast<std::size_t>(first - node.operands.begin()));
+}
+
 }  // namespace allgrad

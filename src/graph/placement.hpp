@@ -18,4 +18,7 @@ Placement combine_placements(Linearity linearity, std::span<const Expr> operands
 /// where another operand is per row, whatever the placement that the operator infers.
 bool needs_total(const Node& node, std::size_t k);
 
+/// True where that is so of all of its partial operands, of which it has some; it is so of all or of none.
+bool needs_totals(const Node& node);
+
 }  // namespace allgrad

@@ -138,7 +138,14 @@ void check_size(const Shape& shape) {
                     "supported, sum over one of them first",
                     to_string(shape)));
   }
-  const auto lanes = bounded_product(lane_shape(shape));
+  const std::vector<std::size_t> lengths = lane_shape(shape);
+  if (lengths.size() > max_lane_axes) {
+    throw ExpressionError(
+        fmt::format("a value of shape {} would have {} axes; at most {}, beside the row axis, are "
+                    "supported: reshape or squeeze it before, or sum over some of them",
+                    to_string(shape), lengths.size(), max_lane_axes));
+  }
+  const auto lanes = bounded_product(lengths);
   const bool fits = lanes && (num_rows == 0 || rows_of(shape)->total_rows <= most_elements / *lanes);
   if (fits) return;
   throw ExpressionError(fmt::format("shape {} has more elements than any memory; is a length a wrong one, or negative?",

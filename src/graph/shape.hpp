@@ -36,8 +36,12 @@ std::size_t lane_axis(const Shape& shape, std::size_t axis);
 /// Number of lanes: the product of lane_shape.
 std::size_t num_lanes(const Shape& shape);
 
+/// How many axes a value can have beside the row axis.
+inline constexpr std::size_t max_lane_axes = 16;
+
 /// Throws ExpressionError for a shape that no value can have: one of more elements than there is memory for anywhere,
-/// whose number might overflow, or one of two row axes. All other shapes can be counted in bytes and strides.
+/// whose number might overflow, one of two row axes or of too many others. All other shapes can be counted in bytes and
+/// strides.
 void check_size(const Shape& shape);
 
 /// `axis` counted from 0; negative axes count from the end. Throws ExpressionError where it is out of bounds for

@@ -22,7 +22,7 @@ std::vector<Expr> exprs_of(const NamedOutputs& outputs) {
 
 std::string to_text(const NamedOutputs& outputs) {
   std::string text;
-  std::unordered_map<const Node*, std::size_t> number;
+  NodeMap<std::size_t> number;
   for (const Expr& expr : topological_order(exprs_of(outputs))) {
     const Node& node = *expr.node();
     std::string operands;

@@ -2,27 +2,27 @@
 
 #include <functional>
 #include <span>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/node_map.hpp"
 
 namespace allgrad {
 
 /// All nodes that the outputs need, operands before their users; the same order for the same graph on every rank.
 std::vector<Expr> topological_order(std::span<const Expr> outputs);
 
+/// Visits these nodes in that order, which is cheaper than to list them.
+void for_each_node(std::span<const Expr> outputs, const std::function<void(const Expr&)>& visit);
+
 /// The nodes of `order` (topological) that depend on an input, the inputs included, by a path without nodes that are
 /// `ignored`.
-std::unordered_set<const Node*> dependents(std::span<const Expr> order,
-                                           const std::function<bool(const Expr&)>& is_input,
-                                           const std::function<bool(const Expr&)>& ignored = {});
+NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
+                   const std::function<bool(const Expr&)>& ignored = {});
 
 /// What stands for nodes of a graph in another one.
-using Replacements = std::unordered_map<const Node*, Expr>;
+using Replacements = NodeMap<Expr>;
 
-/// The node with what stands for its operands, each of which has a replacement.
+/// The node with what stands for its operands, each of which has a replacement; itself where that changes none.
 Expr with_replaced_operands(const Expr& expr, const Replacements& replacements);
 
 /// The replacements of nodes that all have one.

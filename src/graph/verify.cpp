@@ -11,7 +11,7 @@
 namespace allgrad {
 
 void verify(std::span<const Expr> outputs, std::string_view pass) {
-  for (const Expr& expr : topological_order(outputs)) {
+  for_each_node(outputs, [&](const Expr& expr) {
     const Node& node = *expr.node();
     const auto fail = [&](std::string_view what) {
       throw InternalError(fmt::format("the pass \"{}\" left a graph in which {}: {} from {}", pass, what,
@@ -20,10 +20,8 @@ void verify(std::span<const Expr> outputs, std::string_view pass) {
     const Shape shape = node.op->infer_shape(node.operands);
     if (shape != node.shape) fail("a shape is wrong");
     if (node.op->infer_placement(node.operands, shape) != node.placement) fail("a placement is wrong");
-    for (std::size_t k = 0; k < node.operands.size(); ++k) {
-      if (needs_total(node, k)) fail("a share is used as a total");
-    }
-  }
+    if (needs_totals(node)) fail("a share is used as a total");
+  });
 }
 
 }  // namespace allgrad

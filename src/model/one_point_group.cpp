@@ -6,6 +6,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "comm/comm_state.hpp"
 #include "compile/check_graph.hpp"
@@ -23,6 +24,7 @@ class OnePointGroup::Sum final : public Objective {
       : where_(where),
         comm_(comm),
         models_(models),
+        params_(num_params),
         gradient_(num_params),
         message_(2 + num_params),
         number_(comm.next_number()) {
@@ -41,7 +43,7 @@ class OnePointGroup::Sum final : public Objective {
 
   double value(std::span<const double> params, const EvaluationOptions& options) override {
     return evaluate(params, options,
-                    [&](CompiledGraph& graph, const EvaluationOptions& own) { return graph.value(params, own); });
+                    [&](CompiledGraph& graph, const EvaluationOptions& own) { return graph.value(params_, own); });
   }
 
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
@@ -52,7 +54,7 @@ class OnePointGroup::Sum final : public Objective {
       fail(std::current_exception());
     }
     const double loss = evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
-      const double value = graph.value_and_gradient(params, gradient_, own);
+      const double value = graph.value_and_gradient(params_, gradient_, own);
       if (graph.communicator().is_root()) {
         std::ranges::transform(gradient_, gradients(), gradients().begin(), std::plus<>());
       }
@@ -154,6 +156,26 @@ class OnePointGroup::Sum final : public Objective {
     const Call call("OnePointGroup", where_, comm_);
     check_num_params(params.size());
     if (options.aux != nullptr) *options.aux = {};
+    std::ranges::copy(params, params_.begin());
+    Fingerprint key;
+    key.add(options.randkey);
+    const Operation evaluation =
+        Operation("an evaluation of a group", where_).with("group", number_).with("random key", key.value());
+    run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
+      sum_over_models(options, evaluate_model);
+      comm_.allreduce(message_, operation);
+    });
+    if (options.randkey && drawing() == 0.0) {
+      throw ArgumentError(
+          "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
+          where_);
+    }
+    return loss();
+  }
+
+  /// Of this rank's models, into the message.
+  template <class Evaluate>
+  void sum_over_models(const EvaluationOptions& options, const Evaluate& evaluate_model) {
     std::ranges::fill(message_.payload(), 0.0);
     for (OnePointModel& model : models_) {
       attempt(model.communicator(), [&] {
@@ -164,19 +186,6 @@ class OnePointGroup::Sum final : public Objective {
       });
     }
     raise_failure();
-    Fingerprint key, point;
-    key.add(options.randkey);
-    for (const double param : params) point.add(param);
-    comm_.allreduce(message_, Operation("an evaluation of a group", where_)
-                                  .with("group", number_)
-                                  .with("random key", key.value())
-                                  .nearly(point.value()));
-    if (options.randkey && drawing() == 0.0) {
-      throw ArgumentError(
-          "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
-          where_);
-    }
-    return loss();
   }
 
   void check_num_params(std::size_t given) {
@@ -191,6 +200,7 @@ class OnePointGroup::Sum final : public Objective {
   SourceLocation where_;
   Communicator comm_;
   std::vector<std::reference_wrapper<OnePointModel>> models_;
+  std::vector<double> params_;
   std::vector<double> gradient_;  // of one model
   Message message_;               // loss, how many draw, gradient
   EvaluationOptions model_options_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "allgrad/error.hpp"
+#include "comm/require_same.hpp"
 #include "optimizers/check_params.hpp"
 #include "optimizers/named.hpp"
 
@@ -71,17 +72,18 @@ Identity identity_of(const Arguments& arguments, const Params& params, std::vect
 }
 
 // Says what an item is on all ranks; collective.
-[[noreturn]] void throw_divergence(const Arguments& arguments, const Item& item) {
+/// Collective: what is wrong where ranks have other values of the item.
+DivergenceError divergence_of(const Item& item, const Arguments& arguments) {
   const Communicator& comm = arguments.objective.communicator();
   std::vector<std::string> values;
   for (const std::uint64_t on_rank :
        comm.allgather(item.bits, Operation("the comparison of arguments", arguments.where))) {
     values.push_back(item.kind == Item::Kind::hash && on_rank == item.bits ? "this" : item.text(on_rank));
   }
-  throw DivergenceError(fmt::format("{0}: expected the same {1} on every rank, got {2} on the ranks in turn. "
-                                    "Set it from something that all ranks know, or broadcast it (MPI_Bcast).",
-                                    arguments.optimizer, item.name, fmt::join(values, ", ")),
-                        arguments.where);
+  return DivergenceError(fmt::format("{0}: expected the same {1} on every rank, got {2} on the ranks in turn. "
+                                     "Set it from something that all ranks know, or broadcast it (MPI_Bcast).",
+                                     arguments.optimizer, item.name, fmt::join(values, ", ")),
+                         arguments.where);
 }
 
 }  // namespace
@@ -147,8 +149,8 @@ Checked check_arguments(const Arguments& arguments, BoundsBy bounds_by, const Op
     identity = identity_of(arguments, params, values);
     for (const Item& item : items) bits.push_back(item.bits);
   });
-  const std::size_t different = comm.first_difference(bits, Operation("the comparison of arguments", arguments.where));
-  if (different < bits.size()) throw_divergence(arguments, items[different]);
+  require_same(bits, comm, Operation("the comparison of arguments", arguments.where),
+               [&](std::size_t different) { return divergence_of(items[different], arguments); });
   return {std::move(params), std::move(identity)};
 }
 

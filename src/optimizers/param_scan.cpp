@@ -11,6 +11,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/random.hpp"
+#include "comm/require_same.hpp"
 #include "optimizers/aux_record.hpp"
 
 namespace allgrad {
@@ -37,13 +38,13 @@ void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm,
   std::vector<std::uint64_t> all{points.n_dim, points.num_evaluations, points.seed.has_value() ? 1U : 0U};
   std::vector<std::string> names{"n_dim", "num_evaluations", "choice of whether there is a seed"};
   const auto check = [&] {
-    const std::size_t different = comm.first_difference(all, Operation("the comparison of arguments", where));
-    if (different == all.size()) return;
-    throw DivergenceError(
-        fmt::format("run_lhs_param_scan: expected the same {} on every rank, got different ones; give "
-                    "every rank the same arguments",
-                    names[different]),
-        where);
+    require_same(all, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
+      return DivergenceError(
+          fmt::format("run_lhs_param_scan: expected the same {} on every rank, got different ones; give "
+                      "every rank the same arguments",
+                      names[different]),
+          where);
+    });
   };
   check();  // the number of limits has to be the same before they are compared
   all.push_back(points.seed.value_or(0));

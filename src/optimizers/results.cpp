@@ -10,6 +10,7 @@
 #include <exception>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -35,146 +36,51 @@ constexpr std::array reasons = {std::pair("running", EndReason::running),
                                 std::pair("callback_threw", EndReason::callback_threw),
                                 std::pair("failed", EndReason::failed)};
 
-Json json_of(double value) {
-  if (std::isfinite(value)) return value;
-  if (std::isnan(value)) return "nan";
-  return value > 0.0 ? "inf" : "-inf";
-}
+/// A tree that is built in place, and freed from its leaves: the destructor of a value with children asks for memory,
+/// and would end a program that has none.
+class Tree {
+ public:
+  Tree() = default;
+  ~Tree() { clear(root); }
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
 
-void set(double& value, const Json& json) {
-  if (json.is_number()) {
-    value = json.get<double>();
-  } else {
-    const auto text = json.get<std::string>();
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    if (text != "nan" && text != "inf" && text != "-inf")
-      throw std::invalid_argument(fmt::format("\"{}\" is no number", text));
-    value = text == "nan" ? std::numeric_limits<double>::quiet_NaN() : text == "inf" ? infinity : -infinity;
+  Json root;
+
+ private:
+  static void clear(Json& json) {
+    if (auto* list = json.get_ptr<Json::array_t*>()) {
+      std::ranges::for_each(*list, clear);
+      list->clear();
+    } else if (auto* object = json.get_ptr<Json::object_t*>()) {
+      for (auto& [name, value] : *object) clear(value);
+      object->clear();
+    }
   }
+};
+
+/// With room for its members, since an object that grows copies them.
+void make_object(Json& to, std::size_t num_members) {
+  to = Json::object();
+  to.get_ref<Json::object_t&>().reserve(num_members);
 }
 
-template <class T>
-concept Plain = std::same_as<T, std::string> || std::same_as<T, bool> || std::unsigned_integral<T>;
+// The fields of each class, for both directions: `field(name, value)`.
+template <class T, class Class>
+concept Is = std::same_as<std::remove_const_t<T>, Class>;
 
-template <Plain T>
-Json json_of(const T& value) {
-  return value;
+void visit(auto field, Is<InverseHessian::Pair> auto& pair) {
+  field("step", pair.step);
+  field("change", pair.change);
 }
 
-template <Plain T>
-void set(T& value, const Json& json) {
-  json.get_to(value);
-}
-
-Json json_of(EndReason reason) {
-  return std::ranges::find(reasons, reason, [](const auto& entry) { return entry.second; })->first;
-}
-
-void set(EndReason& reason, const Json& json) {
-  const auto text = json.get<std::string>();
-  const auto* found = std::ranges::find(reasons, text, [](const auto& entry) { return std::string(entry.first); });
-  if (found == reasons.end()) throw std::invalid_argument(fmt::format("\"{}\" is no end_reason", text));
-  reason = found->second;
-}
-
-template <class Range>
-Json list_of(const Range& values) {
-  Json list = Json::array();
-  for (const auto& value : values) list.push_back(json_of(value));
-  return list;
-}
-
-template <class T>
-Json json_of(const std::vector<T>& values) {
-  return list_of(values);
-}
-
-template <class T>
-void set(std::vector<T>& values, const Json& json) {
-  values.resize(json.size());
-  for (std::size_t i = 0; i < values.size(); ++i) set(values[i], json.at(i));
-}
-
-Json json_of(const xt::xtensor<double, 1>& values) { return list_of(values); }
-
-void set(xt::xtensor<double, 1>& values, const Json& json) {
-  values.resize({json.size()});
-  for (std::size_t i = 0; i < values.size(); ++i) set(values(i), json.at(i));
-}
-
-Json json_of(const xt::xtensor<double, 2>& rows) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < rows.shape(0); ++i) {
-    Json& row = list.emplace_back(Json::array());
-    for (std::size_t k = 0; k < rows.shape(1); ++k) row.push_back(json_of(rows(i, k)));
-  }
-  return list;
-}
-
-void set(xt::xtensor<double, 2>& rows, const Json& json) {
-  const std::size_t columns = json.empty() ? 0 : json.front().size();
-  rows.resize({json.size(), columns});
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    if (json[i].size() != columns) throw std::invalid_argument("rows that are not equally long");
-    for (std::size_t k = 0; k < columns; ++k) set(rows(i, k), json[i].at(k));
-  }
-}
-
-Json json_of(const Array& values) {
-  return {{"shape", std::vector<std::size_t>(values.shape().begin(), values.shape().end())},
-          {"values", list_of(values.storage())}};
-}
-
-void set(Array& values, const Json& json) {
-  values = Array::from_shape(json.at("shape").get<std::vector<std::size_t>>());
-  if (json.at("values").size() != values.size())
-    throw std::invalid_argument("another number of values than the shape says");
-  for (std::size_t i = 0; i < values.size(); ++i) set(values.storage()[i], json["values"][i]);
-}
-
-Json json_of(const AuxValues& values) {
-  Json object = Json::object();
-  for (const auto& [name, value] : values) object[name] = json_of(value);
-  return object;
-}
-
-void set(AuxValues& values, const Json& json) {
-  std::vector<AuxValues::Entry> entries;
-  for (const auto& [name, value] : json.items()) set(entries.emplace_back(name, Array()).second, value);
-  values = AuxValues(std::move(entries));
-}
-
-Json json_of(const InverseHessian& inverse) {
-  Json pairs = Json::array();
-  for (const auto& [step, change] : inverse.pairs()) {
-    pairs.push_back({{"step", list_of(step)}, {"change", list_of(change)}});
-  }
-  return {{"scale", list_of(inverse.scale())}, {"pairs", std::move(pairs)}};
-}
-
-void set(InverseHessian& inverse, const Json& json) {
-  std::vector<double> scale;
-  set(scale, json.at("scale"));
-  std::vector<InverseHessian::Pair> pairs(json.at("pairs").size());
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    set(pairs[i].step, json["pairs"][i].at("step"));
-    set(pairs[i].change, json["pairs"][i].at("change"));
-  }
-  inverse = InverseHessian(std::move(scale), std::move(pairs));
-}
-
-// The fields of each result, for both directions: `field(name, value)`.
-template <class Field, class Best>
-requires std::same_as<std::remove_const_t<Best>, BestPoint>
-void visit(Field field, Best& best) {
+void visit(auto field, Is<BestPoint> auto& best) {
   field("loss", best.loss);
   field("params", best.params);
   field("step", best.step);
 }
 
-template <class Field, class Result>
-requires std::same_as<std::remove_const_t<Result>, Trajectory>
-void visit(Field field, Result& path) {
+void visit(auto field, Is<Trajectory> auto& path) {
   field("names", path.names);
   field("message", path.message);
   field("end_reason", path.end_reason);
@@ -187,9 +93,7 @@ void visit(Field field, Result& path) {
   field("aux", path.aux);
 }
 
-template <class Field, class Result>
-requires std::same_as<std::remove_const_t<Result>, OptimizeResult>
-void visit(Field field, Result& fit) {
+void visit(auto field, Is<OptimizeResult> auto& fit) {
   field("names", fit.names);
   field("message", fit.message);
   field("end_reason", fit.end_reason);
@@ -206,9 +110,7 @@ void visit(Field field, Result& fit) {
   field("not_finite", fit.not_finite);
 }
 
-template <class Field, class Result>
-requires std::same_as<std::remove_const_t<Result>, ParamScan>
-void visit(Field field, Result& scan) {
+void visit(auto field, Is<ParamScan> auto& scan) {
   field("seed", scan.seed);
   field("params", scan.params);
   field("losses", scan.losses);
@@ -216,14 +118,140 @@ void visit(Field field, Result& scan) {
   field("aux", scan.aux);
 }
 
-Json json_of(const BestPoint& best) {
-  Json json;
-  visit([&](const char* name, const auto& value) { json[name] = json_of(value); }, best);
-  return json;
+template <class T>
+concept HasFields = requires(T& value) {
+  visit([](const char*, auto&) {}, value);
+};
+
+std::size_t num_fields(const HasFields auto& value) {
+  std::size_t count = 0;
+  visit([&](const char*, const auto&) { ++count; }, value);
+  return count;
 }
 
-void set(BestPoint& best, const Json& json) {
-  visit([&](const char* name, auto& value) { set(value, json.at(name)); }, best);
+// Values of every kind; ranges and classes with fields below.
+template <class T>
+concept Plain = std::same_as<T, std::string> || std::same_as<T, bool> || std::unsigned_integral<T>;
+
+template <class T>
+void write(Json& to, const T& value);
+
+template <class T>
+void read(const Json& from, T& value);
+
+void write(Json& to, double value) {
+  if (std::isfinite(value)) {
+    to = value;
+  } else {
+    to = std::isnan(value) ? "nan" : value > 0.0 ? "inf" : "-inf";
+  }
+}
+
+void read(const Json& from, double& value) {
+  if (from.is_number()) {
+    value = from.get<double>();
+    return;
+  }
+  const auto text = from.get<std::string>();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (text != "nan" && text != "inf" && text != "-inf")
+    throw std::invalid_argument(fmt::format("\"{}\" is no number", text));
+  value = text == "nan" ? std::numeric_limits<double>::quiet_NaN() : text == "inf" ? infinity : -infinity;
+}
+
+void write(Json& to, EndReason reason) {
+  to = std::ranges::find(reasons, reason, [](const auto& entry) { return entry.second; })->first;
+}
+
+void read(const Json& from, EndReason& reason) {
+  const auto text = from.get<std::string>();
+  const auto* found = std::ranges::find(reasons, text, [](const auto& entry) { return std::string(entry.first); });
+  if (found == reasons.end()) throw std::invalid_argument(fmt::format("\"{}\" is no end_reason", text));
+  reason = found->second;
+}
+
+void write(Json& to, const xt::xtensor<double, 2>& rows) {
+  to = Json::array();
+  const std::size_t columns = rows.shape(1);
+  for (std::size_t i = 0; i < rows.shape(0); ++i) {
+    write(to.emplace_back(), std::span(rows.data() + i * columns, columns));
+  }
+}
+
+void read(const Json& from, xt::xtensor<double, 2>& rows) {
+  const std::size_t columns = from.empty() ? 0 : from.front().size();
+  rows.resize({from.size(), columns});
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i].size() != columns) throw std::invalid_argument("rows that are not equally long");
+    for (std::size_t k = 0; k < columns; ++k) read(from[i].at(k), rows(i, k));
+  }
+}
+
+void write(Json& to, const Array& array) {
+  make_object(to, 2);
+  write(to["shape"], std::span(array.shape()));
+  write(to["values"], array.storage());
+}
+
+void read(const Json& from, Array& array) {
+  array = Array::from_shape(from.at("shape").get<std::vector<std::size_t>>());
+  const Json& values = from.at("values");
+  if (values.size() != array.size()) throw std::invalid_argument("another number of values than the shape says");
+  for (std::size_t i = 0; i < array.size(); ++i) read(values[i], array.storage()[i]);
+}
+
+void write(Json& to, const AuxValues& values) {
+  make_object(to, values.size());
+  for (const auto& [name, value] : values) write(to[name], value);
+}
+
+void read(const Json& from, AuxValues& values) {
+  std::vector<AuxValues::Entry> entries;
+  for (const auto& [name, value] : from.items()) read(value, entries.emplace_back(name, Array()).second);
+  values = AuxValues(std::move(entries));
+}
+
+void write(Json& to, const InverseHessian& inverse) {
+  make_object(to, 2);
+  write(to["scale"], inverse.scale());
+  write(to["pairs"], inverse.pairs());
+}
+
+void read(const Json& from, InverseHessian& inverse) {
+  std::vector<double> scale;
+  std::vector<InverseHessian::Pair> pairs;
+  read(from.at("scale"), scale);
+  read(from.at("pairs"), pairs);
+  inverse = InverseHessian(std::move(scale), std::move(pairs));
+}
+
+void write_fields(Json& to, const HasFields auto& value) {
+  visit([&](const char* name, const auto& field) { write(to[name], field); }, value);
+}
+
+template <class T>
+void write(Json& to, const T& value) {
+  if constexpr (Plain<T>) {
+    to = value;
+  } else if constexpr (HasFields<T>) {
+    make_object(to, num_fields(value));
+    write_fields(to, value);
+  } else {
+    to = Json::array();
+    for (const auto& element : value) write(to.emplace_back(), element);
+  }
+}
+
+template <class T>
+void read(const Json& from, T& value) {
+  if constexpr (Plain<T>) {
+    from.get_to(value);
+  } else if constexpr (HasFields<T>) {
+    visit([&](const char* name, auto& field) { read(from.at(name), field); }, value);
+  } else {
+    value.resize({from.size()});
+    for (std::size_t i = 0; i < from.size(); ++i) read(from.at(i), value[i]);
+  }
 }
 
 template <class Result>
@@ -232,10 +260,13 @@ void save_as(std::string_view kind, const Result& result, const std::string& pat
   in_call("save", where, comm, [&] {
     comm.guarded([&] {
       if (!comm.is_root()) return;
-      Json json = {{"allgrad", ALLGRAD_VERSION}, {"result", kind}};
-      visit([&](const char* name, const auto& value) { json[name] = json_of(value); }, result);
+      Tree tree;
+      make_object(tree.root, 2 + num_fields(result));
+      tree.root["allgrad"] = ALLGRAD_VERSION;
+      tree.root["result"] = kind;
+      write_fields(tree.root, result);
       try {
-        replace_file(path, {json.dump(1, ' ', false, Json::error_handler_t::replace), "\n"});
+        replace_file(path, {tree.root.dump(1, ' ', false, Json::error_handler_t::replace), "\n"});
       } catch (const DataError& error) {
         throw DataError(fmt::format("save: the result cannot be written to '{}': {}. Check that its folder exists, may "
                                     "be written to and has room.",
@@ -270,10 +301,10 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
       std::string found;
       attempt([&] {
         json = Json::parse(file.text);
-        set(found, json.at("result"));
+        read(json.at("result"), found);
       });
       if (found != kind) refuse(fmt::format("a {}", found));
-      attempt([&] { visit([&](const char* name, auto& value) { set(value, json.at(name)); }, result); });
+      attempt([&] { read(json, result); });
       return result;
     });
   });

@@ -21,7 +21,7 @@ struct Split {
   Expr rest;
 };
 
-using Splits = std::unordered_map<const Node*, Split>;
+using Splits = NodeMap<Split>;
 
 /// Negative zeros: what they are added to stays what it is, also where that is -0.
 Expr zeros_like(const Expr& expr) {
@@ -59,6 +59,8 @@ Split split_of(const Expr& expr, const Splits& splits) {
     return {{}, partial.shared.empty() ? total : partial.shared + total};
   }
   if (std::ranges::none_of(node.operands, is_partial)) {
+    const auto stays = [&](const Expr& e) { return splits.at(e.node()).rest.node() == e.node(); };
+    if (std::ranges::all_of(node.operands, stays)) return {{}, expr};
     std::vector<Expr> operands;
     for (const Expr& operand : node.operands) operands.push_back(splits.at(operand.node()).rest);
     return {{}, with_operands(expr, std::move(operands))};

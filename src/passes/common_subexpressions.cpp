@@ -1,29 +1,44 @@
 #include "passes/common_subexpressions.hpp"
 
-#include <map>
+#include <algorithm>
 
 #include "base/fingerprint.hpp"
+#include "base/flat_map.hpp"
 #include "graph/operator.hpp"
-#include "graph/shape.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
 
+namespace {
+
+std::uint64_t hash_of(const Node& node) {
+  Fingerprint hash;
+  hash.add(node.op->fingerprint());
+  hash.add(static_cast<int>(node.placement));
+  for (const Extent& extent : node.shape) {
+    hash.add(reinterpret_cast<std::uintptr_t>(extent.rows.get()));  // two tables may have equal names
+    hash.add(extent.length);
+  }
+  for (const Expr& operand : node.operands) hash.add(reinterpret_cast<std::uintptr_t>(operand.node()));
+  return hash.value();
+}
+
+bool are_same(const Node& a, const Node& b) {
+  const auto same_node = [](const Expr& x, const Expr& y) { return x.node() == y.node(); };
+  return (a.op == b.op || a.op->fingerprint() == b.op->fingerprint()) && a.placement == b.placement &&
+         a.shape == b.shape && std::ranges::equal(a.operands, b.operands, same_node);
+}
+
+}  // namespace
+
 std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs) {
-  // Two tables may have equal names, so the rows tell their columns apart.
-  using Identity = std::tuple<std::uint64_t, Placement, const RowAxis*, std::vector<const Node*>>;
-  std::map<Identity, Expr> first;
+  FlatMap<std::uint64_t, Expr> first;  // of those with one hash
   return rewrite(outputs, [&](const Expr& expr) {
     const Node& node = *expr.node();
     const bool same_everywhere = node.placement != Placement::partial && node.placement != Placement::per_rank;
     if (node.operands.empty() && !same_everywhere) return expr;  // equal here, maybe not on another rank
-    std::vector<const Node*> operands;
-    for (const Expr& operand : node.operands) operands.push_back(operand.node());
-    Fingerprint hash;
-    hash.add(node.op->fingerprint());
-    add_to(hash, node.shape);
-    Identity identity{hash.value(), node.placement, rows_of(node.shape).get(), std::move(operands)};
-    return first.emplace(std::move(identity), expr).first->second;
+    const Expr& known = first.emplace(hash_of(node), expr).first->second;
+    return are_same(*known.node(), node) ? known : expr;
   });
 }
 

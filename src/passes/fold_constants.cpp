@@ -2,16 +2,15 @@
 
 #include "dsl/broadcast_to.hpp"
 #include "dsl/constant.hpp"
-#include "dsl/random_key.hpp"
+#include "dsl/input.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 
 namespace allgrad {
 
-std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Expr& params, const Evaluate& evaluate) {
+std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluate& evaluate) {
   const std::vector<Expr> order = topological_order(outputs);
-  const auto varying = dependents(
-      order, [&](const Expr& expr) { return expr.node() == params.node() || as<RandomKey>(expr) != nullptr; });
+  const auto varying = dependents(order, [](const Expr& expr) { return as<Input>(expr) != nullptr; });
   const auto foldable = [&](const Expr& expr) {
     const bool grows = as<BroadcastTo>(expr) != nullptr;  // executed as a view, which is better than a larger constant
     return !varying.contains(expr.node()) && expr.placement() != Placement::per_row && as<Constant>(expr) == nullptr &&
@@ -19,9 +18,9 @@ std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Expr& p
   };
 
   std::vector<Expr> roots;  // the last foldable value on each path to what stays
-  std::unordered_set<const Node*> seen;
+  NodeSet seen;
   const auto note = [&](const Expr& expr) {
-    if (foldable(expr) && seen.insert(expr.node()).second) roots.push_back(expr);
+    if (foldable(expr) && seen.insert(expr.node())) roots.push_back(expr);
   };
   for (const Expr& expr : order) {
     if (foldable(expr)) continue;

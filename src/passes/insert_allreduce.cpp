@@ -8,7 +8,7 @@
 namespace allgrad {
 
 std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, Expr> totals;
+  NodeMap<Expr> totals;
   const auto total_of = [&](const Expr& partial) {
     Expr& total = totals[partial.node()];
     if (total.empty()) {
@@ -18,9 +18,10 @@ std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
     return total;
   };
   std::vector<Expr> result = rewrite(outputs, [&](const Expr& expr) {
+    if (!needs_totals(*expr.node())) return expr;
     std::vector<Expr> operands = expr.node()->operands;
-    for (std::size_t k = 0; k < operands.size(); ++k) {
-      if (needs_total(*expr.node(), k)) operands[k] = total_of(operands[k]);
+    for (Expr& operand : operands) {
+      if (operand.placement() == Placement::partial) operand = total_of(operand);
     }
     return with_operands(expr, std::move(operands));
   });

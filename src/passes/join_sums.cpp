@@ -43,14 +43,14 @@ Expr joined(const Expr& outer, const Expr& inner) {
 }  // namespace
 
 std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, std::size_t> uses;
+  NodeMap<std::size_t> uses;
   const std::vector<Expr> order = topological_order(outputs);
   for (const Expr& output : outputs) ++uses[output.node()];
   for (const Expr& expr : order) {
     for (const Expr& each : expr.node()->operands) ++uses[each.node()];
   }
   Replacements rebuilt;
-  std::unordered_map<const Node*, Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
+  NodeMap<Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
   for (const Expr& expr : order) {
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
     Expr result = with_replaced_operands(expr, rebuilt);

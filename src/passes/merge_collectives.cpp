@@ -41,17 +41,21 @@ void merge(const std::vector<Expr>& members, Replacements& rebuilt) {
 std::vector<Expr> merge_collectives(const std::vector<Expr>& outputs) {
   const std::vector<Expr> order = topological_order(outputs);
   const auto levels = collective_levels(order);
-  std::size_t last = 0;
-  for (const Expr& output : outputs) last = std::max(last, levels.at(output.node()));
+  struct Level {
+    std::vector<Expr> collectives, others;
+  };
+  std::vector<Level> by_level;
+  for (const Expr& expr : order) {
+    const std::size_t level = levels.at(expr.node());
+    if (by_level.size() <= level) by_level.resize(level + 1);
+    (expr.node()->op->is_collective() ? by_level[level].collectives : by_level[level].others).push_back(expr);
+  }
+  if (std::ranges::all_of(by_level, [](const Level& level) { return level.collectives.size() < 2; })) return outputs;
 
   Replacements rebuilt;
-  for (std::size_t level = 0; level <= last; ++level) {
-    std::vector<Expr> collectives, others;
-    for (const Expr& expr : order) {
-      if (levels.at(expr.node()) == level) (expr.node()->op->is_collective() ? collectives : others).push_back(expr);
-    }
-    if (!collectives.empty()) merge(collectives, rebuilt);
-    for (const Expr& expr : others) rebuilt[expr.node()] = with_replaced_operands(expr, rebuilt);
+  for (const Level& level : by_level) {
+    if (!level.collectives.empty()) merge(level.collectives, rebuilt);
+    for (const Expr& expr : level.others) rebuilt[expr.node()] = with_replaced_operands(expr, rebuilt);
   }
   return replaced(outputs, rebuilt);
 }

@@ -29,7 +29,7 @@ bool is_sum_over_rows(const Expr& expr) {
 }  // namespace
 
 std::vector<Expr> split_sums(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, Expr> lane_sums;  // of an operand, the one over most axes
+  NodeMap<Expr> lane_sums;  // of an operand, the one over most axes
   for (const Expr& expr : topological_order(outputs)) {
     const auto* sum = as<Sum>(expr);
     if (sum == nullptr || !row_axis(expr.shape())) continue;

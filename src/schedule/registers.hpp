@@ -6,8 +6,8 @@
 
 namespace allgrad {
 
-/// Gives the tile registers of a row loop their places in its register file, so that values which are not needed at
-/// the same time share memory. Returns the size of the file in lanes.
-std::size_t allocate_registers(std::vector<Buffer>& buffers, const std::vector<Instruction>& instructions);
+/// Gives the registers of a row loop their places, so that values which are not needed at the same time share memory:
+/// row values, and within each lane loop lane values.
+void lay_out_registers(RowLoop& sweep, std::vector<Buffer>& buffers);
 
 }  // namespace allgrad

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -12,60 +13,75 @@ namespace allgrad {
 /// Memory that instructions read and write.
 struct Buffer {
   enum class Kind {
-    external,     ///< numbers that lie in memory already: constants and columns
-    parameters,   ///< the parameter vector
-    randkey,      ///< the words of the random key
+    constant,     ///< numbers that lie in memory already, not per row
+    column,       ///< numbers that lie in memory already, one for each row
+    input,        ///< the value of an input of the graph
     row_numbers,  ///< global numbers of the rows of one tile
-    dense,        ///< a value that is not per row
+    value,        ///< a value that is not per row
+    accumulator,  ///< a sum over rows, set to zero by the row loop that makes it
     message,      ///< the payload of a collective
-    tile,         ///< a register of a row loop: a value of the rows of one tile
+    result,       ///< an output of the program, in row-major order
+    row_value,    ///< a register of a row loop: a value of the rows of one tile, all its lanes
+    lane_value,   ///< a register of a lane loop: the lanes of a value per row that one round of the loop works on
   };
-  Kind kind = Kind::dense;
+  Kind kind = Kind::value;
   std::size_t lanes = 0;
-  bool per_row = false;          ///< a lane is a run of rows, not one number
-  const double* data = nullptr;  ///< of an external buffer
-  std::size_t offset = 0;        ///< of a tile register in the loop's register file, in lanes
+  const double* data = nullptr;  ///< of a constant or column
+  std::size_t offset = 0;        ///< of a register: its place, in lanes; of a lane value, counted in registers
+  std::string_view input = {};   ///< name of an input
+
+  bool per_row() const {
+    return kind == Kind::column || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;
+  }
 };
 
-/// out = kernel(inputs) for every lane, and in a row loop for every row of the tile.
+/// out = kernel(inputs), or out += kernel(inputs), for every lane, and in a row loop for every row of the tile. The
+/// views of a call are not those of its loop, which has no axes: they are whole values, along their own axes.
 struct Instruction {
   Kernel kernel;
+  bool adds;
   View out;
   std::vector<View> inputs;
+  const Node* node;  ///< what it computes, or a part of that
+
+  bool is_call() const;
+};
+
+/// Instructions over the same lanes, one round after the other: in a row loop, all instructions are run for a few lanes
+/// of the tile before the next.
+struct LaneLoop {
   std::vector<std::size_t> extents;  ///< lanes along each axis of the views
-};
-
-/// Instructions on values that are not per row, in order.
-struct DenseStep {
   std::vector<Instruction> instructions;
+  std::size_t num_registers = 0;  ///< lane values that are held at the same time
 };
 
-/// A sweep over this rank's rows of one table in tiles; all instructions are run for one tile before the next. What
-/// an earlier loop computed per row is computed again, not stored.
+/// Lane loops on values that are not per row, in order.
+struct DenseStep {
+  std::vector<LaneLoop> loops;
+};
+
+/// A sweep over this rank's rows of one table in tiles; all lane loops are run for one tile before the next. What an
+/// earlier row loop computed per row is computed again, not stored.
 struct RowLoop {
   std::shared_ptr<const RowAxis> rows;
-  std::vector<Instruction> instructions;
-  std::size_t register_lanes = 0;  ///< size of the register file
-  bool numbers_rows = false;       ///< instructions read row numbers
+  std::vector<LaneLoop> loops;
+  std::vector<std::size_t> accumulators;  ///< buffers
+  std::size_t register_lanes = 0;         ///< lanes of row values that are held at the same time
+  bool numbers_rows = false;              ///< instructions read row numbers
 };
 
 /// Sums a message over all ranks, in place.
 struct CollectiveStep {
   std::size_t buffer = 0;
-};
-
-/// A result: a value that is not per row, to be copied out in row-major order.
-struct Result {
-  View view;
-  std::vector<std::size_t> extents;
+  const Node* node = nullptr;
 };
 
 /// What an executor runs: a graph, cut into steps over planned memory.
 struct Schedule {
   std::vector<Buffer> buffers;
   std::vector<std::variant<DenseStep, RowLoop, CollectiveStep>> steps;
-  std::vector<Result> results;
-  std::vector<Expr> graph;  ///< keeps constants and columns alive
+  std::vector<std::size_t> results;  ///< buffers of the outputs
+  std::vector<Expr> graph;           ///< keeps nodes, constants and columns alive
 };
 
 /// Cuts a graph, in which all shares are totalled where they need to be, into steps. Outputs are not per row.

@@ -6,6 +6,7 @@
 #include "../check_error.hpp"
 #include "../lambda_model.hpp"
 #include "../said.hpp"
+#include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
 namespace ag = allgrad;
@@ -43,6 +44,9 @@ class Own final : public ag::Objective {
   int ulps_;
 };
 
+/// Moved by an ulp on the last of several ranks.
+double nearly(double x) { return is_culprit() && world().size() > 1 ? std::nextafter(x, 1.0) : x; }
+
 template <class Optimizer>
 void check_same_path(const Optimizer& optimizer, std::size_t& warnings) {
   Own exact(0), off(1);
@@ -64,23 +68,43 @@ TEST_CASE("a rank that is one ulp off takes the way of rank 0, and a warning say
   check_same_path(ag::Adam{.nsteps = 50, .progress = false}, warnings);
   check_same_path(ag::GradientDescent{.nsteps = 50, .learning_rate = 1e-3, .progress = false}, warnings);
   check_same_path(ag::Lbfgsb{.progress = false}, warnings);
-  const ag::Communicator world = ag::Communicator::world();
-  CHECK(warnings == (world.size() > 1 && world.is_root() ? 1 : 0));
+  CHECK(warnings == (world().size() > 1 && world().is_root() ? 1 : 0));
 }
 
 TEST_CASE("parameters that differ in their last bits are those of rank 0 in an evaluation") {
   const Said said;
-  const ag::Communicator world = ag::Communicator::world();
-  const ag::Table table("halos", {{"x", std::vector<double>(3, world.rank() + 0.5)}});
+  const ag::Table table("halos", {{"x", std::vector<double>(3, world().rank() + 0.5)}});
   LambdaModel model([x = table["x"]](const ag::Expr& p) { return sum(exp(p[0] * x), 0); },
                     [](const ag::Sumstats& s) { return log(s.value); });
   const double expected = model.calc_loss_from_params({0.3});
-  const double own = world.rank() == world.size() - 1 && world.size() > 1 ? std::nextafter(0.3, 1.0) : 0.3;
-  const double loss = model.calc_loss_from_params({own});
+  const double loss = model.calc_loss_from_params({nearly(0.3)});
   CHECK(loss == expected);
-  if (world.size() == 1) return;
+  if (world().size() == 1) return;
   check_error<ag::DivergenceError>({"these differ: parameters"}, [&](unsigned& line) {
     line = __LINE__ + 1;
-    model.calc_loss_from_params({world.is_root() ? 0.3 : 0.3 + 1e-8});
+    model.calc_loss_from_params({is_culprit() ? 0.3 + 1e-8 : 0.3});
+  });
+}
+
+TEST_CASE("parameters that differ in their last bits are those of rank 0 in an evaluation of a group") {
+  const Said said;
+  const ag::Communicator own(MPI_COMM_SELF), main(MPI_COMM_WORLD);
+  const ag::Table table("halos", {{"x", std::vector<double>(3, world().rank() + 0.5)}}, own);
+  LambdaModel model([x = table["x"]](const ag::Expr& p) { return sum(exp(p[0] * x), 0); },
+                    [](const ag::Sumstats& s) { return log(s.value); }, own);
+  ag::OnePointGroup group(model, main);
+  const auto [expected, expected_gradient] = group.calc_loss_and_grad_from_params({0.3});
+  for (int i = 0; i < 2; ++i) {
+    CHECK(group.calc_loss_from_params({nearly(0.3)}) == expected);
+    const auto [loss, gradient] = group.calc_loss_and_grad_from_params({nearly(0.3)});
+    CHECK(loss == expected);
+    CHECK(gradient == expected_gradient);
+  }
+  REQUIRE(said.warnings.size() == (world().size() > 1 && world().is_root() ? 1 : 0));
+  if (world().size() == 1) return;
+  if (world().is_root()) check_parts(said.warnings[0], {"an evaluation of a group", "parameters that differ"});
+  check_error<ag::DivergenceError>({"these differ: parameters"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    group.calc_loss_from_params({is_culprit() ? 0.3 + 1e-8 : 0.3});
   });
 }

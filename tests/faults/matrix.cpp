@@ -11,6 +11,7 @@
 #include "../check_error.hpp"
 #include "../lambda_model.hpp"
 #include "../said.hpp"
+#include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
 namespace ag = allgrad;
@@ -18,13 +19,6 @@ using namespace allgrad::testing;
 using ag::Expr;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
-
-bool is_last() { return world().rank() == world().size() - 1; }
 
 ag::Table rows() {
   std::vector<double> x;
@@ -127,7 +121,7 @@ TEST_CASE("ranks that do different things are an error on every rank, which name
       Scene scene(table);
       std::string text = "nothing was thrown";
       try {
-        (is_last() ? last : first).run(scene);
+        (is_culprit() ? last : first).run(scene);
       } catch (const ag::DivergenceError& error) {
         text = error.what();
       } catch (const std::exception& error) {
@@ -160,12 +154,35 @@ TEST_CASE("fits in another order on one rank are an error before any number is u
   LambdaModel b([x](const Expr& p) { return sum(x, 0) * 0.0 + p[0]; },
                 [](const ag::Sumstats& s) { return square(s.value - 4.69); });
   check_error<ag::DivergenceError>({"these differ: ", "model"}, [&](unsigned& line) {
-    LambdaModel& first = is_last() ? b : a;
+    LambdaModel& first = is_culprit() ? b : a;
     line = __LINE__ + 1;
     first.run_bfgs({0.0});
   });
   CHECK(a.run_bfgs({0.0}).x(0) == Approx(-0.31));
   CHECK(b.run_bfgs({0.0}).x(0) == Approx(4.69));
+}
+
+TEST_CASE("graphs in another order on one rank are an error in their first message, whatever runs them") {
+  const Said said;
+  const Expr x = rows()["x"];
+  for (const auto executor : {ag::ExecutorKind::reference, ag::ExecutorKind::tiled}) {
+    for (const bool communicates : {true, false}) {
+      unsigned params_line = 0;
+      const auto compile = [&](double target) {
+        params_line = __LINE__ + 1;
+        const Expr params = ag::parameters(1);
+        const Expr statistic = communicates ? sum(exp(params[0] * x), 0) : exp(params[0]);
+        return ag::compile(ag::Loss(square(statistic - target)), params, world(), {.executor = executor});
+      };
+      ag::CompiledGraph a = compile(1.0), b = compile(2.0);
+      const std::size_t before = world().collectives();
+      check_error<ag::DivergenceError>({"these differ: model"}, [&](unsigned& line) {
+        line = params_line;
+        (is_culprit() ? b : a).value(std::vector{0.5});
+      });
+      CHECK(world().collectives() == before + 2);  // and that of the causes
+    }
+  }
 }
 
 TEST_CASE("an aux value, a key or a model function on one rank alone is an error") {
@@ -177,7 +194,7 @@ TEST_CASE("an aux value, a key or a model function on one rank alone is an error
     const Expr params = ag::parameters(1);
     const ag::Loss loss(square(params[0] * scene.total), {{"p", params[0]}});
     ag::CompiledGraph graph = ag::compile(loss, params);
-    graph.value(std::vector{1.0}, {.aux = is_last() ? &aux : nullptr});
+    graph.value(std::vector{1.0}, {.aux = is_culprit() ? &aux : nullptr});
   });
   const ag::Callback root_only = [&](const ag::Iterate& at) {
     if (world().is_root()) scene.b.calc_loss_from_params(at.params);

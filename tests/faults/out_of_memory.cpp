@@ -3,6 +3,7 @@
 // part are tried, with ALLGRAD_EVERY_ALLOCATION=1 in the environment all of them, with ALLGRAD_PART=scan those of one
 // part. Results as JSON are left out: nlohmann's destructor allocates, so that a lack of memory there ends the program.
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,17 +23,13 @@
 #include "../catch.hpp"
 #include "../hdf5_test_file.hpp"
 #include "../said.hpp"
+#include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
 namespace {
-
-const ag::Communicator& world() {
-  static const ag::Communicator world = ag::Communicator::world();
-  return world;
-}
 
 /// Numbers that take no memory when they are noted.
 class Numbers {
@@ -293,6 +290,20 @@ const std::vector<Part>& parts() {
        [](const ag::Communicator& comm) {
          return resumed(comm, ag::Lbfgsb{}, [](ag::Lbfgsb& bfgs, std::size_t n) { bfgs.maxsteps = n; });
        }},
+      {"results in files",
+       [](const ag::Communicator& comm) -> Action {
+         const auto model = std::make_shared<Model>(comm);
+         const ag::Trajectory path = model->run_adam(guess, {.nsteps = 3, .learning_rate = 0.1});
+         const ag::OptimizeResult fit = model->run_bfgs(guess, {.maxsteps = 3});
+         const std::string file = file_of("results");
+         return [=] {
+           ag::save(path, file, comm);
+           ag::save(fit, file, comm);
+           struct stat written {};
+           stat(file.c_str(), &written);
+           return Numbers{static_cast<double>(written.st_size)};
+         };
+       }},
       {"a guess beyond the wall",
        [](const ag::Communicator& comm) -> Action {
          const auto model = std::make_shared<Model>(comm);
@@ -470,6 +481,6 @@ TEST_CASE("the other rank learns that one has run out of memory") {
       }
     }
   }
-  std::filesystem::remove(file_of("checkpoint"));
+  for (const char* name : {"checkpoint", "results"}) std::filesystem::remove(file_of(name));
   if (all && world().is_root()) fmt::print("{} of {} allocations were refused\n", tried, total);
 }

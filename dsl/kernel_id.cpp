@@ -1,0 +1,25 @@
+#include "dsl/kernel_id.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// In the order of Kernel.
+constexpr std::string_view names[] = {
+#define ALLGRAD_UNARY(name, ...) #name,
+#define ALLGRAD_BINARY(name, ...) #name,
+#define ALLGRAD_TERNARY(name, ...) #name,
+#include "allgrad/operators.def"
+    "copy",
+#define ALLGRAD_PAIR(inner, outer, operand) #inner "_" #outer "_" #operand,
+#include "dsl/pairs.def"
+#define ALLGRAD_DRAW(name, ...) #name,
+#include "dsl/draws.def"
+    "call",
+};
+
+}  // namespace
+
+std::string_view to_string(Kernel kernel) { return names[static_cast<std::size_t>(kernel)]; }
+
+}  // namespace allgrad

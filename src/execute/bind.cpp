@@ -1,0 +1,219 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/utf8.hpp"
+#include "execute/bound_program.hpp"
+#include "graph/shape.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// What the registers of a row loop may take of the first-level cache, 32 kB or more on today's processors.
+constexpr std::size_t cache_doubles = 28 * 1024 / sizeof(double);
+constexpr std::size_t smallest_tile = 64, largest_tile = 1024;
+constexpr std::size_t line = 64 / sizeof(double);  // of the cache
+
+std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+/// Rows per tile: as many as let the registers stay in cache, in whole lines, and not more than there are.
+std::size_t tile_rows(const RowLoop& sweep) {
+  std::size_t lanes = 1;
+  for (const LaneLoop& loop : sweep.loops) lanes = std::max(lanes, sweep.register_lanes + loop.num_registers);
+  const std::size_t fitting = std::clamp(cache_doubles / lanes / line * line, smallest_tile, largest_tile);
+  return std::min(fitting, round_up(std::max<std::size_t>(sweep.rows->local_rows, 1), line));
+}
+
+/// Lanes that have the same place in the cache push each other out of it: not all may be a multiple of 4 kB apart.
+std::size_t lane_stride(std::size_t rows) { return rows % (16 * line) == 0 ? rows + line : rows; }
+
+/// Lanes of the block axis for which the lane values of a loop stay in cache.
+std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t row_value_doubles,
+                           std::size_t lane_doubles) {
+  const std::size_t room = cache_doubles - std::min(cache_doubles / 2, row_value_doubles);
+  return std::clamp<std::size_t>(room / (lane_doubles * std::max<std::size_t>(loop.num_registers, 1)), 1, extent);
+}
+
+/// Binds a call; `lane_stride` doubles are between the lanes of registers.
+BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, std::size_t lane_stride) {
+  const auto bind = [&](const View& view, const Shape& shape) {
+    const Buffer& buffer = buffers[view.buffer];
+    const bool is_register = buffer.kind == Buffer::Kind::row_value || buffer.kind == Buffer::Kind::lane_value;
+    const auto lane = static_cast<std::ptrdiff_t>(is_register ? lane_stride : 1);
+    const std::size_t register_lane = buffer.kind == Buffer::Kind::lane_value ? buffer.offset : 0;
+    BoundOperand place{view.buffer, static_cast<std::ptrdiff_t>(register_lane + view.offset) * lane, 0, view.strides};
+    for (std::ptrdiff_t& stride : place.strides) stride *= lane;
+    return BoundCall::Operand{std::move(place), lane_shape(shape), buffer.per_row() ? 1 : 0};
+  };
+  const Node& node = *instruction.node;
+  BoundCall call{&node, bind(instruction.out, node.shape), {}};
+  for (std::size_t k = 0; k < node.operands.size(); ++k) {
+    call.in.push_back(bind(instruction.inputs[k], node.operands[k].shape()));
+  }
+  return call;
+}
+
+/// Binds the instructions of a row loop, whose inner axis is the rows of a tile.
+class RowBinder {
+ public:
+  RowBinder(const Schedule& schedule, const KernelSet& kernels, BoundRowLoop& bound)
+      : buffers_(schedule.buffers), kernels_(kernels), bound_(bound) {}
+
+  BoundLoop bind(const LaneLoop& loop) const {
+    BoundLoop result;
+    result.outer_extents = loop.extents;
+    if (!loop.extents.empty()) {
+      result.block_extent = loop.extents.back();
+      result.outer_extents.pop_back();
+    }
+    result.block_lanes = lanes_of_block(loop, result.block_extent, bound_.row_value_doubles, bound_.lane_stride);
+    result.inner = bound_.tile_rows;
+    for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
+    return result;
+  }
+
+ private:
+  BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const {
+    if (instruction.is_call()) return bind_call(instruction, buffers_, bound_.lane_stride);
+    const auto kernel = static_cast<std::size_t>(instruction.kernel);
+    BoundKernel result{
+        (instruction.adds ? kernels_.add : kernels_.store)[kernel], {}, instruction.inputs.size(), {}, {}};
+    result.out = bind(instruction.out, loop, result.steps.out_inner, result.steps.out_outer);
+    for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
+      result.in[k] = bind(instruction.inputs[k], loop, result.steps.in_inner[k], result.steps.in_outer[k]);
+    }
+    return result;
+  }
+
+  BoundOperand bind(const View& view, const BoundLoop& loop, std::ptrdiff_t& inner_step,
+                    std::ptrdiff_t& block_step) const {
+    const Buffer& buffer = buffers_[view.buffer];
+    inner_step = buffer.per_row() ? 1 : 0;
+    if (buffer.kind == Buffer::Kind::lane_value) {
+      block_step = static_cast<std::ptrdiff_t>(bound_.lane_stride);
+      return {view.buffer, static_cast<std::ptrdiff_t>(buffer.offset * loop.block_lanes * bound_.lane_stride), 0,
+              std::vector<std::ptrdiff_t>(loop.outer_extents.size())};
+    }
+    const auto lane = static_cast<std::ptrdiff_t>(buffer.kind == Buffer::Kind::row_value ? bound_.lane_stride : 1);
+    BoundOperand result{view.buffer, static_cast<std::ptrdiff_t>(view.offset) * lane, 0, view.strides};
+    for (std::ptrdiff_t& stride : result.strides) stride *= lane;
+    if (!result.strides.empty()) {
+      block_step = result.block_stride = result.strides.back();
+      result.strides.pop_back();
+    }
+    return result;
+  }
+
+  const std::vector<Buffer>& buffers_;
+  const KernelSet& kernels_;
+  const BoundRowLoop& bound_;
+};
+
+BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels) {
+  BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators, {}, {}};
+  bound.lane_stride = lane_stride(bound.tile_rows);
+  bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
+  const RowBinder binder(schedule, kernels, bound);
+  for (const LaneLoop& loop : sweep.loops) {
+    bound.loops.push_back(binder.bind(loop));
+    bound.lane_value_doubles =
+        std::max(bound.lane_value_doubles, loop.num_registers * bound.loops.back().block_lanes * bound.lane_stride);
+    for (const Instruction& instruction : loop.instructions) {
+      for (const View& view : instruction.inputs) {
+        if (schedule.buffers[view.buffer].kind == Buffer::Kind::column) bound.columns.push_back(view.buffer);
+      }
+    }
+  }
+  std::ranges::sort(bound.columns);
+  bound.columns.erase(std::ranges::unique(bound.columns).begin(), bound.columns.end());
+  return bound;
+}
+
+/// True where kernels can take the axis as their inner one.
+bool is_contiguous(const LaneLoop& loop, std::size_t axis) {
+  return std::ranges::all_of(loop.instructions, [&](const Instruction& instruction) {
+    const auto zero_or_one = [&](const View& view) { return view.strides[axis] == 0 || view.strides[axis] == 1; };
+    return (instruction.adds ? zero_or_one(instruction.out) : instruction.out.strides[axis] == 1) &&
+           std::ranges::all_of(instruction.inputs, zero_or_one);
+  });
+}
+
+/// Binds a loop over values that are not per row: the inner axis is the last one, where it is contiguous.
+BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffers, const KernelSet& kernels) {
+  BoundLoop bound;
+  bound.outer_extents = loop.extents;
+  const bool has_inner = !loop.extents.empty() && is_contiguous(loop, loop.extents.size() - 1);
+  if (has_inner) {
+    bound.inner = bound.outer_extents.back();
+    bound.outer_extents.pop_back();
+  }
+  if (!bound.outer_extents.empty()) {
+    bound.block_lanes = bound.block_extent = bound.outer_extents.back();
+    bound.outer_extents.pop_back();
+  }
+  const auto bind_operand = [&](const View& view, std::ptrdiff_t& inner_step, std::ptrdiff_t& block_step) {
+    BoundOperand operand{view.buffer, static_cast<std::ptrdiff_t>(view.offset), 0, view.strides};
+    const auto take = [&](std::ptrdiff_t& stride) {
+      stride = operand.strides.back();
+      operand.strides.pop_back();
+    };
+    if (has_inner) take(inner_step);
+    if (!operand.strides.empty()) take(block_step);
+    return operand;
+  };
+  for (const Instruction& instruction : loop.instructions) {
+    if (instruction.is_call()) {
+      bound.instructions.emplace_back(bind_call(instruction, buffers, 1));
+      continue;
+    }
+    const auto kernel = static_cast<std::size_t>(instruction.kernel);
+    BoundKernel result{(instruction.adds ? kernels.add : kernels.store)[kernel], {}, instruction.inputs.size(), {}, {}};
+    result.out = bind_operand(instruction.out, result.steps.out_inner, result.steps.out_outer);
+    for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
+      result.in[k] = bind_operand(instruction.inputs[k], result.steps.in_inner[k], result.steps.in_outer[k]);
+    }
+    bound.instructions.push_back(std::move(result));
+  }
+  return bound;
+}
+
+}  // namespace
+
+BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
+  BoundProgram program{std::move(schedule), kernels, {}};
+  for (const auto& step : program.schedule.steps) {
+    if (const auto* dense = std::get_if<DenseStep>(&step)) {
+      BoundDenseStep bound;
+      for (const LaneLoop& loop : dense->loops) {
+        bound.loops.push_back(bind_dense_loop(loop, program.schedule.buffers, kernels));
+      }
+      program.steps.emplace_back(std::move(bound));
+    } else if (const auto* sweep = std::get_if<RowLoop>(&step)) {
+      program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels));
+    } else {
+      program.steps.emplace_back(std::get<CollectiveStep>(step));
+    }
+  }
+  return program;
+}
+
+std::string to_text(const BoundProgram& program) {
+  std::string text = fmt::format("kernels {}\n", program.kernels.instruction_set);
+  for (const auto& step : program.steps) {
+    const auto* rows = std::get_if<BoundRowLoop>(&step);
+    if (rows == nullptr) continue;
+    text += fmt::format("{} rows of {} in tiles of {}, registers of {} bytes\n", rows->rows->local_rows,
+                        printable(rows->rows->table), rows->tile_rows,
+                        (rows->row_value_doubles + rows->lane_value_doubles) * sizeof(double));
+    for (const BoundLoop& loop : rows->loops) {
+      std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
+      for (const std::size_t extent : loop.outer_extents) rounds *= extent;
+      text += fmt::format("  {} instructions in {} rounds of {} lanes\n", loop.instructions.size(), rounds,
+                          loop.block_lanes);
+    }
+  }
+  return text;
+}
+
+}  // namespace allgrad

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "execute/kernel_call.hpp"
+#include "schedule/schedule.hpp"
+
+namespace allgrad {
+
+/// Where an operand of a kernel lies in the memory of a run.
+struct BoundOperand {
+  std::size_t buffer = 0;
+  std::ptrdiff_t offset = 0;            ///< in doubles, as all strides
+  std::ptrdiff_t block_stride = 0;      ///< from lane to lane along the block axis, between rounds
+  std::vector<std::ptrdiff_t> strides;  ///< along the outer axes
+};
+
+struct BoundKernel {
+  KernelFunction kernel;
+  KernelSteps steps;
+  std::size_t num_inputs;
+  BoundOperand out, in[max_operands];
+};
+
+/// Runs the operator of a node on whole values; the strides of operands are those of their lanes.
+struct BoundCall {
+  struct Operand {
+    BoundOperand place;
+    std::vector<std::size_t> lanes;
+    std::ptrdiff_t row_stride;
+  };
+  const Node* node;
+  Operand out;
+  std::vector<Operand> in;
+};
+
+using BoundInstruction = std::variant<BoundKernel, BoundCall>;
+
+/// A lane loop with the numbers of an execution: rounds over the outer axes and over blocks of the block axis, each of
+/// which runs all instructions, a kernel call for each, over the lanes of the block and the inner axis.
+struct BoundLoop {
+  std::vector<std::size_t> outer_extents;
+  std::size_t block_extent = 1;
+  std::size_t block_lanes = 1;  ///< of one round
+  std::size_t inner = 1;        ///< in a row loop the rows of a tile
+  std::vector<BoundInstruction> instructions;
+};
+
+/// A sweep over this rank's rows, a tile after the other.
+struct BoundRowLoop {
+  std::shared_ptr<const RowAxis> rows;
+  bool numbers_rows;
+  std::size_t tile_rows;
+  std::size_t lane_stride;                         ///< doubles from lane to lane of a register
+  std::size_t row_value_doubles;                   ///< of all row values that are held at the same time
+  std::size_t lane_value_doubles;                  ///< of the lane values of a loop, behind these
+  std::vector<std::size_t> accumulators, columns;  ///< buffers
+  std::vector<BoundLoop> loops;
+};
+
+struct BoundDenseStep {
+  std::vector<BoundLoop> loops;
+};
+
+/// A schedule with kernels, tiles, blocks and places for this rank's number of rows. Immutable: the memory of a run is
+/// a Workspace, so that several threads could run one program.
+struct BoundProgram {
+  Schedule schedule;
+  KernelSet kernels;
+  std::vector<std::variant<BoundDenseStep, BoundRowLoop, CollectiveStep>> steps;
+};
+
+BoundProgram bind(Schedule schedule, const KernelSet& kernels);
+
+/// The kernels, and the tiles, blocks and memory of each row loop.
+std::string to_text(const BoundProgram& program);
+
+}  // namespace allgrad

@@ -1,0 +1,110 @@
+#include "execute/workspace.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace allgrad {
+
+namespace {
+
+constexpr std::size_t line = 64 / sizeof(double);
+
+/// Doubles that a buffer takes, in whole lines of the cache.
+std::size_t room_for(const Buffer& buffer) { return (buffer.lanes + line - 1) / line * line; }
+
+bool lies_in_workspace(const Buffer& buffer) {
+  return buffer.kind == Buffer::Kind::value || buffer.kind == Buffer::Kind::accumulator ||
+         buffer.kind == Buffer::Kind::result;
+}
+
+}  // namespace
+
+Workspace::Workspace(const BoundProgram& program)
+    : buffers_(program.schedule.buffers), addresses_(program.schedule.buffers.size()) {
+  std::size_t size = 0, registers = 0, rows = 0;
+  for (const Buffer& buffer : buffers_) {
+    if (lies_in_workspace(buffer)) size += room_for(buffer);
+    if (buffer.kind == Buffer::Kind::input) inputs_[std::string(buffer.input)].resize(buffer.lanes);
+  }
+  for (const auto& step : program.steps) {
+    if (const auto* dense = std::get_if<BoundDenseStep>(&step)) make_room_for(dense->loops);
+    if (const auto* loop = std::get_if<BoundRowLoop>(&step)) {
+      make_room_for(loop->loops);
+      registers = std::max(registers, loop->row_value_doubles + loop->lane_value_doubles);
+      if (loop->numbers_rows) rows = std::max(rows, loop->tile_rows);
+    }
+  }
+  row_numbers_.resize(rows);
+  memory_.reset(new (alignment) double[size + registers]());
+  double* next = memory_.get();
+  registers_ = next + size;
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    const Buffer& buffer = buffers_[i];
+    switch (buffer.kind) {
+      case Buffer::Kind::constant:
+      case Buffer::Kind::column: addresses_[i] = const_cast<double*>(buffer.data); break;  // only read
+      case Buffer::Kind::input: addresses_[i] = inputs_.find(buffer.input)->second.data(); break;
+      case Buffer::Kind::row_numbers: addresses_[i] = row_numbers_.data(); break;
+      case Buffer::Kind::message:
+        addresses_[i] = messages_.try_emplace(i, buffer.lanes).first->second.payload().data();
+        break;
+      case Buffer::Kind::value:
+      case Buffer::Kind::accumulator:
+      case Buffer::Kind::result:
+        addresses_[i] = next;
+        next += room_for(buffer);
+        break;
+      case Buffer::Kind::row_value:
+      case Buffer::Kind::lane_value: break;
+    }
+  }
+  for (const auto& step : program.steps) {
+    if (const auto* loop = std::get_if<BoundRowLoop>(&step)) place_registers(*loop);
+  }
+}
+
+void Workspace::make_room_for(const std::vector<BoundLoop>& loops) {
+  for (const BoundLoop& loop : loops) {
+    positions_.resize(std::max(positions_.size(), loop.outer_extents.size()));
+    for (const BoundInstruction& instruction : loop.instructions) {
+      const auto* call = std::get_if<BoundCall>(&instruction);
+      if (call != nullptr) call_operands_.resize(std::max(call_operands_.size(), call->in.size()));
+    }
+  }
+}
+
+/// Row loops run one after the other, in the same registers.
+void Workspace::place_registers(const BoundRowLoop& loop) {
+  for (const BoundLoop& lanes : loop.loops) {
+    for (const BoundInstruction& instruction : lanes.instructions) {
+      const auto* kernel = std::get_if<BoundKernel>(&instruction);
+      const std::size_t i = kernel != nullptr ? kernel->out.buffer : std::get<BoundCall>(instruction).out.place.buffer;
+      if (buffers_[i].kind == Buffer::Kind::row_value) {
+        addresses_[i] = registers_ + buffers_[i].offset * loop.lane_stride;
+      } else if (buffers_[i].kind == Buffer::Kind::lane_value) {
+        addresses_[i] = registers_ + loop.row_value_doubles;
+      }
+    }
+  }
+}
+
+void Workspace::set_input(std::string_view name, std::span<const double> numbers) {
+  const auto used = inputs_.find(name);
+  if (used != inputs_.end()) std::ranges::copy(numbers, used->second.begin());
+}
+
+void Workspace::clear_accumulators(const BoundRowLoop& loop) {
+  for (const std::size_t buffer : loop.accumulators) {
+    std::fill_n(addresses_[buffer], buffers_[buffer].lanes, 0.0);
+  }
+}
+
+void Workspace::enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count) {
+  for (const std::size_t column : loop.columns) addresses_[column] = const_cast<double*>(buffers_[column].data) + first;
+  if (loop.numbers_rows) {
+    std::iota(row_numbers_.begin(), row_numbers_.begin() + static_cast<std::ptrdiff_t>(count),
+              static_cast<double>(loop.rows->first_row + first));
+  }
+}
+
+}  // namespace allgrad

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <vector>
+
+#include "schedule/schedule.hpp"
+
+namespace allgrad {
+
+/// Makes one axis of two neighbours that all views of a loop run over as over one.
+void collapse_axes(LaneLoop& loop, const std::vector<Buffer>& buffers);
+
+}  // namespace allgrad

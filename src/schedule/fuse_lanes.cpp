@@ -1,0 +1,126 @@
+#include "schedule/fuse_lanes.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+namespace allgrad {
+
+namespace {
+
+bool same_place(const View& a, const View& b) {
+  return a.buffer == b.buffer && a.offset == b.offset && a.strides == b.strides;
+}
+
+/// The first place that is written, and the last loop that writes.
+struct Writes {
+  View view;
+  std::size_t loop;
+  bool lane_by_lane;  ///< all writes are to that place, in that loop, and none adds up lanes
+};
+
+class Fuser {
+ public:
+  explicit Fuser(const std::vector<Buffer>& buffers) : buffers_(buffers) {}
+
+  void add(const std::vector<std::size_t>& extents, Instruction instruction) {
+    const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
+    note_write(instruction, loop);
+    loops_[loop].instructions.push_back(std::move(instruction));
+  }
+
+  std::vector<LaneLoop> finish() { return std::move(loops_); }
+
+ private:
+  bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }
+
+  /// The earliest loop in which all that the instruction reads is there, and all that it adds to or completes.
+  std::size_t earliest_loop(const std::vector<std::size_t>& extents, const Instruction& instruction) const {
+    std::size_t earliest = 0;
+    const auto consider = [&](const View& view) {
+      const auto written = writes_.find(view.buffer);
+      if (written == writes_.end()) return;
+      const Writes& writes = written->second;
+      const bool in_step =
+          writes.lane_by_lane && same_place(writes.view, view) && loops_[writes.loop].extents == extents;
+      earliest = std::max(earliest, in_step ? writes.loop : writes.loop + 1);
+    };
+    for (const View& view : instruction.inputs) {
+      if (is_register(view)) consider(view);
+    }
+    if (is_register(instruction.out)) consider(instruction.out);
+    return earliest;
+  }
+
+  /// The first loop over these lanes from `earliest` on, a new one where there is none.
+  std::size_t choose_loop(const std::vector<std::size_t>& extents, std::size_t earliest) {
+    std::vector<std::size_t>& candidates = by_extents_[extents];
+    const auto found = std::ranges::lower_bound(candidates, earliest);
+    if (found != candidates.end()) return *found;
+    candidates.push_back(loops_.size());
+    loops_.push_back({extents, {}});
+    return candidates.back();
+  }
+
+  void note_write(const Instruction& instruction, std::size_t loop) {
+    const View& out = instruction.out;
+    if (!is_register(out)) return;
+    std::size_t lanes = 1;
+    for (std::size_t extent : loops_[loop].extents) lanes *= extent;
+    const bool whole = !instruction.is_call() && lanes == buffers_[out.buffer].lanes && out.offset == 0 &&
+                       out.strides == row_major_strides(loops_[loop].extents);
+    const auto [entry, is_first] = writes_.try_emplace(out.buffer, Writes{out, loop, whole});
+    Writes& writes = entry->second;
+    if (is_first) return;
+    writes.lane_by_lane = writes.lane_by_lane && whole && writes.loop == loop;
+    writes.loop = std::max(writes.loop, loop);
+  }
+
+  const std::vector<Buffer>& buffers_;
+  std::vector<LaneLoop> loops_;
+  std::map<std::vector<std::size_t>, std::vector<std::size_t>> by_extents_;
+  std::unordered_map<std::size_t, Writes> writes_;  // by buffer
+};
+
+/// Makes lane values of the registers that only one loop uses, always in the same place.
+void find_lane_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& buffers) {
+  struct Use {
+    std::size_t loop;
+    const View* view;
+    bool lane_by_lane;
+  };
+  std::unordered_map<std::size_t, Use> uses;
+  for (std::size_t loop = 0; loop < loops.size(); ++loop) {
+    const auto note = [&](const View& view) {
+      if (buffers[view.buffer].kind != Buffer::Kind::row_value) return;
+      const auto [entry, is_first] = uses.try_emplace(view.buffer, Use{loop, &view, true});
+      Use& use = entry->second;
+      if (is_first) {
+        use.lane_by_lane = view.offset == 0 && view.strides == row_major_strides(loops[loop].extents);
+      } else {
+        use.lane_by_lane = use.lane_by_lane && use.loop == loop && same_place(*use.view, view);
+      }
+    };
+    for (const Instruction& instruction : loops[loop].instructions) {
+      std::ranges::for_each(instruction.inputs, note);
+      note(instruction.out);
+    }
+  }
+  for (const auto& [buffer, use] : uses) {
+    if (use.lane_by_lane) buffers[buffer].kind = Buffer::Kind::lane_value;
+  }
+}
+
+}  // namespace
+
+void fuse_lanes(RowLoop& sweep, std::vector<Buffer>& buffers) {
+  Fuser fuser(buffers);
+  for (LaneLoop& loop : sweep.loops) {
+    for (Instruction& instruction : loop.instructions) fuser.add(loop.extents, std::move(instruction));
+  }
+  sweep.loops = fuser.finish();
+  find_lane_values(sweep.loops, buffers);
+}
+
+}  // namespace allgrad

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "schedule/schedule.hpp"
+
+namespace allgrad {
+
+/// Joins the lane loops of a sweep over rows, one for each instruction, into as few as what depends on what allows.
+/// What only one loop uses, lane by lane, becomes a lane value: it is never held in all its lanes, however many it has.
+void fuse_lanes(RowLoop& sweep, std::vector<Buffer>& buffers);
+
+}  // namespace allgrad

@@ -1,0 +1,98 @@
+// How the gradient's graph is built: what is contributed to parts of a value is joined, and the sum is right.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "autodiff/gradient.hpp"
+#include "catch.hpp"
+#include "evaluation.hpp"
+#include "graph/operator.hpp"
+#include "graph/shape.hpp"
+#include "graph/traversal.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+/// Elements of all values of a graph, those per row once for each row's lane.
+std::size_t elements(const Expr& output) {
+  const auto order = ag::topological_order({&output, 1});
+  return std::accumulate(order.begin(), order.end(), std::size_t{0},
+                         [](std::size_t sum, const Expr& e) { return sum + ag::num_lanes(e.shape()); });
+}
+
+std::size_t count(const Expr& output, std::string_view name) {
+  const auto order = ag::topological_order({&output, 1});
+  return static_cast<std::size_t>(
+      std::ranges::count_if(order, [&](const Expr& e) { return e.node()->op->name() == name; }));
+}
+
+/// Compares the gradient by both executors with finite differences.
+void check_gradient(const Expr& loss, const Expr& params) {
+  const std::size_t size = params.shape()[0].length;
+  std::vector<double> at(size);
+  for (std::size_t i = 0; i < size; ++i) at[i] = noise(i, -1.0, 1.0);
+  for (const ag::ExecutorKind executor : executors) {
+    ag::CompiledGraph graph = ag::compile(loss, params, self(), {executor});
+    std::vector<double> gradient(size);
+    graph.value_and_gradient(at, gradient);
+    const auto value = [&](std::span<const double> p) { return graph.value(p); };
+    INFO(to_string(executor) << "\n" << graph.text());
+    check_close(numeric_gradient(value, at), gradient, 1e-9);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of parameters that are taken one by one grows with their number, not with its square") {
+  const auto gradient_of = [](std::size_t size) {
+    const Expr params = ag::parameters(size);
+    Expr loss = ag::constant(0.0);
+    for (std::size_t i = 0; i < size; ++i) loss += square(params[i] - 1.0);
+    return ag::gradient(loss, params);
+  };
+  const Expr small = gradient_of(50), large = gradient_of(500);
+  CHECK(elements(large) < 11 * elements(small));
+  CHECK(count(large, "pad") == 0);
+  CHECK(count(large, "concatenate") == 1);
+}
+
+TEST_CASE("contributions to parts of a vector: disjoint, the same, overlapping, with gaps and with steps") {
+  const Expr p = ag::parameters(9);
+  const auto part = [&](std::ptrdiff_t start, std::ptrdiff_t stop, std::ptrdiff_t step = 1) {
+    return view(p, ag::range(start, stop, step));
+  };
+  check_gradient(sin(p[1]) * p[7], p);  // gaps before, between and behind
+  check_gradient(sin(p[1]) + p[1] * p[2] + sum(exp(part(1, 2))) * p[1],
+                 p);                                 // the same element, with its axis and without
+  check_gradient(sum(square(diff(p))) + sum(p), p);  // the vector beside parts that overlap
+  check_gradient(sum(part(0, 4)) * sum(sin(part(2, 6))) * sum(cos(part(5, 9))) * p[8] * p[0], p);
+  check_gradient(sum(sin(part(0, 9, 2))) * sum(part(1, 9, 3)) * p[4], p);
+}
+
+TEST_CASE("contributions to parts of other values: matrices along both axes, values per row, statistics") {
+  const ag::Table halos = deal("halos", {{"x", noise_column(7, 1)}}, all_on_first, self());
+  const Expr p = ag::parameters(6);
+  const Expr matrix = sin(reshape(p, {2, 3}));
+  const auto column = [](const Expr& m, std::ptrdiff_t i) { return view(m, {ag::all(), i}); };
+  check_gradient(sum(matrix[0] * exp(matrix[1])) * sum(column(matrix, 1) * column(matrix, 2)), p);
+  const Expr rows = sin(expand_dims(halos["x"], 1) * p);  // [rows, 6]
+  check_gradient(sum(column(rows, 0) * column(rows, 2) + column(rows, 5)) + sum(square(diff(rows))), p);
+  const Expr statistics = sum(rows, 0);
+  check_gradient(statistics[0] * statistics[3] + log(2.0 + square(statistics[4])), p);
+}
+
+TEST_CASE("a graph of 100,000 nodes, each of the former, per row and not") {
+  const ag::Table halos = deal("halos", {{"x", {0.5, 1.0}}}, all_on_first, self());
+  const Expr p = ag::parameters(1);
+  for (Expr x : {p[0], p[0] * halos["x"]}) {
+    for (int i = 0; i < 100000; ++i) x = x + 0.125;  // exact
+    const auto result = evaluate_with_gradient(mean(x), p, {4.0}, self(), ag::ExecutorKind::tiled);
+    const double slope = mean(x).placement() == ag::Placement::partial ? 0.75 : 1.0;
+    CHECK(result.loss == 4.0 * slope + 12500.0);
+    CHECK(result.gradient == std::vector{slope});
+  }
+}

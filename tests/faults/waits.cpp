@@ -1,0 +1,101 @@
+// Waits that take long or are given up.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../check_error.hpp"
+#include "../said.hpp"
+#include "../world.hpp"
+#include "comm/comm_state.hpp"
+#include "comm/wait.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Waits have a limit of a moment while it lives.
+struct TimeLimit {
+  TimeLimit() { setenv("ALLGRAD_TIMEOUT", "0.2", 1); }
+  ~TimeLimit() { unsetenv("ALLGRAD_TIMEOUT"); }
+};
+
+constexpr int go_on = 1;  // a tag
+
+void send(int rank) { MPI_Send(nullptr, 0, MPI_INT, rank, go_on, MPI_COMM_WORLD); }
+void receive(int rank) { MPI_Recv(nullptr, 0, MPI_INT, rank, go_on, MPI_COMM_WORLD, MPI_STATUS_IGNORE); }
+
+}  // namespace
+
+TEST_CASE("a long wait is told once, by the lowest rank that waits, with those that are missing") {
+  const Said said;
+  const auto former = std::exchange(ag::time_until_warning, 200ms);
+  const int last = culprit();
+  const auto check = [&](int missing, int speaker) {
+    const std::size_t before = said.warnings.size();
+    if (world().rank() == missing) std::this_thread::sleep_for(2s);
+    world().synchronize(ag::Operation("a meeting", {"fit.cpp", 7}));
+    CHECK(said.warnings.size() == before + (world().rank() == speaker ? 1 : 0));
+    if (world().rank() != speaker || said.warnings.empty()) return;
+    check_parts(said.warnings.back(), {fmt::format("a meeting (fit.cpp:7) has waited 0.2 seconds for rank {} of {}, "
+                                                   "which has not come to it",
+                                                   missing, world().size())});
+  };
+  check(last, 0);
+  check(0, 1);
+  ag::time_until_warning = former;
+}
+
+TEST_CASE("what MPI writes to is there as long as it may, though the collective was given up") {
+  const ag::Operation operation("a gift");
+  const std::vector<int> ranks = {0, 1};
+  std::weak_ptr<int> gift;
+  MPI_Request request = MPI_REQUEST_NULL;
+  if (world().rank() == 1) {
+    receive(0);
+    const int value = 42;
+    MPI_Send(&value, 1, MPI_INT, 0, 0, MPI_COMM_WORLD);
+  }
+  if (world().is_root()) {
+    {
+      const TimeLimit limit;
+      const auto written = std::make_shared<int>(0);
+      gift = written;
+      MPI_Irecv(written.get(), 1, MPI_INT, 1, 0, MPI_COMM_WORLD, &request);
+      ag::PendingRequest pending(request, written);
+      CHECK_THROWS_AS(ag::wait(pending, {operation, {world().id(), 0}, ranks}), ag::RankError);
+    }
+    send(1);
+    MPI_Wait(&request, MPI_STATUS_IGNORE);
+    const auto kept = gift.lock();
+    CHECK((kept != nullptr && *kept == 42));
+  }
+  world().synchronize();
+}
+
+TEST_CASE("an envelope that was given up is there when another rank answers it") {
+  std::optional<ag::Communicator> comm(MPI_COMM_WORLD);
+  if (world().is_root()) {
+    const std::weak_ptr<ag::ShortSum> envelopes = ag::CommAccess::state(*comm).envelopes;
+    const TimeLimit limit;
+    CHECK_THROWS_AS(comm->synchronize(), ag::RankError);
+    CHECK_THROWS_AS(comm->synchronize(), ag::Error);
+    comm.reset();
+    CHECK_FALSE(envelopes.expired());
+    for (int rank = 1; rank < world().size(); ++rank) send(rank);
+  } else {
+    receive(0);
+    try {
+      comm->synchronize();
+    } catch (const ag::RankError&) {  // on 2 ranks it has what it needs
+    }
+  }
+  world().synchronize();
+}

@@ -1,0 +1,198 @@
+// How graphs are cut into steps, lane loops and registers: as they are printed, as the verifier sees them, and as they
+// run on values with many rows and lanes.
+#include <algorithm>
+#include <sstream>
+#include <variant>
+#include <xtensor/xview.hpp>
+
+#include "allgrad/error.hpp"
+#include "catch.hpp"
+#include "check_error.hpp"
+#include "dsl/kernel_id.hpp"
+#include "evaluation.hpp"
+#include "passes/insert_allreduce.hpp"
+#include "schedule/schedule.hpp"
+#include "schedule/text.hpp"
+#include "schedule/verify.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+
+namespace {
+
+struct Inputs {
+  ag::Table halos = deal("halos", {{"x", noise_column(4, 1)}, {"w", noise_column(4, 2)}}, all_on_first, self());
+  ag::Table galaxies = deal("galaxies", {{"x", noise_column(3, 3)}}, all_on_first, self());
+  Expr params = ag::parameters(2);
+  Expr x = halos["x"], w = halos["w"], y = galaxies["x"];
+};
+
+ag::Schedule schedule_of(const std::vector<Expr>& outputs) { return ag::make_schedule(ag::insert_allreduce(outputs)); }
+
+/// An empty line, and the text of a schedule without source lines.
+std::string text_of(const ag::Schedule& schedule) {
+  std::istringstream lines(to_text(schedule));
+  std::string text = "\n";
+  for (std::string line; std::getline(lines, line);) {
+    const auto end = line.find("  ", line.find_first_not_of(' '));
+    text += line.substr(0, end) + '\n';
+  }
+  return text;
+}
+
+ag::RowLoop& first_row_loop(ag::Schedule& schedule) {
+  for (auto& step : schedule.steps) {
+    if (auto* loop = std::get_if<ag::RowLoop>(&step)) return *loop;
+  }
+  throw std::runtime_error("the schedule has no row loop");
+}
+
+}  // namespace
+
+TEST_CASE("a chain over lanes is one loop, whose values are never held in all lanes") {
+  const Inputs in;
+  const Expr z = (ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x + in.params[0], 1)) * in.params[1];
+  CHECK(text_of(schedule_of({sum(exp(z), 0)})) == R"(
+rows of halos: 1 lanes of row values
+  a7 = 0
+  lanes []
+    r3@0 = add(x2, parameters)
+  lanes [3]: 1 lane values
+    t5@0 = subtract_multiply_first(k0[1], r3@0, parameters+1)
+    a7[1] += exp(t5@0)
+dense
+  lanes [3]
+    m8[1] = copy(a7[1])
+allreduce m8
+dense
+  lanes [3]
+    y9[1] = copy(m8[1])
+)");
+}
+
+TEST_CASE("neighbours in lanes need all lanes; what is only summed is not stored") {
+  const Inputs in;
+  const Expr cdf = erf(ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x, 1));
+  CHECK(text_of(schedule_of({sum(diff(cdf, 1), 0)})) == R"(
+rows of halos: 3 lanes of row values
+  a5 = 0
+  lanes [3]: 1 lane values
+    t2@0 = subtract(k0[1], x1)
+    r3@0[1] = erf(t2@0)
+  lanes [2]
+    a5[1] += subtract(r3@0+1[1], r3@0[1])
+dense
+  lanes [2]
+    m6[1] = copy(a5[1])
+allreduce m6
+dense
+  lanes [2]
+    y7[1] = copy(m6[1])
+)");
+}
+
+TEST_CASE("a table is swept once for sums that do not need each other, again for those that do") {
+  const Inputs in;
+  const Expr mean = sum(in.x) / 4.0;
+  CHECK(text_of(schedule_of({sum(in.w) + sum(square(in.x - mean)), sum(in.y)})) == R"(
+rows of halos: 0 lanes of row values
+  a2 = 0
+  a4 = 0
+  lanes []
+    a2 += copy(x1)
+    a4 += copy(x3)
+rows of galaxies: 0 lanes of row values
+  a6 = 0
+  lanes []
+    a6 += copy(x5)
+dense
+  lanes []
+    v7 = divide(a4, k0)
+  lanes []
+    m8 = copy(v7)
+allreduce m8
+dense
+  lanes []
+    m9 = copy(a6)
+allreduce m9
+rows of halos: 0 lanes of row values
+  a13 = 0
+  lanes []: 1 lane values
+    t11@0 = subtract(x10, m8)
+    a13 += square(t11@0)
+dense
+  lanes []
+    v14 = add(a2, a13)
+  lanes []
+    m15 = copy(v14)
+allreduce m15
+dense
+  lanes []
+    y16 = copy(m15)
+  lanes []
+    y17 = copy(m9)
+)");
+}
+
+TEST_CASE("a value of a rank that comes from its rows goes back to them in a later sweep") {
+  const Inputs in;
+  const Expr offset = ag::rank_constant(ag::Array(3.0));
+  const Expr shifted = in.x * offset;
+  for (const auto executor : executors) {
+    const std::vector<double> value = evaluate(sum(shifted * sum(shifted)), in.params, {0.0, 0.0}, self(), executor);
+    double total = 0.0;
+    for (const double x : noise_column(4, 1)) total += 3.0 * x;
+    CHECK(value[0] == Approx(total * total));
+  }
+}
+
+TEST_CASE("the verifier names what is wrong in a schedule") {
+  const Inputs in;
+  const auto make = [&] { return schedule_of({sum(exp(in.x * in.params[0]) * in.w)}); };
+  CHECK_NOTHROW(verify(make()));
+  const auto refuses = [&](const std::string& what, auto damage) {
+    ag::Schedule schedule = make();
+    damage(schedule, first_row_loop(schedule).loops.at(0));
+    INFO(what);
+    CHECK_THROWS_WITH(verify(schedule), Catch::Matchers::Contains(what) && Catch::Matchers::Contains("schedules.cpp:"));
+  };
+  refuses("a register is read that does not hold the value",
+          [](ag::Schedule&, ag::LaneLoop& loop) { std::swap(loop.instructions.at(0), loop.instructions.at(1)); });
+  refuses("a register is read that does not hold the value", [](ag::Schedule& schedule, ag::LaneLoop& loop) {
+    ag::Instruction other = loop.instructions.at(0);  // overwrites the register with another value
+    other.out.buffer = schedule.buffers.size();
+    schedule.buffers.push_back(schedule.buffers[loop.instructions[0].out.buffer]);
+    loop.instructions.insert(loop.instructions.begin() + 1, other);
+  });
+  refuses("a view leaves its buffer",
+          [](ag::Schedule&, ag::LaneLoop& loop) { ++loop.instructions.at(0).inputs[1].offset += 1; });
+  refuses("a view has other axes", [](ag::Schedule&, ag::LaneLoop& loop) { loop.extents.push_back(2); });
+  refuses("a value per row is used outside of a row loop", [](ag::Schedule& schedule, ag::LaneLoop& loop) {
+    schedule.steps.insert(schedule.steps.begin(), ag::DenseStep{{loop}});
+  });
+}
+
+TEST_CASE("wide values run in tiles of rows and blocks of lanes as they do at once") {
+  constexpr std::size_t rows = 2500;
+  const ag::Table table =
+      deal("wide", {{"x", noise_column(rows, 1)}, {"w", noise_column(rows, 2)}}, all_on_first, self());
+  const auto expand = [](const Expr& x) { return expand_dims(expand_dims(x, 1), 1); };
+  const Expr params = ag::parameters(2), x = expand(table["x"]), w = expand(table["w"]);
+  ag::Array numbers = xt::arange<double>(35.0) / 35.0;
+  const ag::Array grid = numbers.reshape({5, 7});
+  const ag::Array row = xt::view(grid, xt::range(0, 1), xt::all()), column = xt::view(grid, xt::all(), xt::range(0, 1));
+  const Expr wide = exp(-square(grid * params[0] - x)) * w;                          // [rows, 5, 7]
+  const Expr crossed = (row + x) * (column - params[1] * w);                         // views that do not collapse
+  const Expr normalized = wide / expand_dims(expand_dims(sum(wide, {1, 2}), 1), 1);  // used in two loops
+  const Expr neighbours =
+      diff(crossed, 1, 1) * expand_dims(ag::view(wide, {ag::all(), ag::range(0, 4), 3}), 2);  // slices, broadcast
+  for (const Expr& value : {sum(wide, 0), sum(crossed * wide, {0, 2}), sum(normalized * crossed, 0), sum(neighbours)}) {
+    const auto reference =
+        evaluate_with_gradient(sum(square(value)), params, {0.7, 0.3}, self(), ag::ExecutorKind::reference);
+    const auto tiled = evaluate_with_gradient(sum(square(value)), params, {0.7, 0.3}, self(), ag::ExecutorKind::tiled);
+    CHECK(tiled.loss == Approx(reference.loss).epsilon(1e-12));
+    for (std::size_t k = 0; k < 2; ++k)
+      CHECK(tiled.gradient[k] == Approx(reference.gradient[k]).epsilon(1e-10).margin(1e-10));
+  }
+}

@@ -12,6 +12,7 @@
 
 #include "autodiff/gradient.hpp"
 #include "catch.hpp"
+#include "compile/dump.hpp"
 #include "compile/pipeline.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/input.hpp"
@@ -138,7 +139,8 @@ class Pair {
       plain = ag::cancel_shares(ag::insert_allreduce(plain));
     }
     ag::Dump nowhere;
-    const auto rewritten = exprs_of(ag::run_pipeline({{"value", value}}, params, self(), {kind}, gradient, nowhere));
+    const std::vector<Expr> rewritten =
+        exprs_of(ag::run_pipeline({{"value", value}}, params, self(), {kind}, gradient, nowhere));
     text_ = text_of(rewritten);
     plain_ = ag::make_executor(kind, plain, self());
     rewritten_ = ag::make_executor(kind, rewritten, self());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"
@@ -40,9 +41,17 @@ Expr joined(const Expr& outer, const Expr& inner) {
   return reshaped(sum_over(x, axes, outer.node()->where), outer.shape());
 }
 
+bool is_sum_of_sum(const Expr& expr) {
+  if (as<Sum>(expr) == nullptr) return false;
+  const Expr* inner = &operand(expr);
+  while (as<Reshape>(*inner) != nullptr) inner = &operand(*inner);
+  return as<Sum>(*inner) != nullptr;
+}
+
 }  // namespace
 
 std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
+  if (!any_node(outputs, is_sum_of_sum)) return outputs;
   NodeMap<std::size_t> uses;
   const std::vector<Expr> order = topological_order(outputs);
   for (const Expr& output : outputs) ++uses[output.node()];

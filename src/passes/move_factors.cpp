@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <optional>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/constant.hpp"
@@ -257,6 +259,11 @@ class FactorMover {
 }  // namespace
 
 std::vector<Expr> move_factors(const std::vector<Expr>& outputs) {
+  const auto is_product = [](const Expr& expr) {
+    const auto kernel = kernel_of(expr);
+    return is_per_row(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide || kernel == Kernel::neg);
+  };
+  if (!any_node(outputs, is_product)) return outputs;
   FactorMover mover(outputs);
   std::vector<Expr> result;
   for (const Expr& output : outputs) result.push_back(mover.value(output));

@@ -1,6 +1,7 @@
 #include "schedule/cost.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "dsl/kernel_id.hpp"
 
@@ -12,6 +13,13 @@ namespace {
 // each doubling of the ranks.
 constexpr double per_number = 0.075, per_call = 8.0, per_message = 1500.0;
 constexpr double rows_per_call = 512.0;
+
+/// The unary operation of pairs that have one.
+constexpr std::pair<Kernel, Kernel> pairs_with_unary[] = {
+#define ALLGRAD_UNARY_PAIR(inner, outer) {Kernel::inner##_##outer, Kernel::outer},
+#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) {Kernel::inner##_##outer##_##operand, Kernel::inner},
+#include "dsl/pairs.def"
+};
 
 /// What a kernel costs beside an addition.
 double weight_of(Kernel kernel) {
@@ -41,8 +49,12 @@ double weight_of(Kernel kernel) {
 #include "dsl/pairs.def"
       return 1.4;
     case Kernel::pow: return 30.0;
-    default: return 9.0;  // quotients, roots, functions
+    default: break;
   }
+  for (const auto& [pair, unary] : pairs_with_unary) {
+    if (pair == kernel) return weight_of(unary) + 0.2;
+  }
+  return 9.0;  // quotients, roots, functions
 }
 
 double cost_of(const std::vector<LaneLoop>& loops, double rows) {

@@ -133,15 +133,15 @@ class Pair {
  public:
   Pair(const Expr& value, const Expr& params, ag::ExecutorKind kind,
        ag::GradientMode mode = ag::GradientMode::reverse) {
-    std::optional<ag::GradientOf> gradient;
+    std::optional<ag::DerivativesOf> gradient;
     std::vector<Expr> plain = ag::insert_allreduce({value});
     if (value.ndim() == 0) {
-      gradient = ag::GradientOf{value, {}, mode};
+      gradient = ag::DerivativesOf{value, {}, mode};
       if (mode == ag::GradientMode::reverse) {
         plain.push_back(ag::gradient(plain[0], params));
         plain = ag::cancel_shares(ag::insert_allreduce(plain));
       } else {
-        plain.push_back(ag::gradient_by_tangents(plain[0], params));
+        plain.push_back(ag::jacobian(plain[0], params));
       }
     }
     ag::Dump nowhere;

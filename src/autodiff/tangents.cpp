@@ -75,20 +75,22 @@ std::vector<Expr> tangents(std::span<const Expr> values, const Expr& input, cons
   return result;
 }
 
-Expr gradient_by_tangents(const Expr& output, const Expr& input, const std::vector<bool>& frozen) {
-  const NodeOrigin origin(output.node()->where, true);
+Expr jacobian(const Expr& value, const Expr& input, const std::vector<bool>& frozen) {
+  const NodeOrigin origin(value.node()->where, true);
   const std::size_t size = input.shape()[0].length;
-  std::vector<Expr> elements;
+  Shape column_shape = value.shape();
+  column_shape.emplace_back(1);
+  std::vector<Expr> columns;
   for (std::size_t i = 0; i < size; ++i) {
-    Expr element;
+    Expr column;
     if (frozen.empty() || !frozen[i]) {
       Array direction = xt::zeros<double>({size});
       direction(i) = 1.0;
-      element = tangents({&output, 1}, input, constant(std::move(direction)))[0];
+      column = tangents({&value, 1}, input, constant(std::move(direction)))[0];
     }
-    elements.push_back(reshaped(element.empty() ? constant(0.0) : element, {Extent(1)}));
+    columns.push_back(reshaped(column.empty() ? zeros(value.shape()) : column, column_shape));
   }
-  return concatenate_axis(std::move(elements), 0, output.node()->where);
+  return concatenate_axis(std::move(columns), value.ndim(), value.node()->where);
 }
 
 }  // namespace allgrad

@@ -12,8 +12,8 @@ namespace allgrad {
 /// where a value does not depend on the direction by structure.
 std::vector<Expr> tangents(std::span<const Expr> values, const Expr& input, const Expr& direction);
 
-/// The gradient of a replicated scalar with respect to a vector [n], the input: a tangent for each of its elements. It
-/// is replicated, and 0 for the elements that are `frozen` ([n] or empty).
-Expr gradient_by_tangents(const Expr& output, const Expr& input, const std::vector<bool>& frozen = {});
+/// The derivatives of a value [...], which is not per row, by a vector [n], the input: [..., n], a tangent for each of
+/// its elements, in the placement of the value. 0 for the elements that are `frozen` ([n] or empty).
+Expr jacobian(const Expr& value, const Expr& input, const std::vector<bool>& frozen = {});
 
 }  // namespace allgrad

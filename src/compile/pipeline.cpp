@@ -4,8 +4,7 @@
 
 #include <algorithm>
 
-#include "autodiff/gradient.hpp"
-#include "autodiff/tangents.hpp"
+#include "compile/differentiate.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
@@ -42,22 +41,22 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
 }
 
 NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communicator& comm,
-                        const CompileOptions& options, const std::vector<bool>& frozen,
+                        const CompileOptions& options, const std::optional<DerivativesOf>& derivatives,
                         std::optional<GradientMode> mode, Dump& dump) {
+  const auto sumstats = std::ranges::find(outputs, "sumstats", &NamedOutputs::value_type::first);
+  const auto sumstats_at = static_cast<std::size_t>(sumstats - outputs.begin());
   Stages stages(std::move(outputs), dump);
-  const auto differentiate = [&](std::vector<Expr> graph) {
-    graph.back() = mode == GradientMode::reverse ? gradient(graph.back(), params, frozen)
-                                                 : gradient_by_tangents(graph.back(), params, frozen);
-    return graph;
+  const auto differentiate_all = [&](const std::vector<Expr>& graph) {
+    return differentiate(graph, params, *derivatives, *mode, sumstats_at);
   };
   const auto fold = [&](const std::vector<Expr>& graph) {
     return fold_constants(graph, [&](const auto& constants) { return evaluate(constants, comm, options); });
   };
 
   stages.apply("insert allreduce", insert_allreduce);
-  if (mode) stages.apply("gradient", differentiate);
-  if (mode == GradientMode::reverse) {
-    stages.apply("total the gradient", insert_allreduce);
+  if (mode) {
+    stages.apply("differentiate", differentiate_all);
+    stages.apply("total derivatives", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
   stages.apply("hoist broadcasts", hoist_broadcasts);
@@ -85,17 +84,26 @@ bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const s
   return directions <= most_params && directions * topological_order(exprs_of(outputs)).size() <= most_nodes;
 }
 
+bool asks_for_gradients(const DerivativesOf& derivatives) {
+  return std::ranges::any_of(derivatives.which, [](Derivative derivative) {
+    return derivative == Derivative::gradient || derivative == Derivative::hessian ||
+           derivative == Derivative::hessian_product;
+  });
+}
+
 }  // namespace
 
 NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
-                          const CompileOptions& options, const std::optional<GradientOf>& gradient, Dump& dump) {
-  if (!gradient) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
-  outputs.emplace_back("gradient", gradient->loss);  // until it is differentiated, the loss
+                          const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
+  if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
+  add_placeholders(outputs, *derivatives);
   const auto run = [&](GradientMode mode, Dump& to) {
-    return run_passes(outputs, params, comm, options, gradient->frozen, mode, to);
+    return run_passes(outputs, params, comm, options, derivatives, mode, to);
   };
-  if (gradient->mode) return run(*gradient->mode, dump);
-  if (!may_be_forward(outputs, params.shape()[0].length, gradient->frozen)) return run(GradientMode::reverse, dump);
+  if (derivatives->mode) return run(*derivatives->mode, dump);
+  if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen)) {
+    return run(GradientMode::reverse, dump);
+  }
 
   Dump nowhere;
   const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);

@@ -18,14 +18,15 @@ Expr var(const Operand& x, const Axes& axes = {}, double ddof = 0.0);
 /// Standard deviation, the root of `var`.
 Expr stddev(const Operand& x, const Axes& axes = {}, double ddof = 0.0);
 
-/// Weighted mean, sum(x * weights) / sum(weights). The weights broadcast to the shape of x.
+/// Weighted mean, sum(x * weights) / sum(weights). The weights broadcast to the shape of x. Beside an xtensor array, it
+/// has to be written allgrad::average, since xtensor's would match, too.
 Expr average(const Operand& x, const Operand& weights, const Axes& axes = {});
 
 /// The largest element, NaN where one is NaN. The gradient goes to the elements that reach it, shared by equal ones.
-/// Throws ExpressionError over an axis without elements; over a table without rows, it is -inf.
+/// Throws ExpressionError over an axis without elements.
 Expr amax(const Operand& x, const Axes& axes = {});
 
-/// The smallest element, as amax; over a table without rows, it is +inf.
+/// The smallest element, as amax.
 Expr amin(const Operand& x, const Axes& axes = {});
 
 /// Position of the first largest element along an axis of lanes, of the first NaN where there is one. It has no

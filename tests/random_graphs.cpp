@@ -80,7 +80,7 @@ class GraphBuilder {
     const auto axis = [&](std::size_t count) {
       return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
     };
-    switch (step[0] % 22) {
+    switch (step[0] % 34) {
       case 0: return {x + y, x_bound + y_bound};
       case 1: return {x - y, x_bound + y_bound};
       case 2: return {x * y, x_bound * y_bound};
@@ -104,9 +104,27 @@ class GraphBuilder {
       case 18: return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
       case 19: return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
       case 20: return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
+      case 22: return {transpose(x), x_bound};
+      case 23: return {flip(x), x_bound};
+      case 24: return {logsumexp(x, axis(x.ndim())), x_bound + 5.0};
+      case 25: return {softmax(x, axis(x.ndim())), 1.0};
+      case 26: return {amax(x, axis(x.ndim())), x_bound};
+      case 27: return {var(x, axis(x.ndim())), x_bound * x_bound};
+      case 28: return {prod(sin(x), axis(x.ndim())), 1.0};
+      case 29: return {cumsum(x, axis(x.ndim())), 48.0 * x_bound};
+      case 30: return {dot(x, y), 48.0 * x_bound * y_bound};
+      case 31: {
+        const auto length =
+            axis(x.ndim()) < static_cast<std::ptrdiff_t>(x.ndim()) ? x.shape()[choice % x.ndim()].length : 1;
+        return {ag::take(x, minimum(groups(), static_cast<double>(length) - 1.0), axis(x.ndim())), x_bound};
+      }
+      case 32: return {segment_sum(x, groups(), 3), 9.0 * x_bound};
       default: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
     }
   }
+
+  /// A number from 0 to 2 for each row.
+  Expr groups() const { return (halos_["x"] > 0.1) + (halos_["w"] > 0.3); }
 
   Expr with(Flaw flaw) const {
     const Expr x = halos_["x"], c = params[0] * halos_["c"];

@@ -24,6 +24,11 @@ enum class ExecutorKind {
 /// How to compile; the same on every rank.
 struct CompileOptions {
   ExecutorKind executor = ExecutorKind::tiled;
+
+  /// Makes statistics, loss and gradient the same to the bit on any number of ranks, however the rows are dealt out, on
+  /// machines with the same instruction set and mathematical library: sums over rows do not depend on the order of
+  /// their terms. They are as accurate as ordinary ones, of terms below 2^926; docs/performance.md says what they cost.
+  bool reproducible = false;
 };
 
 /// Which graph of a compilation to look at.

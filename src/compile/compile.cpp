@@ -19,11 +19,13 @@ namespace allgrad {
 
 namespace {
 
-void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
-  require_same(static_cast<std::uint64_t>(executor), comm, Operation("the comparison of options", where), [&] {
+void check_same_options(const CompileOptions& options, const Communicator& comm, SourceLocation where) {
+  const std::uint64_t values[] = {static_cast<std::uint64_t>(options.executor), options.reproducible ? 1U : 0U};
+  require_same(values, comm, Operation("the comparison of options", where), [&](std::size_t different) {
     return DivergenceError(
-        "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
-        "same options on every rank",
+        fmt::format("expected the same CompileOptions::{} on every rank, got different ones; compile "
+                    "with the same options on every rank",
+                    different == 0 ? "executor" : "reproducible"),
         where);
   });
 }
@@ -83,7 +85,7 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         check_inputs(exprs_of(graph.outputs()), graph.params, comm, where);
         const Node& params = *graph.params.node();
         check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, check, params.where);
-        check_same_executor(options.executor, comm, where);
+        check_same_options(options, comm, where);
         const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
         std::vector<bool> used = used_params(graph.loss, graph.params);
         ModelPrograms programs(number, std::move(graph), comm, options);

@@ -11,6 +11,7 @@
 #include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
+#include "passes/exact_row_sums.hpp"
 #include "passes/fold_constants.hpp"
 #include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
@@ -59,6 +60,10 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
     stages.apply("total derivatives", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
+  if (options.reproducible) {
+    stages.apply("exact constant row sums", exact_constant_row_sums);
+    stages.apply("cancel shares", cancel_shares);
+  }
   stages.apply("hoist broadcasts", hoist_broadcasts);
   stages.apply("common subexpressions", common_subexpressions);
   stages.apply("fold constants", fold);
@@ -72,6 +77,11 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   stages.apply("fold constants", fold);
   stages.apply("simplify", simplify);
   stages.apply("common subexpressions", common_subexpressions);
+  if (options.reproducible) {
+    stages.apply("exact row sums", exact_row_sums);
+    stages.apply("cancel shares", cancel_shares);
+    stages.apply("common subexpressions", common_subexpressions);
+  }
   stages.apply("merge collectives", merge_collectives);
   return stages.graph();
 }
@@ -107,8 +117,9 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
 
   Dump nowhere;
   const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);
+  const int num_ranks = options.reproducible ? 1 : comm.size();  // the same graph on any number of ranks
   const auto cost = [&](const NamedOutputs& graph) {
-    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(comm.size()));
+    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(num_ranks));
   };
   const double reverse_cost = cost(reverse), forward_cost = cost(forward);
   const GradientMode mode = forward_cost < reverse_cost ? GradientMode::forward : GradientMode::reverse;

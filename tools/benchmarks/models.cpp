@@ -135,7 +135,8 @@ limits::Observation observe(std::size_t rows) {
 
 }  // namespace
 
-Model make_model(const std::string& name, std::size_t rows, const ag::Communicator& comm) {
+Model make_model(const std::string& name, std::size_t rows, const ag::Communicator& comm,
+                 const ag::CompileOptions& options) {
   Model made;
   const auto add_column = [&](const std::string& column, auto value) {
     made.columns.emplace(column, make_column(rows, comm, value));
@@ -153,7 +154,7 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
   if (name == "smf") {
     made.params = {-1.9, 0.3};
     add_column("log_mass", [](double u, double) { return 10.0 - std::log10(1.0 - 0.95 * u); });
-    made.model = std::make_unique<ag::testing::Smf>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::Smf>(table(), options);
     made.limit = [m = span("log_mass"), p = made.params](auto gradient) { return limits::smf(m, p, gradient); };
   } else if (name == "gama") {
     const auto observed = observe(rows);
@@ -167,14 +168,14 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
     made.params = {12.2, 0.35, 12.4, 13.3, 1.1};
     add_column("log_mass", [](double u, double) { return 11.0 + 4.0 * u; });
     add_column("weight", [](double, double v) { return 0.5 + 1.5 * v; });
-    made.model = std::make_unique<ag::testing::Hod>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::Hod>(table(), options);
     made.limit = [m = span("log_mass"), w = span("weight"), p = made.params](auto gradient) {
       return limits::hod(m, w, p, gradient);
     };
   } else if (name == "twostage") {
     made.params = {0.8, 0.2};
     add_column("x", [](double u, double v) { return 0.3 + 1.2 * normal(u, v); });
-    made.model = std::make_unique<ag::testing::TwoStage>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::TwoStage>(table(), options);
     made.limit = [x = span("x"), p = made.params](auto gradient) { return limits::twostage(x, p, gradient); };
   } else if (name == "wide") {
     auto constants = ag::Array::from_shape({22, 94, 9});

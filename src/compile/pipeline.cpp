@@ -58,7 +58,6 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
   stages.apply("fold constants", fold);
   stages.apply("powers", powers);
   stages.apply("simplify", simplify);
-  stages.apply("common subexpressions", common_subexpressions);
   stages.apply("join sums", join_sums);
   stages.apply("move factors", move_factors);
   stages.apply("common subexpressions", common_subexpressions);

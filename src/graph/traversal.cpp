@@ -44,6 +44,12 @@ void for_each_node(std::span<const Expr> outputs, const std::function<void(const
   depth_first(outputs, visit);
 }
 
+bool any_node(std::span<const Expr> outputs, const std::function<bool(const Expr&)>& has_property) {
+  bool found = false;
+  for_each_node(outputs, [&](const Expr& expr) { found = found || has_property(expr); });
+  return found;
+}
+
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
                    const std::function<bool(const Expr&)>& ignored) {
   NodeSet result;

@@ -14,6 +14,9 @@ std::vector<Expr> topological_order(std::span<const Expr> outputs);
 /// Visits these nodes in that order, which is cheaper than to list them.
 void for_each_node(std::span<const Expr> outputs, const std::function<void(const Expr&)>& visit);
 
+/// True where a node that the outputs need has a property. Passes ask it before they build a graph anew.
+bool any_node(std::span<const Expr> outputs, const std::function<bool(const Expr&)>& has_property);
+
 /// The nodes of `order` (topological) that depend on an input, the inputs included, by a path without nodes that are
 /// `ignored`.
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,

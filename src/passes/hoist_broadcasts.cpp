@@ -1,7 +1,6 @@
 #include "passes/hoist_broadcasts.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "allgrad/arrays.hpp"
 #include "dsl/broadcast_to.hpp"
@@ -63,6 +62,8 @@ Expr stretched_after(const Expr& expr, const Flags& axes) {
 }
 
 Expr hoist_elementwise(const Expr& expr) {
+  const auto is_broadcast = [](const Expr& each) { return as<BroadcastTo>(each) != nullptr; };
+  if (std::ranges::none_of(expr.node()->operands, is_broadcast)) return expr;
   std::vector<Expr> sources;
   for (const Expr& each : expr.node()->operands) sources.push_back(unstretched(each));
   return broadcast_to(with_operands(expr, std::move(sources)), expr.shape());

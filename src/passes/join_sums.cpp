@@ -41,17 +41,25 @@ Expr joined(const Expr& outer, const Expr& inner) {
   return reshaped(sum_over(x, axes, outer.node()->where), outer.shape());
 }
 
+bool is_sum_of_sum(const Expr& expr) {
+  if (as<Sum>(expr) == nullptr) return false;
+  const Expr* inner = &operand(expr);
+  while (as<Reshape>(*inner) != nullptr) inner = &operand(*inner);
+  return as<Sum>(*inner) != nullptr;
+}
+
 }  // namespace
 
 std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, std::size_t> uses;
+  if (!any_node(outputs, is_sum_of_sum)) return outputs;
+  NodeMap<std::size_t> uses;
   const std::vector<Expr> order = topological_order(outputs);
   for (const Expr& output : outputs) ++uses[output.node()];
   for (const Expr& expr : order) {
     for (const Expr& each : expr.node()->operands) ++uses[each.node()];
   }
   Replacements rebuilt;
-  std::unordered_map<const Node*, Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
+  NodeMap<Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
   for (const Expr& expr : order) {
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
     Expr result = with_replaced_operands(expr, rebuilt);

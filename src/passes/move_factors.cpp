@@ -131,8 +131,8 @@ class Plan {
     return !is_product || shows_zeros(expr) || is_whole(expr);
   }
 
-  std::unordered_map<const Node*, double> scales_;
-  std::unordered_set<const Node*> whole_, zeros_;
+  NodeMap<double> scales_;
+  NodeSet whole_, zeros_;
 };
 
 /// Builds the graph anew, values per row as products.
@@ -142,26 +142,29 @@ class FactorMover {
     for (const Expr& expr : order_) {
       const NodeOrigin origin(expr.node()->where, expr.node()->backward);
       Product product = product_of_node(expr);
-      const bool is_done = !is_per_row(expr) || plan_.is_whole(expr) || (product.is_sum && plan_.shows_zeros(expr));
-      if (is_done) product = product_of(value_of(product));
-      products_.emplace(expr.node(), std::move(product));
+      const bool is_whole = !is_per_row(expr) || plan_.is_whole(expr) || (product.is_sum && plan_.shows_zeros(expr));
+      if (is_whole || product.is_core()) {
+        values_.emplace(expr.node(), value_of(product));
+      } else {
+        products_.emplace(expr.node(), std::move(product));
+      }
     }
   }
 
+  /// What stands for a node.
   Expr value(const Expr& expr) {
-    Product& product = products_.at(expr.node());
-    const Product& known = product;
-    if (known.is_core()) return value_of(known);
-    Expr& value = values_[expr.node()];
-    if (value.empty()) {
-      const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-      value = value_of(known);
-    }
-    return value;
+    const auto found = values_.find(expr.node());
+    if (found != values_.end()) return found->second;
+    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
+    return values_.emplace(expr.node(), value_of(products_.at(expr.node()))).first->second;
   }
 
  private:
-  const Product& product(const Expr& expr, std::size_t k) const { return products_.at(operand(expr, k).node()); }
+  Product product(const Expr& expr, std::size_t k) const {
+    const Node* node = operand(expr, k).node();
+    const auto found = products_.find(node);
+    return found != products_.end() ? found->second : product_of(values_.at(node));
+  }
 
   Product product_of_node(const Expr& expr) {
     if (const auto* sum = as<Sum>(expr); sum != nullptr && is_per_row(operand(expr, 0))) {
@@ -216,7 +219,7 @@ class FactorMover {
 
   /// Changes of the axes of lanes, along which factors do not vary.
   Product reshaped_product(const Expr& expr) {
-    const Product& x = product(expr, 0);
+    const Product x = product(expr, 0);
     const auto is_uniform = [](const Expr& factor) { return factor.empty() || num_lanes(factor.shape()) == 1; };
     if (!is_uniform(x.row) || !is_uniform(x.fixed) || x.core.shape() != x.shape) return unchanged(expr);
     Product result = x;
@@ -238,7 +241,7 @@ class FactorMover {
 
   /// s * x + s * y or s * x - s * y, with a power of 2.
   Product sum_of_scaled(const Expr& expr) {
-    const Product &x = product(expr, 0), &y = product(expr, 1);
+    const Product x = product(expr, 0), y = product(expr, 1);
     const auto is_scaled = [&](const Product& p) { return p.fixed.empty() && p.row.empty() && p.number == x.number; };
     if (x.number == 1.0 || !is_power_of_2(x.number) || !is_scaled(x) || !is_scaled(y)) return unchanged(expr);
     const bool swaps = x.number < 0.0;  // in differences alone
@@ -249,13 +252,18 @@ class FactorMover {
 
   std::vector<Expr> order_;
   Plan plan_;
-  std::unordered_map<const Node*, Product> products_;
+  NodeMap<Product> products_;
   Replacements values_;
 };
 
 }  // namespace
 
 std::vector<Expr> move_factors(const std::vector<Expr>& outputs) {
+  const auto is_product = [](const Expr& expr) {
+    const auto kernel = kernel_of(expr);
+    return is_per_row(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide || kernel == Kernel::neg);
+  };
+  if (!any_node(outputs, is_product)) return outputs;
   FactorMover mover(outputs);
   std::vector<Expr> result;
   for (const Expr& output : outputs) result.push_back(mover.value(output));

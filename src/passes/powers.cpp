@@ -52,9 +52,13 @@ Expr small_power(const Expr& x, double exponent) {
   return is_whole ? power : where(equal(x, -infinity), std::pow(-infinity, exponent), power);
 }
 
-Expr without_power(const Expr& expr) {
+bool is_power(const Expr& expr) {
   const auto* op = as<Elementwise>(expr);
-  if (op == nullptr || op->kernel() != Kernel::pow) return expr;
+  return op != nullptr && op->kernel() == Kernel::pow;
+}
+
+Expr without_power(const Expr& expr) {
+  if (!is_power(expr)) return expr;
   const Expr &x = expr.node()->operands[0], &y = expr.node()->operands[1];
   const auto base = uniform_value(x), exponent = uniform_value(y);
   Expr power;
@@ -70,6 +74,8 @@ Expr without_power(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> powers(const std::vector<Expr>& outputs) { return rewrite(outputs, without_power); }
+std::vector<Expr> powers(const std::vector<Expr>& outputs) {
+  return any_node(outputs, is_power) ? rewrite(outputs, without_power) : outputs;
+}
 
 }  // namespace allgrad

@@ -36,7 +36,7 @@ class Sharer {
       if (is(expr, Kernel::sigmoid) && is(operand(expr), Kernel::neg)) mirrored_.insert(operand(operand(expr)).node());
       if (is(expr, Kernel::sinh)) sinh_.insert(operand(expr).node());
     }
-    std::unordered_set<const Node*> both;
+    NodeSet both;
     for (const Expr& expr : order) {
       if (is(expr, Kernel::sigmoid) && mirrored_.contains(operand(expr).node())) both.insert(operand(expr).node());
     }
@@ -69,7 +69,7 @@ class Sharer {
   Expr sigmoid_of(const Expr& expr, const Expr& rebuilt, const Node* x) {
     const bool negative = operand(expr).node() != x;
     const Expr argument = negative ? operand(operand(rebuilt)) : operand(rebuilt);
-    const Sigmoids& both = sigmoids_.try_emplace(x, sigmoids_of(argument)).first->second;
+    const Sigmoids& both = sigmoids_.emplace(x, sigmoids_of(argument)).first->second;
     const Expr is_negative = argument < 0.0;
     return negative ? where(is_negative, both.large, both.small) : where(is_negative, both.small, both.large);
   }
@@ -85,13 +85,15 @@ class Sharer {
     return where(magnitude > 1e9, magnitude, sqrt(1.0 + square(s)));
   }
 
-  std::unordered_set<const Node*> mirrored_, sinh_;
-  std::unordered_map<const Node*, Sigmoids> sigmoids_;
+  NodeSet mirrored_, sinh_;
+  NodeMap<Sigmoids> sigmoids_;
 };
 
 }  // namespace
 
 std::vector<Expr> share_functions(const std::vector<Expr>& outputs) {
+  const auto is_shared = [](const Expr& expr) { return is(expr, Kernel::sigmoid) || is(expr, Kernel::sinh); };
+  if (!any_node(outputs, is_shared)) return outputs;
   const std::vector<Expr> order = topological_order(outputs);
   Sharer sharer(order);
   Replacements rebuilt;

@@ -23,6 +23,8 @@ Expr split(const Expr& whole, const Expr& part) {
   return sum_over(part, axes, whole.node()->where);
 }
 
+bool is_sum_over_lanes(const Expr& expr) { return as<Sum>(expr) != nullptr && row_axis(expr.shape()); }
+
 bool is_sum_over_rows(const Expr& expr) {
   return as<Sum>(expr) != nullptr && row_axis(operand(expr).shape()) && !row_axis(expr.shape());
 }
@@ -30,10 +32,11 @@ bool is_sum_over_rows(const Expr& expr) {
 }  // namespace
 
 std::vector<Expr> split_sums(const std::vector<Expr>& outputs) {
-  std::unordered_map<const Node*, Expr> lane_sums;  // of an operand, the one over most axes
+  if (!any_node(outputs, is_sum_over_lanes)) return outputs;
+  NodeMap<Expr> lane_sums;  // of an operand, the one over most axes
   for (const Expr& expr : topological_order(outputs)) {
+    if (!is_sum_over_lanes(expr)) continue;
     const auto* sum = as<Sum>(expr);
-    if (sum == nullptr || !row_axis(expr.shape())) continue;
     Expr& largest = lane_sums[operand(expr).node()];
     if (largest.empty() || as<Sum>(largest)->axes().size() < sum->axes().size()) largest = expr;
   }

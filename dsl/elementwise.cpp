@@ -101,6 +101,17 @@ Expr Elementwise::adjoint(const Expr& node, const Expr& cotangent, std::size_t k
   return row_.adjoint(operands, node, cotangent, k);
 }
 
+/// What multiplies a cotangent of the value multiplies a tangent of the operand, element by element.
+Expr Elementwise::tangent(const Expr& node, std::span<const Expr> tangents) const {
+  Expr sum;
+  for (std::size_t k = 0; k < tangents.size(); ++k) {
+    if (tangents[k].empty()) continue;
+    const Expr term = adjoint(node, tangents[k], k);
+    if (!term.empty()) sum = sum.empty() ? term : sum + term;
+  }
+  return sum;
+}
+
 Array Elementwise::evaluate(const Node&, std::span<const Array* const> operands, Evaluation&) const {
   return row_.evaluate(operands);
 }

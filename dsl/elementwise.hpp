@@ -35,6 +35,7 @@ class Elementwise final : public Operator {
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return row_.linearity; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
 

@@ -15,6 +15,8 @@ enum class Kernel : int {
 #include "allgrad/operators.def"
   copy,  ///< out = x
 #define ALLGRAD_PAIR(inner, outer, operand) inner##_##outer##_##operand,
+#define ALLGRAD_UNARY_PAIR(inner, outer) inner##_##outer,
+#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) inner##_##outer##_##operand,
 #include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) name,
 #include "dsl/draws.def"

@@ -25,6 +25,7 @@ class Draw final : public Operator {
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
+  Expr tangent(const Expr&, std::span<const Expr>) const override { return {}; }
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
 

@@ -49,7 +49,7 @@ namespace {
 
 std::vector<std::vector<double>> run(const NamedOutputs& outputs, const Expr& params, const ParamValues& at,
                                      const Communicator& comm, ExecutorKind executor, const std::optional<Key>& randkey,
-                                     const std::optional<GradientOf>& gradient = {}) {
+                                     const std::optional<DerivativesOf>& gradient = {}) {
   Program program({comm.next_number(), "outputs"}, outputs, params, comm, {executor}, gradient);
   program.run(at, randkey);
   std::vector<std::vector<double>> results;
@@ -68,14 +68,14 @@ std::vector<double> evaluate(const Expr& value, const Expr& params, const ParamV
 
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor,
-                                       const std::optional<Key>& randkey) {
-  const auto results = run({{"loss", loss}}, params, at, comm, executor, randkey, GradientOf{loss});
+                                       const std::optional<Key>& randkey, const std::optional<GradientMode>& mode) {
+  const auto results = run({{"loss", loss}}, params, at, comm, executor, randkey, DerivativesOf{loss, {}, mode});
   return {results[0][0], results[1]};
 }
 
 ValueAndGradient evaluate_beside_loss(const Expr& value, const Expr& loss, const Expr& params, const ParamValues& at,
                                       const Communicator& comm, ExecutorKind executor) {
-  const auto results = run({{"loss", loss}, {"value", value}}, params, at, comm, executor, {}, GradientOf{loss});
+  const auto results = run({{"loss", loss}, {"value", value}}, params, at, comm, executor, {}, DerivativesOf{loss});
   return {results[1], results[2]};
 }
 

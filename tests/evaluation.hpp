@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "allgrad/allgrad.hpp"
+#include "compile/pipeline.hpp"
 #include "reference_models.hpp"
 
 namespace allgrad::testing {
@@ -44,9 +45,11 @@ struct LossAndGradient {
   std::vector<double> gradient = {};
 };
 
+/// By the mode that is estimated to be the faster one, where none is given.
 LossAndGradient evaluate_with_gradient(const Expr& loss, const Expr& params, const ParamValues& at,
                                        const Communicator& comm, ExecutorKind executor,
-                                       const std::optional<Key>& randkey = {});
+                                       const std::optional<Key>& randkey = {},
+                                       const std::optional<GradientMode>& mode = {});
 
 struct ValueAndGradient {
   std::vector<double> value;

@@ -1,6 +1,7 @@
 // Statistics, losses and gradients of the reference models: on both executors, for any number of ranks, and however the
 // rows are dealt out.
 #include "catch.hpp"
+#include "evaluation.hpp"
 #include "reference_models.hpp"
 
 namespace ag = allgrad;
@@ -18,6 +19,42 @@ void check_close(const std::vector<double>& expected, std::span<const double> ac
   }
 }
 
+/// The rows of a matrix, one after the other.
+std::vector<double> flat(const Json& matrix) {
+  std::vector<double> numbers;
+  for (const Json& row : matrix) {
+    for (const Json& number : row) numbers.push_back(number.get<double>());
+  }
+  return numbers;
+}
+
+/// Jacobian and Hessian, the product of the Hessian with a vector, and the gradient as the product of the Jacobian with
+/// the derivatives by the statistics.
+template <class Model>
+void check_derivatives(Model& model, const Json& entry, const std::vector<double>& params) {
+  const std::size_t n = params.size();
+  const auto [sumstats, jacobian] = model.calc_sumstats_and_jacobian(params);
+  check_close(entry.at("sumstats").get<std::vector<double>>(), {sumstats.data(), sumstats.size()}, 1e-10);
+  check_close(flat(entry.at("dsumstats_dparams")), {jacobian.data(), jacobian.size()}, 1e-9);
+  const auto hessian = model.calc_hessian(params);
+  check_close(flat(entry.at("d2loss_dparams2")), {hessian.data(), hessian.size()}, 1e-9);
+
+  const std::vector<double> vector = noise_column(n, 5);
+  const auto product = model.calc_hvp(params, vector);
+  std::vector<double> expected(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < n; ++k) expected[i] += hessian(i, k) * vector[k];
+  }
+  check_close(expected, {product.data(), n}, 1e-9);
+
+  const auto by_sumstats = model.calc_dloss_dsumstats(params);
+  std::vector<double> gradient(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < by_sumstats.size(); ++k) gradient[i] += by_sumstats.flat(k) * jacobian.flat(k * n + i);
+  }
+  check_close(entry.at("dloss_dparams").get<std::vector<double>>(), gradient, 1e-9);
+}
+
 template <class Model>
 void check_model(const std::string& name) {
   const Json entry = read_json("models.json").at(name);
@@ -32,6 +69,7 @@ void check_model(const std::string& name) {
       const auto [loss, gradient] = model.calc_loss_and_grad_from_params(params);
       CHECK(loss == Approx(entry.at("loss").get<double>()).epsilon(1e-10));
       check_close(entry.at("dloss_dparams").get<std::vector<double>>(), {gradient.data(), gradient.size()}, 1e-10);
+      check_derivatives(model, entry, params);
     }
   }
 }

@@ -1,6 +1,6 @@
-// Random graphs of nested reductions, broadcasts, changes of shape and draws: both executors, and any number of ranks,
-// give the loss and the gradient of one process that holds all rows; and where one row of a graph has no finite value
-// or derivative, it is found. RC_PARAMS="seed=7 max_success=10000" runs others.
+// Random graphs of nested reductions, broadcasts, changes of shape and draws: both executors, both modes of
+// differentiation, and any number of ranks give the loss and the gradient of one process that holds all rows; and where
+// one row of a graph has no finite value or derivative, it is found. RC_PARAMS="seed=7 max_success=10000" runs others.
 #include <fmt/format.h>
 #include <rapidcheck.h>
 
@@ -62,6 +62,8 @@ class GraphBuilder {
     } catch (const ag::ExpressionError&) {
     }
   }
+
+  const ag::Communicator& communicator() const { return halos_.communicator(); }
 
   /// Depends on every value that was built.
   Expr loss() const {
@@ -163,6 +165,13 @@ std::string differences(const Steps& steps) {
     ag::CompiledGraph on_all = build(steps, ag::Communicator::world(), split, executor);
     text += difference(to_string(executor) + ", one process", expected, run(on_one));
     text += difference(to_string(executor) + ", all ranks", expected, run(on_all));
+  }
+  for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+    GraphBuilder builder(ag::Communicator::world(), split);
+    for (const Step& step : steps) builder.take(step);
+    const LossAndGradient by_mode = evaluate_with_gradient(builder.loss(), builder.params, params_at,
+                                                           builder.communicator(), ag::ExecutorKind::tiled, 7, mode);
+    text += difference(mode == ag::GradientMode::reverse ? "reverse mode" : "forward mode", expected, by_mode);
   }
   if (text.empty()) return text;
   return text + "built:\n" + whole.text(ag::Stage::built) + "compiled:\n" + whole.text();

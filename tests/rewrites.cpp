@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "autodiff/gradient.hpp"
+#include "autodiff/tangents.hpp"
 #include "catch.hpp"
 #include "compile/dump.hpp"
 #include "compile/pipeline.hpp"
@@ -130,13 +131,18 @@ std::string text_of(const std::vector<Expr>& outputs) {
 /// A graph with its gradient, as built and as the pipeline leaves it, ready to run.
 class Pair {
  public:
-  Pair(const Expr& value, const Expr& params, ag::ExecutorKind kind) {
-    std::optional<ag::GradientOf> gradient;
+  Pair(const Expr& value, const Expr& params, ag::ExecutorKind kind,
+       ag::GradientMode mode = ag::GradientMode::reverse) {
+    std::optional<ag::DerivativesOf> gradient;
     std::vector<Expr> plain = ag::insert_allreduce({value});
     if (value.ndim() == 0) {
-      gradient = ag::GradientOf{value};
-      plain.push_back(ag::gradient(plain[0], params));
-      plain = ag::cancel_shares(ag::insert_allreduce(plain));
+      gradient = ag::DerivativesOf{value, {}, mode};
+      if (mode == ag::GradientMode::reverse) {
+        plain.push_back(ag::gradient(plain[0], params));
+        plain = ag::cancel_shares(ag::insert_allreduce(plain));
+      } else {
+        plain.push_back(ag::jacobian(plain[0], params));
+      }
     }
     ag::Dump nowhere;
     const std::vector<Expr> rewritten =
@@ -208,11 +214,13 @@ void check(const Graph& graph, Pair& pair, Inputs& in, std::vector<double> at, c
 TEST_CASE("rewrites keep ordinary numbers to 4 units of the last place") {
   for (const ag::ExecutorKind kind : executors) {
     for (const Graph& graph : graphs) {
-      Inputs in;
-      Pair pair(graph.value(in), in.params, kind);
-      for (std::uint64_t i = 0; i < 20; ++i) {
-        check(graph, pair, in, {noise(4 * i, 0.1, 1.0), noise(4 * i + 1, 1.0, 2.0)}, noise_column(2, i, 1.0, 2.0),
-              noise_column(2, i + 100, 1.0, 2.0), {4.0, graph.share});
+      for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+        Inputs in;
+        Pair pair(graph.value(in), in.params, kind, mode);
+        for (std::uint64_t i = 0; i < 20; ++i) {
+          check(graph, pair, in, {noise(4 * i, 0.1, 1.0), noise(4 * i + 1, 1.0, 2.0)}, noise_column(2, i, 1.0, 2.0),
+                noise_column(2, i + 100, 1.0, 2.0), {4.0, graph.share});
+        }
       }
     }
   }

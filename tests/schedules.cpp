@@ -59,8 +59,8 @@ rows of halos: 1 lanes of row values
   lanes []
     r3@0 = add(x2, parameters)
   lanes [3]: 1 lane values
-    t5@0 = subtract_multiply_first(k0[1], r3@0, parameters+1)
-    a7[1] += exp(t5@0)
+    t4@0 = subtract(k0[1], r3@0)
+    a7[1] += multiply_exp(t4@0, parameters+1)
 dense
   lanes [3]
     m8[1] = copy(a7[1])
@@ -77,9 +77,8 @@ TEST_CASE("neighbours in lanes need all lanes; what is only summed is not stored
   CHECK(text_of(schedule_of({sum(diff(cdf, 1), 0)})) == R"(
 rows of halos: 3 lanes of row values
   a5 = 0
-  lanes [3]: 1 lane values
-    t2@0 = subtract(k0[1], x1)
-    r3@0[1] = erf(t2@0)
+  lanes [3]
+    r3@0[1] = subtract_erf(k0[1], x1)
   lanes [2]
     a5[1] += subtract(r3@0+1[1], r3@0[1])
 dense
@@ -118,9 +117,8 @@ dense
 allreduce m9
 rows of halos: 0 lanes of row values
   a13 = 0
-  lanes []: 1 lane values
-    t11@0 = subtract(x10, m8)
-    a13 += square(t11@0)
+  lanes []
+    a13 += subtract_square(x10, m8)
 dense
   lanes []
     v14 = add(a2, a13)

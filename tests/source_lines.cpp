@@ -133,7 +133,7 @@ TEST_CASE("after all rewrites, each node has the line of the expression that it 
   const ag::Communicator world = ag::Communicator::world();
   Lines actual;
   ag::Dump nowhere;
-  const auto graph = ag::run_pipeline({{"loss", loss}}, p, world, {}, ag::GradientOf{loss}, nowhere);
+  const auto graph = ag::run_pipeline({{"loss", loss}}, p, world, {}, ag::DerivativesOf{loss, {}, ag::GradientMode::reverse}, nowhere);
   for (const ag::Expr& expr : ag::topological_order(exprs_of(graph))) {
     actual[std::string(expr.node()->op->name()) + (expr.node()->backward ? "'" : "")].insert(line_of(expr));
   }

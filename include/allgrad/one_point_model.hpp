@@ -52,6 +52,25 @@ class OnePointModel : public ModelBase {
       calc_sumstats_from_params(const ParamValues&, T, const std::optional<Key>& = {})
   = delete;  // no key there
 
+  /// The statistics of all ranks [...] and their derivatives by the parameters [..., ndim]: one sweep over the rows and
+  /// one message, where the statistics need no total of other statistics.
+  std::pair<Array, Array> calc_sumstats_and_jacobian(const ParamValues& params, const std::optional<Key>& randkey = {},
+                                                     SourceLocation where = SourceLocation::current());
+
+  /// The derivatives of the loss by the statistics, in their shape, with the parameters held.
+  Array calc_dloss_dsumstats(const ParamValues& params, const std::optional<Key>& randkey = {},
+                             SourceLocation where = SourceLocation::current());
+
+  /// The second derivatives of the loss [ndim, ndim], exact, of everything that is summed over rows and ranks.
+  xt::xtensor<double, 2> calc_hessian(const ParamValues& params, const std::optional<Key>& randkey = {},
+                                      SourceLocation where = SourceLocation::current());
+
+  /// The product of that matrix with a vector [ndim], at the cost of a few gradients however many parameters there are.
+  /// Throws ArgumentError where the vector has another length; DivergenceError where it is not the same on all ranks.
+  xt::xtensor<double, 1> calc_hvp(const ParamValues& params, const ParamValues& vector,
+                                  const std::optional<Key>& randkey = {},
+                                  SourceLocation where = SourceLocation::current());
+
   xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
                                             SourceLocation where = SourceLocation::current()) override;
 

@@ -38,7 +38,7 @@ NamedOutputs outputs_of(ModelPrograms& programs, Stage stage) {
 }  // namespace
 
 ModelProgram& CompiledGraph::State::run(Request request, std::span<const double> params,
-                                        const EvaluationOptions& options) {
+                                        const EvaluationOptions& options, std::span<const double> direction) {
   const ModelGraph& graph = programs.graph();
   request.aux = options.aux != nullptr && !graph.aux.empty();
   if (options.aux != nullptr && !request.aux) *options.aux = {};
@@ -54,10 +54,10 @@ ModelProgram& CompiledGraph::State::run(Request request, std::span<const double>
         "as in random::normal(random::key(), shape)",
         graph.loss.node()->where)));
   }
-  const bool any_frozen = request.gradient && std::ranges::find(options.frozen, true) != options.frozen.end();
+  const bool any_frozen = request.is_derivative() && std::ranges::find(options.frozen, true) != options.frozen.end();
   static const std::vector<bool> none;
   ModelProgram& program = programs.get(request, any_frozen ? options.frozen : none);
-  program.run(params, options.randkey);
+  program.run(params, options.randkey, direction);
   if (options.aux != nullptr && request.aux) programs.communicator().attempt([&] { *options.aux = program.aux(); });
   return program;
 }

@@ -7,7 +7,8 @@ namespace allgrad {
 
 struct CompiledGraph::State {
   /// Computes what is asked for, and the aux values of the loss where the options ask for them. Collective.
-  ModelProgram& run(Request request, std::span<const double> params, const EvaluationOptions& options);
+  ModelProgram& run(Request request, std::span<const double> params, const EvaluationOptions& options,
+                    std::span<const double> direction = {});
 
   /// The line of the parameters.
   const SourceLocation& where() const { return programs.graph().params.node()->where; }

@@ -29,6 +29,23 @@ NamedOutputs expressions_of(const ModelGraph& graph, const Request& request) {
   return outputs;
 }
 
+std::vector<Derivative> derivatives_of(const Request& request) {
+  std::vector<Derivative> which;
+  if (request.gradient) which.push_back(Derivative::gradient);
+  if (request.hessian) which.push_back(Derivative::hessian);
+  if (request.hessian_product) which.push_back(Derivative::hessian_product);
+  if (request.jacobian) which.push_back(Derivative::jacobian);
+  if (request.sumstats_gradient) which.push_back(Derivative::sumstats_gradient);
+  return which;
+}
+
+std::optional<DerivativesOf> derivatives_of(const ModelGraph& graph, const Request& request,
+                                            const std::vector<bool>& frozen) {
+  std::vector<Derivative> which = derivatives_of(request);
+  if (which.empty()) return std::nullopt;
+  return DerivativesOf{.loss = graph.loss, .frozen = frozen, .which = std::move(which), .sumstats = graph.sumstats};
+}
+
 std::string results_of(const Request& request) {
   std::string results;
   const auto add = [&](bool is_asked_for, std::string_view name) {
@@ -38,7 +55,7 @@ std::string results_of(const Request& request) {
   add(request.sumstats, "statistics");
   add(request.share, "share of the statistics");
   add(request.aux, "aux values");
-  add(request.gradient, "gradient");
+  for (const Derivative derivative : derivatives_of(request)) add(true, to_string(derivative));
   return results;
 }
 
@@ -52,7 +69,7 @@ ModelProgram::ModelProgram(std::uint64_t number, const ModelGraph& graph, const 
                            const std::vector<bool>& frozen, const Communicator& comm, const CompileOptions& options)
     : request_(request),
       program_({number, results_of(request)}, expressions_of(graph, request), graph.params, comm, options,
-               request.gradient ? std::optional(GradientOf{graph.loss, frozen}) : std::nullopt) {
+               derivatives_of(graph, request, frozen)) {
   for (const auto& [name, expr] : graph.aux) aux_names_.push_back(name);
 }
 

@@ -28,7 +28,12 @@ struct Request {
   bool share = false;  ///< this rank's share of the statistics, where they are partial
   bool aux = false;
   bool gradient = false;
+  bool hessian = false;
+  bool hessian_product = false;    ///< with the direction of a run
+  bool jacobian = false;           ///< of the statistics
+  bool sumstats_gradient = false;  ///< of the loss; with sumstats alone
 
+  bool is_derivative() const { return gradient || hessian || hessian_product || jacobian || sumstats_gradient; }
   bool operator==(const Request&) const = default;
 };
 
@@ -40,13 +45,16 @@ class ModelProgram {
                const Communicator& comm, const CompileOptions& options);
 
   /// As Program::run.
-  void run(std::span<const double> params, const std::optional<Key>& randkey) { program_.run(params, randkey); }
+  void run(std::span<const double> params, const std::optional<Key>& randkey, std::span<const double> direction = {}) {
+    program_.run(params, randkey, direction);
+  }
 
   // Of the last run, where they are asked for.
   double loss() const { return program_.output("loss")[0]; }
   Array sumstats() const { return array(request_.share ? "share" : "sumstats"); }
   AuxValues aux() const;
   std::span<const double> gradient() const { return program_.output("gradient"); }
+  Array derivative(Derivative which) const { return array(to_string(which)); }
 
   const NamedOutputs& graph() const { return program_.graph(); }
 

@@ -1,9 +1,14 @@
 #include "compile/pipeline.hpp"
 
-#include "autodiff/gradient.hpp"
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compile/differentiate.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
+#include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
 #include "passes/fold_constants.hpp"
@@ -16,6 +21,8 @@
 #include "passes/share_functions.hpp"
 #include "passes/simplify.hpp"
 #include "passes/split_sums.hpp"
+#include "schedule/cost.hpp"
+#include "schedule/schedule.hpp"
 
 namespace allgrad {
 
@@ -33,24 +40,23 @@ std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator
   return values;
 }
 
-}  // namespace
-
-NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
-                          const CompileOptions& options, const std::optional<GradientOf>& gradient, Dump& dump) {
-  if (gradient) outputs.emplace_back("gradient", gradient->loss);  // until it is differentiated, the loss
+NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                        const CompileOptions& options, const std::optional<DerivativesOf>& derivatives,
+                        std::optional<GradientMode> mode, Dump& dump) {
+  const auto sumstats = std::ranges::find(outputs, "sumstats", &NamedOutputs::value_type::first);
+  const auto sumstats_at = static_cast<std::size_t>(sumstats - outputs.begin());
   Stages stages(std::move(outputs), dump);
-  const auto differentiate = [&](std::vector<Expr> graph) {
-    graph.back() = allgrad::gradient(graph.back(), params, gradient->frozen);
-    return graph;
+  const auto differentiate_all = [&](const std::vector<Expr>& graph) {
+    return differentiate(graph, params, *derivatives, *mode, sumstats_at);
   };
   const auto fold = [&](const std::vector<Expr>& graph) {
     return fold_constants(graph, [&](const auto& constants) { return evaluate(constants, comm, options); });
   };
 
   stages.apply("insert allreduce", insert_allreduce);
-  if (gradient) {
-    stages.apply("gradient", differentiate);
-    stages.apply("total the gradient", insert_allreduce);
+  if (mode) {
+    stages.apply("differentiate", differentiate_all);
+    stages.apply("total derivatives", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
   stages.apply("hoist broadcasts", hoist_broadcasts);
@@ -68,6 +74,49 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
   stages.apply("common subexpressions", common_subexpressions);
   stages.apply("merge collectives", merge_collectives);
   return stages.graph();
+}
+
+/// Few parameters and a small graph: for others, a gradient in forward mode would take long to compile.
+bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const std::vector<bool>& frozen) {
+  constexpr std::size_t most_params = 8, most_nodes = 2000;
+  const auto num_frozen = static_cast<std::size_t>(std::ranges::count(frozen, true));
+  const std::size_t directions = num_params - num_frozen;
+  return directions <= most_params && directions * topological_order(exprs_of(outputs)).size() <= most_nodes;
+}
+
+bool asks_for_gradients(const DerivativesOf& derivatives) {
+  return std::ranges::any_of(derivatives.which, [](Derivative derivative) {
+    return derivative == Derivative::gradient || derivative == Derivative::hessian ||
+           derivative == Derivative::hessian_product;
+  });
+}
+
+}  // namespace
+
+NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                          const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
+  if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
+  add_placeholders(outputs, *derivatives);
+  const auto run = [&](GradientMode mode, Dump& to) {
+    return run_passes(outputs, params, comm, options, derivatives, mode, to);
+  };
+  if (derivatives->mode) return run(*derivatives->mode, dump);
+  if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen)) {
+    return run(GradientMode::reverse, dump);
+  }
+
+  Dump nowhere;
+  const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);
+  const auto cost = [&](const NamedOutputs& graph) {
+    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(comm.size()));
+  };
+  const double reverse_cost = cost(reverse), forward_cost = cost(forward);
+  const GradientMode mode = forward_cost < reverse_cost ? GradientMode::forward : GradientMode::reverse;
+  if (!dump.is_on()) return mode == GradientMode::forward ? forward : reverse;
+  dump.add("gradient mode",
+           fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
+                       mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
+  return run(mode, dump);
 }
 
 }  // namespace allgrad

@@ -32,7 +32,7 @@ std::uint64_t hash_of(const std::vector<bool>& flags) {
 }  // namespace
 
 Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr& params, const Communicator& comm,
-                 const CompileOptions& options, const std::optional<GradientOf>& gradient)
+                 const CompileOptions& options, const std::optional<DerivativesOf>& derivatives)
     : identity_(std::move(identity)),
       comm_(comm),
       where_(params.node()->where),
@@ -45,7 +45,7 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
   const auto identify = [&](Operation operation) {
     return operation.with("model", identity_.object)
         .with("results", hash_of(identity_.results))
-        .with("frozen parameters", gradient ? hash_of(gradient->frozen) : 0);
+        .with("frozen parameters", derivatives ? hash_of(derivatives->frozen) : 0);
   };
   evaluation_ = identify(evaluation_).described_by(details_);
   const std::function<std::string()> details = [this] {
@@ -56,7 +56,7 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
   comm_.guarded(
       [&] {
         Dump dump(comm, identity_.object, identity_.results);
-        graph_ = run_pipeline(built, params, comm, options, gradient, dump);
+        graph_ = run_pipeline(built, params, comm, options, derivatives, dump);
         const std::vector<Expr> outputs = exprs_of(graph_);
         executor_ = make_executor(options.executor, outputs, comm);
         if (dump.is_on()) {
@@ -75,7 +75,8 @@ std::size_t Program::position_of(std::string_view name) const {
   return static_cast<std::size_t>(found - graph_.begin());
 }
 
-void Program::run(std::span<const double> params, const std::optional<Key>& randkey) {
+void Program::run(std::span<const double> params, const std::optional<Key>& randkey,
+                  std::span<const double> direction) {
   if (params.size() != params_.size()) {
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
@@ -92,10 +93,15 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
   }
   std::ranges::copy(params, params_.begin());
   const auto words = numbers_of(randkey.value_or(0));
-  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}};
+  const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}, {direction_name, direction}};
   Fingerprint key;
   key.add(randkey);
-  const Operation evaluation = Operation(evaluation_).with("random key", key.value());
+  Operation evaluation = Operation(evaluation_).with("random key", key.value());
+  if (!direction.empty()) {
+    Fingerprint along;
+    for (const double number : direction) along.add(number);
+    evaluation.with("direction", along.value());
+  }
   run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
     executor_->run(inputs, operation);
     if (!communicates_) comm_.synchronize(operation);

@@ -24,14 +24,16 @@ class Program {
   /// Collective. `built` has outputs that are not per row, each of another name; "gradient" is a further one, if it is
   /// asked for.
   Program(ProgramIdentity identity, const NamedOutputs& built, const Expr& params, const Communicator& comm,
-          const CompileOptions& options, const std::optional<GradientOf>& gradient = {});
+          const CompileOptions& options, const std::optional<DerivativesOf>& derivatives = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
   /// Computes all outputs; collective. A key is needed where the program draws, and unused elsewhere. Throws
   /// ArgumentError for a wrong number of parameters and a missing key, DivergenceError where ranks differ in either, or
-  /// run other programs. Allocates nothing unless it throws.
-  void run(std::span<const double> params, const std::optional<Key>& randkey = {});
+  /// run other programs. `direction` [ndim] is the input of that name, where there is one. Allocates nothing unless it
+  /// throws.
+  void run(std::span<const double> params, const std::optional<Key>& randkey = {},
+           std::span<const double> direction = {});
 
   /// An output of the last run, in row-major order. Allocates nothing.
   std::span<const double> output(std::string_view name) const { return executor_->output(position_of(name)); }

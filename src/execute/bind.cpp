@@ -11,7 +11,7 @@ namespace allgrad {
 namespace {
 
 /// What the registers of a row loop may take of the first-level cache, 32 kB or more on today's processors.
-constexpr std::size_t cache_doubles = 28 * 1024 / sizeof(double);
+constexpr std::size_t cache_doubles = 40 * 1024 / sizeof(double);
 constexpr std::size_t smallest_tile = 64, largest_tile = 1024;
 constexpr std::size_t line = 64 / sizeof(double);  // of the cache
 

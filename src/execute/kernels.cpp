@@ -174,12 +174,6 @@ void draw(const KernelSteps& steps, const KernelOperands& at, std::size_t outer,
 #include "allgrad/operators.def"
 
 // Two operations, one on what the other gives.
-#define ALLGRAD_PAIR(inner, outer, operand)                         \
-  struct Pair_##inner##_##outer##_##operand {                       \
-    static B apply(const B& x, const B& y, const B& z) {            \
-      return operand<Apply_##outer>(Apply_##inner::apply(x, y), z); \
-    }                                                               \
-  };
 template <class Outer>
 B first(const B& inner, const B& z) {
   return Outer::apply(inner, z);
@@ -188,6 +182,20 @@ template <class Outer>
 B second(const B& inner, const B& z) {
   return Outer::apply(z, inner);
 }
+#define ALLGRAD_PAIR(inner, outer, operand)                         \
+  struct Pair_##inner##_##outer##_##operand {                       \
+    static B apply(const B& x, const B& y, const B& z) {            \
+      return operand<Apply_##outer>(Apply_##inner::apply(x, y), z); \
+    }                                                               \
+  };
+#define ALLGRAD_UNARY_PAIR(inner, outer)                                                                \
+  struct Pair_##inner##_##outer {                                                                       \
+    static B apply(const B& x, const B& y) { return Apply_##outer::apply(Apply_##inner::apply(x, y)); } \
+  };
+#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand)                                                      \
+  struct Pair_##inner##_##outer##_##operand {                                                             \
+    static B apply(const B& x, const B& y) { return operand<Apply_##outer>(Apply_##inner::apply(x), y); } \
+  };
 #include "dsl/pairs.def"
 
 /// In the order of Kernel.
@@ -199,6 +207,8 @@ constexpr KernelFunction functions[] = {
 #include "allgrad/operators.def"
     elementwise<Copy, Mode, 0>,
 #define ALLGRAD_PAIR(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1, 2>,
+#define ALLGRAD_UNARY_PAIR(inner, outer) elementwise<Pair_##inner##_##outer, Mode, 0, 1>,
+#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1>,
 #include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) std::is_same_v<Mode, Store> ? draw<Draw_##name> : nullptr,
 #include "dsl/draws.def"

@@ -16,6 +16,10 @@ std::uint64_t Operator::fingerprint() const {
   return hash.value();
 }
 
+Expr Operator::tangent(const Expr& node, std::span<const Expr>) const {
+  throw InternalError(fmt::format("the operator {} ({}) has no tangent", name(), node.node()->where.str()));
+}
+
 void Operator::call(const Node&, const CallArguments&) const {
   throw InternalError(fmt::format("the operator {} is called, but is no function", name()));
 }

@@ -65,6 +65,11 @@ class Operator {
   /// where the operator has no derivative.
   virtual Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const = 0;
 
+  /// The tangent of the node, given those of its operands, empty where one does not change. It may lack axes along which
+  /// it is the same; an empty Expr is zero by design. Not asked of operators that are linear in all operands jointly:
+  /// these are applied to the tangents, unless they are elementwise.
+  virtual Expr tangent(const Expr& node, std::span<const Expr> tangents) const;
+
   /// For the reference executor: the value from those of the operands, whole arrays with this rank's rows.
   virtual Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const = 0;
 

@@ -68,6 +68,49 @@ Array OnePointModel::calc_sumstats_from_params(const ParamValues& params, bool t
   });
 }
 
+std::pair<Array, Array> OnePointModel::calc_sumstats_and_jacobian(const ParamValues& params,
+                                                                  const std::optional<Key>& randkey,
+                                                                  SourceLocation where) {
+  return in_call("calc_sumstats_and_jacobian", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    const ModelProgram& program = state.run({.sumstats = true, .jacobian = true}, params, {.randkey = randkey});
+    return comm_.attempt([&] { return std::pair(program.sumstats(), program.derivative(Derivative::jacobian)); });
+  });
+}
+
+Array OnePointModel::calc_dloss_dsumstats(const ParamValues& params, const std::optional<Key>& randkey,
+                                          SourceLocation where) {
+  return in_call("calc_dloss_dsumstats", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    const ModelProgram& program =
+        state.run({.sumstats = true, .sumstats_gradient = true}, params, {.randkey = randkey});
+    return comm_.attempt([&] { return program.derivative(Derivative::sumstats_gradient); });
+  });
+}
+
+xt::xtensor<double, 2> OnePointModel::calc_hessian(const ParamValues& params, const std::optional<Key>& randkey,
+                                                   SourceLocation where) {
+  return in_call("calc_hessian", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    const ModelProgram& program = state.run({.hessian = true}, params, {.randkey = randkey});
+    return comm_.attempt([&] { return xt::xtensor<double, 2>(program.derivative(Derivative::hessian)); });
+  });
+}
+
+xt::xtensor<double, 1> OnePointModel::calc_hvp(const ParamValues& params, const ParamValues& vector,
+                                               const std::optional<Key>& randkey, SourceLocation where) {
+  return in_call("calc_hvp", where, comm_, [&] {
+    CompiledGraph::State& state = graph(params.size(), where).state();
+    if (vector.size() != params.size()) {
+      comm_.fail(std::make_exception_ptr(ArgumentError(
+          fmt::format("expected a vector of {} numbers, one for each parameter, got {}", params.size(), vector.size()),
+          where)));
+    }
+    const ModelProgram& program = state.run({.hessian_product = true}, params, {.randkey = randkey}, vector);
+    return comm_.attempt([&] { return xt::xtensor<double, 1>(program.derivative(Derivative::hessian_product)); });
+  });
+}
+
 std::optional<Nonfinite> OnePointModel::find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey,
                                                        SourceLocation where) {
   return in_call("find_nonfinite", where, comm_,

@@ -1,6 +1,7 @@
 #include "schedule/combine.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <unordered_map>
 
@@ -21,10 +22,17 @@ struct Pair {
 constexpr Pair pairs[] = {
 #define ALLGRAD_PAIR(inner, outer, operand) \
   {Kernel::inner, Kernel::outer, Side::operand, Kernel::inner##_##outer##_##operand},
+#define ALLGRAD_UNARY_PAIR(inner, outer) {Kernel::inner, Kernel::outer, Side::first, Kernel::inner##_##outer},
+#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) ALLGRAD_PAIR(inner, outer, operand)
 #include "dsl/pairs.def"
 };
 
 bool is_commutative(Kernel kernel) { return kernel == Kernel::add || kernel == Kernel::multiply; }
+
+/// True for what may be computed twice rather than stored.
+bool is_cheap(Kernel kernel) {
+  return kernel == Kernel::add || kernel == Kernel::subtract || kernel == Kernel::multiply;
+}
 
 std::optional<Kernel> pair_of(Kernel inner, Kernel outer, Side side) {
   if (is_commutative(outer)) side = Side::first;
@@ -35,62 +43,87 @@ std::optional<Kernel> pair_of(Kernel inner, Kernel outer, Side side) {
 
 /// `second` on what `first` gives, as one instruction; nothing where there is no kernel for that.
 std::optional<Instruction> combined(const Instruction& first, const Instruction& second) {
-  if (second.kernel == Kernel::copy && second.adds) {
-    return has_adding_kernel(first.kernel)
-               ? std::optional(Instruction{first.kernel, true, second.out, first.inputs, first.node})
-               : std::nullopt;
+  if (first.adds) return std::nullopt;
+  if (second.kernel == Kernel::copy) {
+    if (!second.adds || !has_adding_kernel(first.kernel)) return std::nullopt;
+    return Instruction{first.kernel, true, second.out, first.inputs, first.node};
   }
-  if (second.inputs.size() != 2) return std::nullopt;
-  const bool is_first = second.inputs[0].buffer == first.out.buffer;
-  const auto kernel = pair_of(first.kernel, second.kernel, is_first ? Side::first : Side::second);
+  const auto gives = [&](const View& view) { return view.buffer == first.out.buffer; };
+  if (std::ranges::count_if(second.inputs, gives) != 1) return std::nullopt;
+  const Side side = gives(second.inputs[0]) ? Side::first : Side::second;
+  const auto kernel = pair_of(first.kernel, second.kernel, side);
   if (!kernel) return std::nullopt;
-  return Instruction{*kernel,
-                     second.adds,
-                     second.out,
-                     {first.inputs[0], first.inputs[1], second.inputs[is_first ? 1 : 0]},
-                     second.node};
+  Instruction both{*kernel, second.adds, second.out, first.inputs, second.node};
+  std::ranges::remove_copy_if(second.inputs, std::back_inserter(both.inputs), gives);
+  return both;
 }
 
-/// Who writes a lane value, and how often it is written and read.
+/// Who writes a lane value, and the places of those who read it.
 struct Uses {
-  std::size_t writer = 0, writes = 0, reads = 0;
+  std::size_t writes = 0;
+  std::vector<std::size_t> readers;
+};
+
+class Combiner {
+ public:
+  Combiner(std::vector<Instruction>& instructions, const std::vector<Buffer>& buffers)
+      : instructions_(instructions), buffers_(buffers), gone_(instructions.size()) {
+    for (std::size_t i = 0; i < instructions.size(); ++i) {
+      note_reads(i);
+      if (is_lane_value(instructions[i].out)) ++uses_[instructions[i].out.buffer].writes;
+    }
+  }
+
+  /// From the last instruction to the first, so that each finds its readers as they will be run.
+  void run() {
+    for (std::size_t i = instructions_.size(); i-- > 0;) {
+      if (is_lane_value(instructions_[i].out)) try_to_join(i);
+    }
+    std::size_t place = 0;
+    std::erase_if(instructions_, [&](const Instruction&) { return gone_[place++]; });
+  }
+
+ private:
+  bool is_lane_value(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::lane_value; }
+
+  void note_reads(std::size_t i) {
+    for (const View& view : instructions_[i].inputs) {
+      if (is_lane_value(view)) uses_[view.buffer].readers.push_back(i);
+    }
+  }
+
+  /// Joins the instruction to all that read what it gives, if that leaves fewer.
+  void try_to_join(std::size_t i) {
+    const Instruction first = instructions_[i];
+    const Uses uses = uses_.at(first.out.buffer);
+    const std::size_t most = is_cheap(first.kernel) ? 2 : 1;
+    if (uses.writes != 1 || uses.readers.empty() || uses.readers.size() > most) return;
+    std::vector<Instruction> joined;
+    for (const std::size_t reader : uses.readers) {
+      auto both = combined(first, instructions_[reader]);
+      if (!both) return;
+      joined.push_back(std::move(*both));
+    }
+    for (const View& view : first.inputs) {
+      if (is_lane_value(view)) std::erase(uses_.at(view.buffer).readers, i);
+    }
+    for (std::size_t k = 0; k < joined.size(); ++k) {
+      instructions_[uses.readers[k]] = std::move(joined[k]);
+      for (const View& view : first.inputs) {
+        if (is_lane_value(view)) uses_.at(view.buffer).readers.push_back(uses.readers[k]);
+      }
+    }
+    gone_[i] = true;
+  }
+
+  std::vector<Instruction>& instructions_;
+  const std::vector<Buffer>& buffers_;
+  std::vector<bool> gone_;
+  std::unordered_map<std::size_t, Uses> uses_;
 };
 
 }  // namespace
 
-void combine(LaneLoop& loop, const std::vector<Buffer>& buffers) {
-  std::unordered_map<std::size_t, Uses> uses;
-  const auto is_lane_value = [&](const View& view) { return buffers[view.buffer].kind == Buffer::Kind::lane_value; };
-  for (std::size_t i = 0; i < loop.instructions.size(); ++i) {
-    const Instruction& instruction = loop.instructions[i];
-    for (const View& view : instruction.inputs) {
-      if (is_lane_value(view)) ++uses[view.buffer].reads;
-    }
-    if (is_lane_value(instruction.out)) uses[instruction.out.buffer] = {i, uses[instruction.out.buffer].writes + 1, 0};
-  }
-  std::vector<bool> gone(loop.instructions.size());
-  for (std::size_t i = loop.instructions.size(); i-- > 0;) {
-    for (bool again = !gone[i]; again;) {  // an instruction that adds up a product may be one more half of a pair
-      again = false;
-      const Instruction& second = loop.instructions[i];
-      for (const View& view : second.inputs) {
-        if (!is_lane_value(view)) continue;
-        const Uses& use = uses.at(view.buffer);
-        if (use.writes != 1 || use.reads != 1 || loop.instructions[use.writer].adds) continue;
-        auto both = combined(loop.instructions[use.writer], second);
-        if (!both) continue;
-        gone[use.writer] = true;
-        loop.instructions[i] = std::move(*both);
-        again = true;
-        break;
-      }
-    }
-  }
-  std::vector<Instruction> rest;
-  for (std::size_t i = 0; i < gone.size(); ++i) {
-    if (!gone[i]) rest.push_back(std::move(loop.instructions[i]));
-  }
-  loop.instructions = std::move(rest);
-}
+void combine(LaneLoop& loop, const std::vector<Buffer>& buffers) { Combiner(loop.instructions, buffers).run(); }
 
 }  // namespace allgrad

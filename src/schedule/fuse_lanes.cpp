@@ -22,7 +22,8 @@ struct Writes {
 
 class Fuser {
  public:
-  explicit Fuser(const std::vector<Buffer>& buffers) : buffers_(buffers) {}
+  /// What has no lanes and needs nothing before it, such as zeros to add to, comes first.
+  explicit Fuser(const std::vector<Buffer>& buffers) : buffers_(buffers) { choose_loop({}, 0); }
 
   void add(const std::vector<std::size_t>& extents, Instruction instruction) {
     const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
@@ -30,7 +31,10 @@ class Fuser {
     loops_[loop].instructions.push_back(std::move(instruction));
   }
 
-  std::vector<LaneLoop> finish() { return std::move(loops_); }
+  std::vector<LaneLoop> finish() {
+    std::erase_if(loops_, [](const LaneLoop& loop) { return loop.instructions.empty(); });
+    return std::move(loops_);
+  }
 
  private:
   bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }

@@ -74,9 +74,11 @@ def main():
         assert not missing, f'{missing} not in {stages}'
         text = (first / gradient / '00-built.txt').read_text()
         assert 'dump_program.cpp:' in text and 'allreduce' not in text and 'loss = %' in text, text
-        last = sorted(first.joinpath(gradient).glob('*.txt'))[-2].read_text()  # before the index
+        last = sorted(first.joinpath(gradient).glob('*.dot'))[-1].with_suffix('.txt').read_text()
         assert 'allreduce' in last and 'gradient = %' in last and 'share(' not in last, last
         assert (first / gradient / '00-built.dot').read_text().startswith('digraph')
+        for stage in ('schedule', 'bound-program'):
+            assert list(first.joinpath(gradient).glob(f'*-{stage}.txt')), f'no {stage}'
 
         file = pathlib.Path(base, 'file')
         file.write_text('')

@@ -107,27 +107,29 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
                           const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
   if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
   add_placeholders(outputs, *derivatives);
-  const auto run = [&](GradientMode mode, Dump& to) {
-    return run_passes(outputs, params, comm, options, derivatives, mode, to);
+  const auto run = [&](GradientMode mode) {
+    return run_passes(outputs, params, comm, options, derivatives, mode, dump);
   };
-  if (derivatives->mode) return run(*derivatives->mode, dump);
+  if (derivatives->mode) return run(*derivatives->mode);
   if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen)) {
-    return run(GradientMode::reverse, dump);
+    return run(GradientMode::reverse);
   }
 
-  Dump nowhere;
-  const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);
+  // Passes are collective: both are run once, and dumped where they are, whichever rank writes.
+  dump.add("reverse mode", "");
+  const NamedOutputs reverse = run(GradientMode::reverse);
+  dump.add("forward mode", "");
+  const NamedOutputs forward = run(GradientMode::forward);
   const int num_ranks = options.reproducible ? 1 : comm.size();  // the same graph on any number of ranks
   const auto cost = [&](const NamedOutputs& graph) {
     return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(num_ranks));
   };
   const double reverse_cost = cost(reverse), forward_cost = cost(forward);
   const GradientMode mode = forward_cost < reverse_cost ? GradientMode::forward : GradientMode::reverse;
-  if (!dump.is_on()) return mode == GradientMode::forward ? forward : reverse;
   dump.add("gradient mode",
            fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
                        mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
-  return run(mode, dump);
+  return mode == GradientMode::forward ? forward : reverse;
 }
 
 }  // namespace allgrad

@@ -65,7 +65,10 @@ class Plan {
     for (const Expr& output : outputs) need(output, true, true);
     for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
       for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
-        if (is_per_row(operand(*expr, k))) need(operand(*expr, k), needs_whole(*expr, k), shows_zeros(*expr, k));
+        if (!is_per_row(operand(*expr, k))) continue;
+        // One whole product takes the factors with it at the cost of the whole operand, a second one does not.
+        const bool again = is_in_whole_product(*expr) && !in_product_.insert(operand(*expr, k).node());
+        need(operand(*expr, k), again || needs_whole(*expr, k), shows_zeros(*expr, k));
       }
     }
   }
@@ -114,13 +117,19 @@ class Plan {
       case Kernel::multiply:
       case Kernel::divide: {
         const auto factor = factor_of(expr);
-        return factor ? k == *factor : is_whole(expr);
+        return factor && k == *factor;
       }
       case Kernel::where: return k != 1 || !is_zero(operand(expr, 2)) || is_whole(expr);
       case Kernel::add:
       case Kernel::subtract: return !has_common_scale(expr) || is_whole(expr);
       default: return true;
     }
+  }
+
+  /// True for a product or quotient of values along all axes that is used as such.
+  bool is_in_whole_product(const Expr& expr) const {
+    const auto kernel = kernel_of(expr);
+    return is_whole(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide) && !factor_of(expr);
   }
 
   bool shows_zeros(const Expr& expr, std::size_t k) const {
@@ -132,7 +141,7 @@ class Plan {
   }
 
   NodeMap<double> scales_;
-  NodeSet whole_, zeros_;
+  NodeSet whole_, zeros_, in_product_;
 };
 
 /// Builds the graph anew, values per row as products.
@@ -143,11 +152,8 @@ class FactorMover {
       const NodeOrigin origin(expr.node()->where, expr.node()->backward);
       Product product = product_of_node(expr);
       const bool is_whole = !is_per_row(expr) || plan_.is_whole(expr) || (product.is_sum && plan_.shows_zeros(expr));
-      if (is_whole || product.is_core()) {
-        values_.emplace(expr.node(), value_of(product));
-      } else {
-        products_.emplace(expr.node(), std::move(product));
-      }
+      if (is_whole || product.is_core()) values_.emplace(expr.node(), value_of(product));
+      if (!product.is_core()) (is_whole ? factored_ : products_).emplace(expr.node(), std::move(product));
     }
   }
 
@@ -166,9 +172,19 @@ class FactorMover {
     return found != products_.end() ? found->second : product_of(values_.at(node));
   }
 
+  /// What is summed: without factors also where the whole value is computed, which takes the rest of it anyway, so that
+  /// the sum need not wait for them.
+  Product summand(const Expr& expr) const {
+    const auto found = factored_.find(expr.node());
+    if (found != factored_.end() && found->second.row.empty() && !is_reciprocal(found->second.core))
+      return found->second;
+    const auto product = products_.find(expr.node());
+    return product != products_.end() ? product->second : product_of(values_.at(expr.node()));
+  }
+
   Product product_of_node(const Expr& expr) {
     if (const auto* sum = as<Sum>(expr); sum != nullptr && is_per_row(operand(expr, 0))) {
-      return summed(product(expr, 0), sum->axes(), expr.shape());
+      return summed(summand(operand(expr, 0)), sum->axes(), expr.shape());
     }
     if (!is_per_row(expr)) return unchanged(expr);
     if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return reshaped_product(expr);
@@ -252,7 +268,7 @@ class FactorMover {
 
   std::vector<Expr> order_;
   Plan plan_;
-  NodeMap<Product> products_;
+  NodeMap<Product> products_, factored_;  // of values that are not whole, and that are
   Replacements values_;
 };
 

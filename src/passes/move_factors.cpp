@@ -166,25 +166,22 @@ class FactorMover {
   }
 
  private:
+  /// Operand k as a product. Where the operand is computed as a whole and the node ends in sums, factors are taken out
+  /// all the same: what is left is computed anyway, and sums of it need not wait for them.
   Product product(const Expr& expr, std::size_t k) const {
     const Node* node = operand(expr, k).node();
     const auto found = products_.find(node);
-    return found != products_.end() ? found->second : product_of(values_.at(node));
-  }
-
-  /// What is summed: without factors also where the whole value is computed, which takes the rest of it anyway, so that
-  /// the sum need not wait for them.
-  Product summand(const Expr& expr) const {
-    const auto found = factored_.find(expr.node());
-    if (found != factored_.end() && found->second.row.empty() && !is_reciprocal(found->second.core))
-      return found->second;
-    const auto product = products_.find(expr.node());
-    return product != products_.end() ? product->second : product_of(values_.at(expr.node()));
+    if (found != products_.end()) return found->second;
+    const auto factored = factored_.find(node);
+    const bool ends_in_sums = as<Sum>(expr) != nullptr || !plan_.shows_zeros(expr);
+    const bool takes_factors = ends_in_sums && factored != factored_.end() && factored->second.row.empty() &&
+                               !is_reciprocal(factored->second.core);
+    return takes_factors ? factored->second : product_of(values_.at(node));
   }
 
   Product product_of_node(const Expr& expr) {
     if (const auto* sum = as<Sum>(expr); sum != nullptr && is_per_row(operand(expr, 0))) {
-      return summed(summand(operand(expr, 0)), sum->axes(), expr.shape());
+      return summed(product(expr, 0), sum->axes(), expr.shape());
     }
     if (!is_per_row(expr)) return unchanged(expr);
     if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return reshaped_product(expr);

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "dsl/inverse_erf.hpp"
+#include "dsl/power_below.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
 #include "execute/kernel_call.hpp"

@@ -5,6 +5,7 @@
 
 #include "dsl/bins.hpp"
 #include "dsl/inverse_erf.hpp"
+#include "dsl/power_below.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
 #include "execute/kernel_call.hpp"

@@ -35,5 +35,5 @@ for i, (value, expected) in enumerate(zip(fit["sumstats"], reference["sumstats_a
     check(f"sumstats[{i}]", value, expected, relative=1e-3)
 if not fit["success"] or fit["nit"] < 5 or fit["nfev"] < fit["nit"] or fit["seconds"] <= 0 or fit["peak_memory_mb"] <= 0:
     sys.exit(f"the fit did not end well: {fit}")
-if graph.count("<b>allreduce</b>") != 2:
-    sys.exit("the graph does not have two allreduces, one forward and one backward")
+if graph.count("<b>allreduce</b>") != 1:
+    sys.exit("the graph does not have one allreduce, of the statistics and their derivatives")

@@ -78,15 +78,7 @@ Array BinSum::evaluate(const Node& node, std::span<const Array* const> operands,
 View BinSum::lower(const Node& node, Lowering& lowering) const {
   const Shape& domain = node.operands[0].shape();
   const View out = lowering.zeros(node.shape);
-  View sink = out;
-  sink.strides.clear();
-  std::size_t lane_axis = 0;
-  for (std::size_t axis = 0; axis < domain.size(); ++axis) {
-    const bool summed = std::ranges::binary_search(axes_, axis);
-    if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
-    if (!domain[axis].is_rows() && !summed) ++lane_axis;
-  }
-  lowering.emit_add(Kernel::add_to_bins, sink, {lowering.operand(0)}, domain);
+  lowering.emit_add(Kernel::add_to_bins, sink_of(out, domain, axes_), {lowering.operand(0)}, domain);
   return out;
 }
 

@@ -2,8 +2,6 @@
 
 #include <cmath>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/constant.hpp"

@@ -86,6 +86,8 @@ void for_each_batch(std::size_t n, Full full, Part part, Runs... in) {
 
 /// out = F(in...) along the inner axis.
 struct Store {
+  static void run_one(double* out, const B& value) { store_part(value, out, 1); }
+
   template <class F, class... Runs>
   static void run(double* out, std::ptrdiff_t, std::size_t n, Runs... in) {
     for_each_batch<F>(
@@ -96,6 +98,12 @@ struct Store {
 
 /// out += F(in...) along the inner axis, or the sum along it; the sum in interleaved parts, in a fixed order.
 struct Add {
+  static void run_one(double* out, const B& value) {
+    double number = 0.0;
+    store_part(value, &number, 1);
+    *out += number;
+  }
+
   template <class F, class... Runs>
   static void run(double* out, std::ptrdiff_t out_step, std::size_t n, Runs... in) {
     if (out_step != 0) {
@@ -119,6 +127,13 @@ struct Add {
 /// A kernel of F with the operands K.
 template <class F, class Mode, std::size_t... K>
 void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  if (inner == 1) {  // values that are not per row often are single numbers
+    for (std::size_t lane = 0; lane < outer; ++lane) {
+      const auto i = static_cast<std::ptrdiff_t>(lane);
+      Mode::run_one(at.out + i * steps.out_outer, F::apply(B(at.in[K][i * steps.in_outer[K]])...));
+    }
+    return;
+  }
   alignas(64) double repeated[sizeof...(K)][B::size];
   for (std::size_t lane = 0; lane < outer; ++lane) {
     Mode::template run<F>(at.out + static_cast<std::ptrdiff_t>(lane) * steps.out_outer, steps.out_inner, inner,

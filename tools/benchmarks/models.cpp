@@ -96,6 +96,42 @@ class MassFit final : public ag::OnePointModel {
   ag::Table events_;
 };
 
+/// A statistic for each of some lanes: bells around centers between 0 and 1.
+class Lanes final : public ag::OnePointModel {
+ public:
+  Lanes(const ag::Table& table, std::size_t count)
+      : OnePointModel(table.communicator()), x_(table["x"]), centers_(xt::linspace<double>(0.0, 1.0, count)) {}
+
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    return sum(exp(-square((centers_ - params[0] * expand_dims(x_, 1)) * params[1])), 0);
+  }
+
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& counts) const override {
+    return mean(square(log10(counts.value) - 1.0));
+  }
+
+ private:
+  ag::Expr x_;
+  ag::Array centers_;
+};
+
+/// A polynomial with a coefficient for each of some parameters, under a function.
+class Polynomial final : public ag::OnePointModel {
+ public:
+  explicit Polynomial(const ag::Table& table) : OnePointModel(table.communicator()), x_(table["x"]), y_(table["w"]) {}
+
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    ag::Expr value = params[-1];
+    for (std::size_t k = params.shape()[0].length - 1; k-- > 0;) value = params[k] + value * x_;
+    return mean(square(tanh(value) - y_));
+  }
+
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& distance) const override { return log(distance.value); }
+
+ private:
+  ag::Expr x_, y_;
+};
+
 /// Number `row` of a sequence that fills the interval from 0 to 1 evenly, in an order like a random one; the same in
 /// peers.py. 0.618 and 0.755 make two sequences without correlation.
 double spread(std::size_t row, double irrational) { return std::fmod(static_cast<double>(row + 1) * irrational, 1.0); }
@@ -135,9 +171,10 @@ limits::Observation observe(std::size_t rows) {
 
 }  // namespace
 
-Model make_model(const std::string& name, std::size_t rows, const ag::Communicator& comm,
+Model make_model(const std::string& name, std::size_t size, const ag::Communicator& comm,
                  const ag::CompileOptions& options) {
   Model made;
+  const std::size_t rows = name == "lanes" || name == "params" ? 100000 : size;
   const auto add_column = [&](const std::string& column, auto value) {
     made.columns.emplace(column, make_column(rows, comm, value));
   };
@@ -187,6 +224,15 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
     made.limit = [constants, x = span("x"), w = span("w"), p = made.params](auto gradient) {
       return limits::wide(x, w, {constants.data(), constants.size()}, p, gradient);
     };
+  } else if (name == "lanes") {
+    made.params = {1.0, 3.0};
+    add_column("x", [](double u, double) { return u; });
+    made.model = std::make_unique<Lanes>(table(), size);
+  } else if (name == "params") {
+    made.params.assign(size, 0.5);
+    add_column("x", [](double u, double) { return u; });
+    add_column("w", [](double, double v) { return v; });
+    made.model = std::make_unique<Polynomial>(table());
   } else if (name == "massfit") {
     made.params = {peak_mass + 0.001, peak_width + 0.001, tail_slope + 0.1, peak_fraction - 0.02};
     add_column("mass", mass_of_event);
@@ -195,8 +241,10 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
       return limits::massfit(x, lowest_mass, highest_mass, p, gradient);
     };
   } else {
-    throw std::runtime_error(fmt::format(
-        "expected a model of smf, gama, hod, twostage, wide, massfit, but got '{}'; see tools/bench --help", name));
+    throw std::runtime_error(
+        fmt::format("expected a model of smf, gama, hod, twostage, wide, massfit, lanes, params, but got '{}'; see "
+                    "tools/bench --help",
+                    name));
   }
   return made;
 }

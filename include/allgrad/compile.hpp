@@ -49,6 +49,10 @@ class CompiledGraph final : public Objective {
   double value(std::span<const double> params, const EvaluationOptions& options = {}) override;
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options = {}) override;
+  bool has_hessian(Curvature curvature) const override;
+  double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
+                                    std::span<double> hessian, Curvature curvature,
+                                    const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
   /// Where the loss or its gradient at `params` turns NaN or infinite; nothing where both are finite. Collective. It
@@ -72,6 +76,7 @@ class CompiledGraph final : public Objective {
  private:
   friend class OnePointModel;
   friend class OnePointGroup;
+  friend struct Covariance;
   friend CompiledGraph compile(const Loss&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
   friend CompiledGraph compile_model(std::uint64_t, ModelGraph, const Communicator&, const CompileOptions&,
                                      SourceLocation);

@@ -6,48 +6,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
-#include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "dsl/axes.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
-
-namespace {
-
-std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim) {
-  std::vector<std::size_t> result;
-  if (axes.all()) {
-    result.resize(ndim);
-    std::iota(result.begin(), result.end(), std::size_t{0});
-    return result;
-  }
-  for (const Position& axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
-  std::ranges::sort(result);
-  if (std::ranges::adjacent_find(result) != result.end()) {
-    std::vector<std::ptrdiff_t> values;
-    for (const Position& axis : axes.values()) values.push_back(axis.value());
-    throw ExpressionError(fmt::format("axes {} name an axis twice; name each axis once", values));
-  }
-  return result;
-}
-
-std::vector<std::size_t> normalize(const Operand& x, const Axes& axes, std::string_view function) {
-  try {
-    return normalize(axes, x.expr().ndim());
-  } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("{}({}): {}", function, to_string(x.expr().shape()), error.what()), x.where());
-  }
-}
-
-}  // namespace
 
 std::string Sum::attributes() const { return fmt::format("axes={}", axes_); }
 
@@ -110,16 +80,12 @@ Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where
   return make_node(std::make_shared<const Sum>(std::move(axes)), {x}, where);
 }
 
-Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), normalize(x, axes, "sum"), x.where()); }
+Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), reduced_axes(x, axes, "sum"), x.where()); }
 
 Expr mean(const Operand& x, const Axes& axes) {
-  const std::vector<std::size_t> normalized = normalize(x, axes, "mean");
-  double count = 1.0;
-  for (std::size_t axis : normalized) {
-    const Extent& extent = x.expr().shape()[axis];
-    count *= static_cast<double>(extent.is_rows() ? extent.rows->total_rows : extent.length);
-  }
-  return divide(Operand(sum_over(x.expr(), normalized, x.where()), x.where()), Operand(count, x.where()));
+  const std::vector<std::size_t> reduced = reduced_axes(x, axes, "mean");
+  const double count = num_elements(x.expr().shape(), reduced);
+  return divide(Operand(sum_over(x.expr(), reduced, x.where()), x.where()), Operand(count, x.where()));
 }
 
 }  // namespace allgrad

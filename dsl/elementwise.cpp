@@ -5,6 +5,7 @@
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/inverse_erf.hpp"
+#include "dsl/power_below.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {

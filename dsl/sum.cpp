@@ -52,18 +52,19 @@ Array Sum::evaluate(const Node& node, std::span<const Array* const> operands, Ev
 View Sum::lower(const Node& node, Lowering& lowering) const {
   const Shape& domain = node.operands[0].shape();
   const View out = lowering.zeros(node.shape);
-
-  // Seen from the operand's axes, the result stands still along those that are summed over.
-  View sink = out;
-  sink.strides.clear();
-  std::size_t lane_axis = 0;
-  for (std::size_t axis = 0; axis < domain.size(); ++axis) {
-    const bool summed = std::ranges::binary_search(axes_, axis);
-    if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
-    if (!domain[axis].is_rows() && !summed) ++lane_axis;
-  }
-  lowering.emit_add(Kernel::copy, sink, {lowering.operand(0)}, domain);
+  lowering.emit_add(Kernel::copy, sink_of(out, domain, axes_), {lowering.operand(0)}, domain);
   return out;
+}
+
+View sink_of(const View& sum, const Shape& from, const std::vector<std::size_t>& axes) {
+  View sink{sum.buffer, sum.offset, {}};
+  std::size_t lane_axis = 0;  // of the sum
+  for (std::size_t axis = 0; axis < from.size(); ++axis) {
+    const bool summed = std::ranges::binary_search(axes, axis);
+    if (!from[axis].is_rows()) sink.strides.push_back(summed ? 0 : sum.strides[lane_axis]);
+    if (!from[axis].is_rows() && !summed) ++lane_axis;
+  }
+  return sink;
 }
 
 std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes) {

@@ -13,6 +13,7 @@ struct Mask {
   xsimd::batch_bool<double, A> m;
 
   friend bool any(const Mask& mask) { return xsimd::any(mask.m); }
+  friend Mask operator!(const Mask& mask) { return {!mask.m}; }
 };
 
 /// A batch of doubles; A is an xsimd architecture, which is thus part of every symbol's name.

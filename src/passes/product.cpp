@@ -64,10 +64,7 @@ Expr without_rows(const Product& product) {
 /// factor * x, of which either may be a reciprocal.
 Expr times(const Expr& factor, const Expr& x) {
   if (uniform_value(factor) == -1.0) return -x;
-  const auto* op = as<Elementwise>(x);
-  const bool is_reciprocal =
-      op != nullptr && op->kernel() == Kernel::divide && uniform_value(x.node()->operands[0]) == 1.0;
-  return is_reciprocal ? factor / x.node()->operands[1] : factor * x;
+  return is_reciprocal(x) ? factor / x.node()->operands[1] : factor * x;
 }
 
 /// The axes of a list along which a factor varies, or those along which it does not.
@@ -103,6 +100,11 @@ bool is_finite(const Expr& expr) {
 }
 
 }  // namespace
+
+bool is_reciprocal(const Expr& expr) {
+  const auto* op = as<Elementwise>(expr);
+  return op != nullptr && op->kernel() == Kernel::divide && uniform_value(expr.node()->operands[0]) == 1.0;
+}
 
 bool is_power_of_2(double number) {
   int exponent = 0;

@@ -35,6 +35,9 @@ Expr value_of(const Product& product);
 /// The sum over axes (ascending), factors outside where they do not vary: sums over lanes, then over rows.
 Product summed(Product product, const std::vector<std::size_t>& axes, const Shape& shape);
 
+/// True for 1 / x.
+bool is_reciprocal(const Expr& expr);
+
 /// True where a factor can be split off and joined again without any rounding.
 bool is_power_of_2(double number);
 

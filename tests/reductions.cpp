@@ -72,7 +72,7 @@ void check_everywhere(Function function, Body body, double tolerance = 1e-8) {
 
 }  // namespace
 
-#define REDUCTION(name) [](const Expr& x, const ag::Axes& axes) { return name(x, axes); }
+#define REDUCTION(name) [](const Expr& operand, const ag::Axes& over) { return name(operand, over); }
 
 TEST_CASE("prod over lanes") {
   const Inputs in = uneven_inputs();

@@ -329,3 +329,35 @@ TEST_CASE("the Gauss-Newton matrix leaves the second derivatives of statistics o
     }
   }
 }
+
+TEST_CASE("the Gauss-Newton matrix of a sum of squares is that of its residuals") {
+  const ag::Table rows = make_rows();
+  const auto statistics = [rows](const ag::Expr& p) {
+    return sum(exp(expand_dims(p, 0) * expand_dims(rows["x"], 1)), 0);
+  };
+  LambdaModel model(statistics, [](const ag::Sumstats& s) {
+    const ag::Expr r = log(s.value) - 3.0, prior = s.params / 0.5;
+    return 2.0 * sum(square(r)) + sum(prior * prior);
+  });
+  const std::vector<double> at = {0.2, -0.1, 0.05};
+  for (const bool freeze : {false, true}) {
+    std::vector<double> gradient(3), hessian(9);
+    const std::vector<bool> frozen = freeze ? std::vector<bool>{false, true, false} : std::vector<bool>{};
+    model.objective(3).value_gradient_and_hessian(at, gradient, hessian, ag::Curvature::gauss_newton,
+                                                  {.frozen = frozen});
+    for (std::size_t i = 0; i < 3; ++i) {
+      long double s = 0.0L, ds = 0.0L;
+      for (std::size_t row = 0; row < num_rows; ++row) {
+        const long double e = std::exp(static_cast<long double>(at[i]) * x_of(row));
+        s += e;
+        ds += x_of(row) * e;
+      }
+      const double expected = static_cast<double>(4.0L * ds * ds / (s * s)) + 8.0;
+      for (std::size_t j = 0; j < 3; ++j) {
+        INFO("element " << i << ", " << j);
+        const bool is_zero = i != j || (freeze && i == 1);
+        CHECK(hessian[3 * i + j] == Approx(is_zero ? 0.0 : expected).epsilon(1e-10).margin(1e-14));
+      }
+    }
+  }
+}

@@ -21,11 +21,12 @@ struct EvaluationOptions {
   AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
 };
 
-/// Which matrix of second derivatives of a loss L(s(p), p) of statistics s of parameters p.
+/// Which matrix of second derivatives of a loss.
 enum class Curvature {
   exact,         ///< the Hessian: all of it
-  gauss_newton,  ///< without the second derivatives of the statistics: for J = ds/dp, J^T L_ss J + J^T L_sp + L_ps J +
-                 ///< L_pp. Where the loss is convex it has no negative eigenvalue.
+  gauss_newton,  ///< without the second derivatives of the residuals r that the loss squares, as square(r) or r * r,
+                 ///< and of the statistics where it does other things with these. For a sum of squares it is 2 J^T J
+                 ///< with J = dr/dp, and where the loss is convex in all of them it has no negative eigenvalue.
 };
 
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an

@@ -45,7 +45,7 @@ struct TrustRegion {
   double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is
                                         ///< larger, and the loss falls along no direction to second order
   std::optional<Curvature> curvature = {};  ///< where none is given, the Gauss-Newton matrix if the objective has it
-  double radius = 1.0;                      ///< of the first step, above 0
+  double radius = 0.3;                      ///< of the first step, in units of the scales; above 0
   Callback callback = {};                   ///< may stop the run
   bool progress = true;                     ///< whether to tell of it on rank 0, see set_sink
   Checkpoint checkpoint = {};               ///< whether to keep its state in a file and to go on from there

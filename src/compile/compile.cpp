@@ -128,23 +128,19 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
   });
 }
 
-bool CompiledGraph::has_hessian(Curvature curvature) const {
-  return curvature == Curvature::exact || !state().programs.graph().sumstats.empty();
-}
+bool CompiledGraph::has_hessian(Curvature) const { return true; }
 
 double CompiledGraph::value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
                                                  std::span<double> hessian, Curvature curvature,
                                                  const EvaluationOptions& options) {
-  if (!has_hessian(curvature)) {
-    return Objective::value_gradient_and_hessian(params, gradient, hessian, curvature, options);
-  }
   return in_call("CompiledGraph::value_gradient_and_hessian", state().where(), communicator(), [&] {
     check_room(gradient, num_params(), state().where());
     check_hessian_room(hessian, num_params(), state().where());
     const bool exact = curvature == Curvature::exact;
-    const ModelProgram& program =
-        state().run({.loss = true, .sumstats = !exact, .gradient = true, .hessian = exact, .gauss_newton = !exact},
-                    params, options);
+    const bool cuts_statistics = !exact && !state().programs.graph().sumstats.empty();
+    const ModelProgram& program = state().run(
+        {.loss = true, .sumstats = cuts_statistics, .gradient = true, .hessian = exact, .gauss_newton = !exact}, params,
+        options);
     std::ranges::copy(program.gradient(), gradient.begin());
     std::ranges::copy(program.hessian(), hessian.begin());
     return program.loss();

@@ -1,12 +1,10 @@
 #include "compile/differentiate.hpp"
 
-#include "allgrad/arrays.hpp"
-#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "autodiff/gauss_newton.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/tangents.hpp"
 #include "dsl/input.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -20,25 +18,6 @@ const Expr& differentiated(Derivative derivative, const DerivativesOf& derivativ
 Expr gradient_by_mode(const Expr& loss, const Expr& params, const DerivativesOf& derivatives, GradientMode mode) {
   return mode == GradientMode::reverse ? gradient(loss, params, derivatives.frozen)
                                        : jacobian(loss, params, derivatives.frozen);
-}
-
-/// With J the Jacobian of the statistics and the gradients of the loss by statistics and by parameters, each with the
-/// other held: J^T d(by statistics)/dp + d(by parameters)/dp.
-Expr gauss_newton(const Expr& loss, const Expr& sumstats, const Expr& params, const std::vector<bool>& frozen) {
-  const Expr held = make_node(std::make_shared<const Input>("held statistics", sumstats.shape()), {}, {});
-  const auto put = [](const Expr& expr, const Expr& from, const Expr& to) {
-    const Expr result =
-        rewrite({&expr, 1}, [&](const Expr& node) { return node.node() == from.node() ? to : node; })[0];
-    return result;
-  };
-  const Expr loss_of_held = put(loss, sumstats, held);
-  const auto second = [&](const Expr& first) { return jacobian(put(first, held, sumstats), params, frozen); };
-  const Expr by_params = second(gradient(loss_of_held, params, frozen));
-  const Expr by_sumstats = second(gradient(loss_of_held, held));  // [..., ndim]
-  const Expr forward = jacobian(sumstats, params, frozen);        // [..., ndim]
-  Expr product = expand_dims(forward, forward.ndim()) * expand_dims(by_sumstats, forward.ndim() - 1);
-  for (std::size_t axis = sumstats.ndim(); axis-- > 0;) product = sum(product, 0);
-  return product + by_params;
 }
 
 }  // namespace
@@ -73,7 +52,10 @@ std::vector<Expr> differentiate(std::vector<Expr> outputs, const Expr& params, c
         case Derivative::gradient: return gradient_of_loss();
         case Derivative::jacobian: return jacobian(value, params, derivatives.frozen);
         case Derivative::hessian: return jacobian(gradient_of_loss(), params, derivatives.frozen);
-        case Derivative::gauss_newton: return gauss_newton(value, outputs[sumstats_at], params, derivatives.frozen);
+        case Derivative::gauss_newton: {
+          const bool has_statistics = sumstats_at < first;
+          return gauss_newton(value, has_statistics ? outputs[sumstats_at] : Expr(), params, derivatives.frozen);
+        }
         case Derivative::hessian_product: {
           const Expr along = make_node(std::make_shared<const Input>(direction_name, params.shape()), {}, {});
           const Expr gradient = gradient_of_loss();

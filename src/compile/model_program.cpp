@@ -18,7 +18,7 @@ Expr share_of(const Expr& statistics) {
 
 /// With the statistics as one total, which the loss depends on as a whole: derivatives by them are of what it sees.
 ModelGraph with_total_statistics(ModelGraph graph) {
-  if (graph.sumstats.placement() != Placement::partial) return graph;
+  if (graph.sumstats.empty() || graph.sumstats.placement() != Placement::partial) return graph;
   const Expr total = allreduce(graph.sumstats);
   const auto replace = [&](const Expr& expr) { return expr.node() == graph.sumstats.node() ? total : expr; };
   graph.loss = rewrite({&graph.loss, 1}, replace)[0];

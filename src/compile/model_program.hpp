@@ -29,7 +29,7 @@ struct Request {
   bool aux = false;
   bool gradient = false;
   bool hessian = false;
-  bool gauss_newton = false;       ///< of the loss; with sumstats alone
+  bool gauss_newton = false;       ///< of the loss; with sumstats, where there are any
   bool hessian_product = false;    ///< with the direction of a run
   bool jacobian = false;           ///< of the statistics
   bool sumstats_gradient = false;  ///< of the loss; with sumstats alone

@@ -17,7 +17,17 @@ namespace allgrad {
 namespace {
 
 // How well the model predicts the loss decides on the radius: fractions of the predicted decrease.
-constexpr double poor = 0.25, good = 0.75, shrink = 0.25, grow = 2.0;
+constexpr double poor = 0.25, good = 0.75, grow = 2.0;
+
+// Of a step to where the loss is not finite.
+constexpr double shrink = 0.25;
+
+/// The part of a step at which the parabola with the slope at its start and the rise at its end is lowest, within
+/// limits.
+double shortened(double slope, double rise) {
+  constexpr double least = 0.1, most = 0.5;
+  return rise > slope ? std::clamp(-0.5 * slope / (rise - slope), least, most) : least;
+}
 
 // Steps that are this much shorter than the variables are lost in rounding.
 constexpr double shortest = 4.0 * std::numeric_limits<double>::epsilon();
@@ -161,7 +171,7 @@ bool TrustRegionRun::try_step(const TrustRegion& options) {
   const bool is_lost = predicted <= rounding && std::abs(decrease) <= rounding;
   const double quality = is_lost ? 1.0 : decrease / predicted;
   if (quality < poor) {
-    radius_ = shrink * length;
+    radius_ = length * shortened(quadratic.gradient.dot(bounded.step), -decrease);
   } else if (quality > good && bounded.meets_radius) {
     radius_ *= grow;
   }

@@ -18,7 +18,8 @@ std::optional<Eigen::MatrixXd> positive_inverse(const Eigen::MatrixXd& matrix) {
   const double rounding = 10.0 * static_cast<double>(matrix.rows()) * std::numeric_limits<double>::epsilon();
   if (eigen.info() != Eigen::Success || eigen.eigenvalues()(0) <= rounding) return std::nullopt;
   const Eigen::MatrixXd vectors = scale.asDiagonal() * eigen.eigenvectors();
-  return vectors * eigen.eigenvalues().cwiseInverse().asDiagonal() * vectors.transpose();
+  const Eigen::MatrixXd inverse = vectors * eigen.eigenvalues().cwiseInverse().asDiagonal() * vectors.transpose();
+  return 0.5 * (inverse + inverse.transpose());  // symmetric to the last bit
 }
 
 }  // namespace allgrad

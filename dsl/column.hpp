@@ -7,18 +7,29 @@
 
 namespace allgrad {
 
-/// A column of a table, [rows]; per row. It shares the ownership of the numbers, where a table owns them.
+/// Numbers for each row of a table, [rows] or [rows, ..], in memory: for each lane those of all rows. Shares their
+/// ownership where they are owned.
+struct RowNumbers {
+  std::shared_ptr<const void> owner;
+  const double* data = nullptr;
+  std::vector<std::size_t> lanes = {};  ///< lengths of the axes behind the row axis
+};
+
+/// The numbers of [rows, ..] with the rows behind all other axes, as those of a column lie.
+Array lanes_first(Array&& values);
+
+/// A column of a table; per row.
 class ColumnOperator final : public Operator {
  public:
-  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<const void> owner,
-                 const double* data)
-      : name_(std::move(name)), rows_(std::move(rows)), owner_(std::move(owner)), data_(data) {}
+  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, RowNumbers numbers)
+      : name_(std::move(name)), rows_(std::move(rows)), numbers_(std::move(numbers)) {}
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
   void identify(Fingerprint& hash) const override;
+  bool same_on_this_rank(const Operator& other) const override;
   std::string label() const override { return name_; }
-  Shape infer_shape(std::span<const Expr>) const override { return {rows_}; }
+  Shape infer_shape(std::span<const Expr>) const override;
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
@@ -27,8 +38,7 @@ class ColumnOperator final : public Operator {
  private:
   std::string name_;
   std::shared_ptr<const RowAxis> rows_;
-  std::shared_ptr<const void> owner_;
-  const double* data_;
+  RowNumbers numbers_;
 };
 
 }  // namespace allgrad

@@ -19,7 +19,7 @@ Column::Column(std::shared_ptr<const void> owner, const double* data, std::vecto
     : owner_(std::move(owner)), data_(data), shape_(std::move(shape)) {}
 
 Column::Column(Array&& values) : data_(nullptr), shape_(values.shape().begin(), values.shape().end()) {
-  const auto array = std::make_shared<const Array>(std::move(values));
+  const auto array = std::make_shared<const Array>(lanes_first(std::move(values)));
   data_ = array->data();
   owner_ = array;
 }
@@ -29,6 +29,8 @@ Column::Column(std::vector<double> values) : data_(nullptr), shape_{values.size(
   data_ = vector->data();
   owner_ = vector;
 }
+
+Column borrow(std::span<const double> values) { return Column(nullptr, values.data(), {values.size()}); }
 
 Column borrow(const Array& values) {
   return Column(nullptr, values.data(), std::vector<std::size_t>(values.shape().begin(), values.shape().end()));
@@ -57,10 +59,21 @@ std::vector<std::string> names_of(const Table::Columns& columns) {
   return names;
 }
 
-std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::string>& names) {
+/// "mass", or with more than one number in a row "colors [rows, 3]".
+std::vector<std::string> described(const std::vector<std::string>& names,
+                                   const std::vector<std::vector<std::size_t>>& shapes) {
+  std::vector<std::string> texts = names;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (shapes[i].size() > 1)
+      texts[i] += fmt::format(" [rows, {}]", fmt::join(shapes[i].begin() + 1, shapes[i].end(), ", "));
+  }
+  return texts;
+}
+
+std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::string>& columns) {
   Fingerprint hash;
   hash.add(std::string_view(table));
-  for (const std::string& name : names) hash.add(std::string_view(name));
+  for (const std::string& column : columns) hash.add(std::string_view(column));
   return hash.value();
 }
 
@@ -77,14 +90,13 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
     if (std::ranges::count(names, names[i]) > 1) {
       refuse(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
     }
-    if (shapes[i].size() != 1) {
+    if (shapes[i].empty()) {
       refuse(table,
-             fmt::format("column \"{}\" has shape {}; expected one number per row, shape [rows]; make a column of each "
-                         "component",
-                         names[i], shapes[i]),
+             fmt::format("column \"{}\" is one number; expected one for each row, shape [rows], or several, [rows, ..]",
+                         names[i]),
              where);
     }
-    if (shapes[i] != shapes[0]) {
+    if (shapes[i][0] != shapes[0][0]) {
       refuse(
           table,
           fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
@@ -119,16 +131,49 @@ void refuse_flaw(const std::string& table, const std::string& column, std::span<
          where);
 }
 
-[[noreturn]] void refuse_inexact(const std::string& table, const std::string& column, const detail::Inexact& inexact,
-                                 std::uint64_t first_row, SourceLocation where) {
-  refuse(table,
-         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
-                     "equals it: {}",
-                     column, inexact.number, first_row + inexact.place, detail::why_inexact),
-         where);
+}  // namespace
+
+void Table::check_column(const std::string& table, const std::string& name, const Column& column,
+                         std::uint64_t first_row, SourceLocation where) {
+  const std::size_t rows = column.shape_[0];
+  const std::size_t lanes =
+      std::reduce(column.shape_.begin() + 1, column.shape_.end(), std::size_t{1}, std::multiplies());
+  if (column.owner_ == nullptr && column.shape_.size() > 1) {
+    refuse(table,
+           fmt::format("column \"{}\" has several numbers for each row, {}, and is borrowed; leave out borrow(), since "
+                       "they are copied to lie in another order",
+                       name, column.shape_),
+           where);
+  }
+  if (column.inexact_) {
+    refuse(
+        table,
+        fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
+                    "equals it: {}",
+                    name, column.inexact_->number, first_row + column.inexact_->place / std::max<std::size_t>(lanes, 1),
+                    detail::why_inexact),
+        where);
+  }
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    const std::span values(column.data_ + lane * rows, rows);
+    if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
+    if (!column.may_be_nan_) refuse_flaw(table, name, values, first_row, nan_flaw, where);
+    if (!column.may_be_infinite_) refuse_flaw(table, name, values, first_row, infinite_flaw, where);
+  }
 }
 
-}  // namespace
+Table Table::with_numbers(std::string name, Array values, SourceLocation where) const {
+  if (std::ranges::find(state_->columns, name, &Columns::value_type::first) != state_->columns.end()) {
+    refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
+  }
+  Column column(std::move(values));
+  check_column(this->name(), name, column, first_row(), where);
+  Table table = *this;
+  Columns columns = state_->columns;
+  columns.emplace_back(std::move(name), std::move(column));
+  table.state_ = std::make_shared<const State>(State{state_->rows, std::move(columns)});
+  return table;
+}
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
     : Table(
@@ -142,14 +187,15 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
     for (const auto& [column_name, column] : columns) shapes.push_back(column.shape_);
     const std::size_t local_rows = common_length(name, names_of(columns), shapes, where);
 
-    const std::uint64_t names = fingerprint_of(name, names_of(columns));
-    if (comm.first_difference({&names, 1}, check) == 0) {
+    const std::vector<std::string> texts = described(names_of(columns), shapes);
+    const std::uint64_t fingerprint = fingerprint_of(name, texts);
+    if (comm.first_difference({&fingerprint, 1}, check) == 0) {
       refuse(name,
              fmt::format(
                  "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
                  "same order on every rank, with the same columns in the same order, and no rows where a rank has "
                  "none",
-                 comm.rank(), name, names_of(columns)),
+                 comm.rank(), name, texts),
              where);
     }
 
@@ -161,13 +207,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
     const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
     comm.guarded(
         [&] {
-          for (const auto& [column_name, column] : columns) {
-            if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
-            const std::span values(column.data_, local_rows);
-            if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
-            if (!column.may_be_nan_) refuse_flaw(name, column_name, values, first_row, nan_flaw, where);
-            if (!column.may_be_infinite_) refuse_flaw(name, column_name, values, first_row, infinite_flaw, where);
-          }
+          for (const auto& [column_name, column] : columns) check_column(name, column_name, column, first_row, where);
           auto rows =
               std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
           state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
@@ -179,7 +219,8 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
 Expr Table::operator[](const Name& name) const {
   for (const auto& [column_name, column] : state_->columns) {
     if (column_name != name.text) continue;
-    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
+    RowNumbers numbers{column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
+    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, std::move(numbers)), {},
                      name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compile/differentiate.hpp"
+#include "compile/row_values.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
@@ -55,6 +56,8 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   };
 
   stages.apply("insert allreduce", insert_allreduce);
+  stages.apply("replace stored",
+               [&](const std::vector<Expr>& graph) { return replace_stored(graph, comm, options.executor); });
   if (mode) {
     stages.apply("differentiate", differentiate_all);
     stages.apply("total derivatives", insert_allreduce);
@@ -91,7 +94,9 @@ bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const s
   constexpr std::size_t most_params = 8, most_nodes = 2000;
   const auto num_frozen = static_cast<std::size_t>(std::ranges::count(frozen, true));
   const std::size_t directions = num_params - num_frozen;
-  return directions <= most_params && directions * topological_order(exprs_of(outputs)).size() <= most_nodes;
+  const std::vector<Expr> nodes = topological_order(exprs_of(outputs));
+  return directions <= most_params && directions * nodes.size() <= most_nodes &&
+         std::ranges::all_of(nodes, [](const Expr& expr) { return expr.node()->op->has_tangent(); });
 }
 
 bool asks_for_gradients(const DerivativesOf& derivatives) {

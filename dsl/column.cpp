@@ -8,11 +8,20 @@
 
 namespace allgrad {
 
-Array lanes_first(Array&& values) {
-  if (values.dimension() <= 1 || values.size() == 0) return std::move(values);
-  const std::size_t rows = values.shape()[0];
-  values.reshape({rows, values.size() / rows});
-  return xt::transpose(values);
+RowNumbers owned(Array&& values) {
+  RowNumbers numbers;
+  numbers.lanes.assign(values.shape().begin() + 1, values.shape().end());
+  std::shared_ptr<const Array> array;
+  if (values.dimension() > 1 && values.size() > 0) {
+    const std::size_t rows = values.shape()[0];
+    values.reshape({rows, values.size() / rows});
+    array = std::make_shared<const Array>(xt::transpose(values));
+  } else {
+    array = std::make_shared<const Array>(std::move(values));
+  }
+  numbers.data = array->data();
+  numbers.owner = array;
+  return numbers;
 }
 
 void ColumnOperator::identify(Fingerprint& hash) const {
@@ -22,25 +31,25 @@ void ColumnOperator::identify(Fingerprint& hash) const {
 
 bool ColumnOperator::same_on_this_rank(const Operator& other) const {
   const auto* column = dynamic_cast<const ColumnOperator*>(&other);
-  return column != nullptr && column->numbers_.data == numbers_.data;
+  return column != nullptr && column->store_ == store_;
 }
 
 Shape ColumnOperator::infer_shape(std::span<const Expr>) const {
   Shape shape{rows_};
-  shape.insert(shape.end(), numbers_.lanes.begin(), numbers_.lanes.end());
+  shape.insert(shape.end(), store_->numbers.lanes.begin(), store_->numbers.lanes.end());
   return shape;
 }
 
 Array ColumnOperator::evaluate(const Node& node, std::span<const Array* const>, Evaluation&) const {
   const std::vector<std::size_t> lanes_first{num_lanes(node.shape), rows_->local_rows};
   Array values =
-      xt::transpose(xt::adapt(numbers_.data, lanes_first[0] * lanes_first[1], xt::no_ownership(), lanes_first));
+      xt::transpose(xt::adapt(store_->numbers.data, lanes_first[0] * lanes_first[1], xt::no_ownership(), lanes_first));
   values.reshape(local_shape(node.shape));
   return values;
 }
 
 View ColumnOperator::lower(const Node& node, Lowering& lowering) const {
-  return lowering.external(numbers_.data, node.shape);
+  return lowering.external(store_->numbers.data, node.shape);
 }
 
 }  // namespace allgrad

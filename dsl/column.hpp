@@ -15,14 +15,24 @@ struct RowNumbers {
   std::vector<std::size_t> lanes = {};  ///< lengths of the axes behind the row axis
 };
 
-/// The numbers of [rows, ..] with the rows behind all other axes, as those of a column lie.
-Array lanes_first(Array&& values);
+/// The numbers of a column, shared by all tables and graphs that have it. Table::assign replaces them.
+struct ColumnStore {
+  RowNumbers numbers = {};
+  Expr computed_from = {};       ///< what they are the value of; empty for data
+  std::uint64_t generation = 0;  ///< of the rows that they were computed for
+};
+
+/// The numbers of an array [rows, ..].
+RowNumbers owned(Array&& values);
 
 /// A column of a table; per row.
 class ColumnOperator final : public Operator {
  public:
-  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, RowNumbers numbers)
-      : name_(std::move(name)), rows_(std::move(rows)), numbers_(std::move(numbers)) {}
+  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<ColumnStore> store)
+      : name_(std::move(name)), rows_(std::move(rows)), store_(std::move(store)) {}
+
+  const std::shared_ptr<const RowAxis>& rows() const { return rows_; }
+  ColumnStore& store() const { return *store_; }
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
@@ -38,7 +48,7 @@ class ColumnOperator final : public Operator {
  private:
   std::string name_;
   std::shared_ptr<const RowAxis> rows_;
-  RowNumbers numbers_;
+  std::shared_ptr<ColumnStore> store_;
 };
 
 }  // namespace allgrad

@@ -6,18 +6,13 @@
 
 namespace allgrad {
 
-/// The same value per row [rows, ..], to be kept: compiling replaces it by the numbers, which are computed the first
-/// time.
+/// The same value per row [rows, ..], to be kept: compiling replaces it by a column.
 class Store final : public Operator {
  public:
-  /// Shared by all graphs with the node; filled by the first compilation of one.
-  struct Kept {
-    RowNumbers numbers;
-  };
+  Store() : kept_(std::make_shared<ColumnStore>()) {}
 
-  Store() : kept_(std::make_shared<Kept>()) {}
-
-  const std::shared_ptr<Kept>& kept() const { return kept_; }
+  /// The column, the same in all graphs with the node.
+  const std::shared_ptr<ColumnStore>& kept() const { return kept_; }
 
   std::string_view name() const override { return "store"; }
   void identify(Fingerprint&) const override {}
@@ -31,7 +26,7 @@ class Store final : public Operator {
   View lower(const Node&, Lowering& lowering) const override { return lowering.operand(0); }
 
  private:
-  std::shared_ptr<Kept> kept_;
+  std::shared_ptr<ColumnStore> kept_;
 };
 
 }  // namespace allgrad

@@ -12,6 +12,7 @@
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
 #include "dsl/column.hpp"
+#include "dsl/row_count.hpp"
 
 namespace allgrad {
 
@@ -19,9 +20,10 @@ Column::Column(std::shared_ptr<const void> owner, const double* data, std::vecto
     : owner_(std::move(owner)), data_(data), shape_(std::move(shape)) {}
 
 Column::Column(Array&& values) : data_(nullptr), shape_(values.shape().begin(), values.shape().end()) {
-  const auto array = std::make_shared<const Array>(lanes_first(std::move(values)));
-  data_ = array->data();
-  owner_ = array;
+  if (shape_.empty()) return;  // refused by the table
+  const RowNumbers numbers = owned(std::move(values));
+  owner_ = numbers.owner;
+  data_ = numbers.data;
 }
 
 Column::Column(std::vector<double> values) : data_(nullptr), shape_{values.size()} {
@@ -47,13 +49,14 @@ Column may_be_infinite(Column column) {
 }
 
 struct Table::State {
-  std::shared_ptr<const RowAxis> rows;
-  Columns columns;
+  std::shared_ptr<RowAxis> rows;
+  std::vector<std::pair<std::string, std::shared_ptr<ColumnStore>>> columns;
 };
 
 namespace {
 
-std::vector<std::string> names_of(const Table::Columns& columns) {
+template <class Columns>
+std::vector<std::string> names_of(const Columns& columns) {
   std::vector<std::string> names;
   for (const auto& [name, column] : columns) names.push_back(name);
   return names;
@@ -162,17 +165,39 @@ void Table::check_column(const std::string& table, const std::string& name, cons
   }
 }
 
-Table Table::with_numbers(std::string name, Array values, SourceLocation where) const {
-  if (std::ranges::find(state_->columns, name, &Columns::value_type::first) != state_->columns.end()) {
-    refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
+/// Checks columns of this rank's rows against each other and against those of other ranks. The axis has its lengths
+/// then. Collective, in a Call.
+RowAxis Table::check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
+                             SourceLocation where) {
+  const Operation check("the checking of a table", where);
+  std::vector<std::vector<std::size_t>> shapes;
+  for (const auto& [name, column] : columns) shapes.push_back(column.shape_);
+  const std::size_t local_rows = common_length(table, names_of(columns), shapes, where);
+
+  const std::vector<std::string> texts = described(names_of(columns), shapes);
+  const std::uint64_t fingerprint = fingerprint_of(table, texts);
+  if (comm.first_difference({&fingerprint, 1}, check) == 0) {
+    refuse(table,
+           fmt::format(
+               "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
+               "same order on every rank, with the same columns in the same order, and no rows where a rank has "
+               "none",
+               comm.rank(), table, texts),
+           where);
   }
-  Column column(std::move(values));
-  check_column(this->name(), name, column, first_row(), where);
-  Table table = *this;
-  Columns columns = state_->columns;
-  columns.emplace_back(std::move(name), std::move(column));
-  table.state_ = std::make_shared<const State>(State{state_->rows, std::move(columns)});
-  return table;
+
+  const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
+  const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  if (total_rows == 0) {
+    refuse(table, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
+  }
+  const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
+  for (const auto& [name, column] : columns) check_column(table, name, column, first_row, where);
+  return {table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)};
+}
+
+RowNumbers Table::numbers_of(const Column& column) {
+  return {column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
 }
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
@@ -181,55 +206,96 @@ Table::Table(std::string name, Columns columns, Communicator comm, SourceLocatio
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
   in_call("Table", where, comm, [&] {
-    const Operation check("the building of a table", where);
-    Columns columns = load();
-    std::vector<std::vector<std::size_t>> shapes;
-    for (const auto& [column_name, column] : columns) shapes.push_back(column.shape_);
-    const std::size_t local_rows = common_length(name, names_of(columns), shapes, where);
-
-    const std::vector<std::string> texts = described(names_of(columns), shapes);
-    const std::uint64_t fingerprint = fingerprint_of(name, texts);
-    if (comm.first_difference({&fingerprint, 1}, check) == 0) {
-      refuse(name,
-             fmt::format(
-                 "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
-                 "same order on every rank, with the same columns in the same order, and no rows where a rank has "
-                 "none",
-                 comm.rank(), name, texts),
-             where);
-    }
-
-    const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
-    const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-    if (total_rows == 0) {
-      refuse(name, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
-    }
-    const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
     comm.guarded(
         [&] {
-          for (const auto& [column_name, column] : columns) check_column(name, column_name, column, first_row, where);
-          auto rows =
-              std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
-          state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+          const Columns columns = load();
+          State state{std::make_shared<RowAxis>(check_columns(name, columns, comm, where)), {}};
+          for (const auto& [column_name, column] : columns) {
+            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(ColumnStore{numbers_of(column)}));
+          }
+          state_ = std::make_shared<const State>(std::move(state));
         },
-        check);
+        Operation("the building of a table", where));
   });
 }
 
+void Table::assign(Columns columns, SourceLocation where) {
+  assign([&columns] { return std::move(columns); }, where);
+}
+
+void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
+  in_call("Table::assign", where, communicator(), [&] {
+    RowAxis& rows = *state_->rows;
+    std::vector<std::pair<ColumnStore*, RowNumbers>> assigned;
+    const RowAxis lengths = rows.comm.guarded(
+        [&] {
+          Columns columns = load();
+          for (const auto& [name, store] : state_->columns) {
+            if (!store->computed_from.empty()) continue;
+            const auto found = std::ranges::find(columns, name, &Columns::value_type::first);
+            if (found == columns.end() || found->second.shape_.empty() ||
+                numbers_of(found->second).lanes != store->numbers.lanes) {
+              refuse(rows.table,
+                     fmt::format("expected other rows of all its columns, with as many numbers for each row as before, "
+                                 "got none of that kind for \"{}\"; assign each column, [rows{}{}]",
+                                 name, store->numbers.lanes.empty() ? "" : ", ", fmt::join(store->numbers.lanes, ", ")),
+                     where);
+            }
+            assigned.emplace_back(store.get(), numbers_of(found->second));
+          }
+          for (const auto& [name, column] : columns) {
+            if (std::ranges::any_of(state_->columns, [&](const auto& own) {
+                  return own.first == name && own.second->computed_from.empty();
+                })) {
+              continue;
+            }
+            refuse(rows.table,
+                   fmt::format("expected rows of the columns {}, got some of \"{}\"; leave it out, since columns that "
+                               "are computed follow by themselves",
+                               names_of(state_->columns), name),
+                   where);
+          }
+          return check_columns(rows.table, columns, rows.comm, where);
+        },
+        Operation("the assigning of rows", where));
+    for (auto& [store, numbers] : assigned) store->numbers = std::move(numbers);
+    rows.local_rows = lengths.local_rows;
+    rows.first_row = lengths.first_row;
+    rows.total_rows = lengths.total_rows;
+    rows.count = lengths.count;
+    ++rows.generation;
+  });
+}
+
+Table Table::with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const {
+  const auto is_named = [&](const auto& column) { return column.first == name; };
+  if (std::ranges::any_of(state_->columns, is_named)) {
+    refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
+  }
+  const Column column(std::move(numbers));
+  check_column(this->name(), name, column, first_row(), where);
+  State state = *state_;
+  state.columns.emplace_back(std::move(name), std::make_shared<ColumnStore>(ColumnStore{
+                                                  numbers_of(column), std::move(value), state.rows->generation}));
+  Table table = *this;
+  table.state_ = std::make_shared<const State>(std::move(state));
+  return table;
+}
+
 Expr Table::operator[](const Name& name) const {
-  for (const auto& [column_name, column] : state_->columns) {
-    if (column_name != name.text) continue;
-    RowNumbers numbers{column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
-    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, std::move(numbers)), {},
-                     name.where);
+  for (const auto& [column, store] : state_->columns) {
+    if (column != name.text) continue;
+    return make_node(std::make_shared<const ColumnOperator>(column, state_->rows, store), {}, name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }
 
-Extent Table::rows() const { return state_->rows; }
+Expr Table::count(SourceLocation where) const { return row_count(state_->rows, where); }
+Extent Table::rows() const { return std::shared_ptr<const RowAxis>(state_->rows); }
 const std::string& Table::name() const { return state_->rows->table; }
+std::vector<std::string> Table::column_names() const { return names_of(state_->columns); }
 std::size_t Table::local_rows() const { return state_->rows->local_rows; }
 std::size_t Table::first_row() const { return state_->rows->first_row; }
 std::size_t Table::total_rows() const { return state_->rows->total_rows; }

@@ -43,3 +43,4 @@
 #include "allgrad/table.hpp"
 #include "allgrad/trajectory.hpp"
 #include "allgrad/trust_region.hpp"
+#include "allgrad/version.hpp"

@@ -92,6 +92,8 @@ struct Hdf5Options {
   std::vector<std::string> may_be_infinite = {};  ///< those that may hold inf or -inf
 };
 
+struct RowNumbers;
+
 /// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
 /// holds other rows, maybe none, as long as one rank has some. A value handle; copies share the columns. Building one
 /// is collective: what goes wrong on one rank is raised on all.
@@ -118,6 +120,16 @@ class Table {
   static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
                          const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
 
+  /// Deals out rows that rank 0 has, in contiguous parts as `share_of_rows` gives. Columns of other ranks are not
+  /// looked at and may be none. Throws as the constructors do.
+  static Table scatter(std::string name, const Columns& columns, Communicator comm = Communicator::world(),
+                       SourceLocation where = SourceLocation::current());
+
+  /// Another table, of the rows in which `mask` [rows] is not 0, with all columns; they stay on their ranks. The mask
+  /// depends on neither parameters nor random keys. Throws ExpressionError where it does or is not per row of this
+  /// table, DataError where no row is left on any rank.
+  Table where(const Operand& mask) const;
+
   /// The column as a value per row, [rows] or [rows, ..]. Throws ExpressionError, with the names there are, where it is
   /// missing.
   Expr operator[](const Name& name) const;
@@ -127,10 +139,22 @@ class Table {
   /// ExpressionError where it is none, DataError where there is such a column or the value is not finite in a row.
   Table with_column(const Name& name, const Operand& value) const;
 
+  /// Gives the table, and all graphs and models of its columns, other rows: mock realisations, bootstraps, files one
+  /// after the other. Nothing is compiled again. All columns come anew, with another number of rows where you like;
+  /// those of with_column and what `store` keeps are computed anew. Numbers that were made of total_rows() and are in a
+  /// graph stay what they were: ask for the number of rows by count(). Throws as the constructors do, and changes
+  /// nothing then.
+  void assign(Columns columns, SourceLocation where = SourceLocation::current());
+  void assign(const std::function<Columns()>& load, SourceLocation where = SourceLocation::current());
+
+  /// The number of rows of all ranks as a value [], which follows `assign`.
+  Expr count(SourceLocation where = SourceLocation::current()) const;
+
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;
 
   const std::string& name() const;
+  std::vector<std::string> column_names() const;
   std::size_t local_rows() const;  ///< rows of this rank
   std::size_t first_row() const;   ///< global number of this rank's first row
   std::size_t total_rows() const;  ///< rows of all ranks
@@ -138,11 +162,30 @@ class Table {
 
  private:
   struct State;
+  static RowAxis check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
+                               SourceLocation where);
   static void check_column(const std::string& table, const std::string& name, const Column& column,
                            std::uint64_t first_row, SourceLocation where);
-  Table with_numbers(std::string name, Array values, SourceLocation where) const;
+  static RowNumbers numbers_of(const Column& column);
+  void check_is_own(const Expr& value, std::string_view what, SourceLocation where) const;
+  Table with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const;
 
   std::shared_ptr<const State> state_;
 };
+
+/// The rows [first, last) of some that all ranks deal out among each other.
+struct RowShare {
+  std::size_t first = 0, last = 0;
+  std::size_t count() const { return last - first; }
+};
+
+/// This rank's part of `total` rows in contiguous parts of equal length, but for one row more on the first ranks: for
+/// loaders that read rows themselves.
+RowShare share_of_rows(std::size_t total, const Communicator& comm = Communicator::world());
+
+/// All rows of a value per row [rows, ..] that depends on neither parameters nor random keys, in the order of the
+/// ranks, on rank 0; no rows on others. Collective; made for looking at values. Throws ExpressionError where it is not
+/// per row or depends on these.
+Array gather_rows(const Operand& value);
 
 }  // namespace allgrad

@@ -56,8 +56,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   };
 
   stages.apply("insert allreduce", insert_allreduce);
-  stages.apply("replace stored",
-               [&](const std::vector<Expr>& graph) { return replace_stored(graph, comm, options.executor); });
+  stages.apply("replace stored", replace_stored);
   if (mode) {
     stages.apply("differentiate", differentiate_all);
     stages.apply("total derivatives", insert_allreduce);

@@ -66,9 +66,9 @@ TEST_CASE("a guess that cannot be used") {
   check_refuses(ag::Adam{}, {{"a", 1.0}, {"a", 1.0}},
                 {"Adam: expected a name of its own for each parameter, got a twice. Rename one of them."});
   check_refuses(ag::Adam{}, {{"params[1]", 1.0}, {"", 1.0}}, {"got params[1] twice"});
-  check_refuses(
-      ag::Lbfgsb{}, {{.name = "a", .guess = 1.0, .scale = 0.0}, {"b", 1.0}},
-      {"Lbfgsb: expected a scale of a that is a finite number above 0, got 0. Set it to a typical change of a"});
+  check_refuses(ag::Lbfgsb{}, {{.name = "a", .guess = 1.0, .scale = 0.0}, {"b", 1.0}},
+                {"Lbfgsb: expected a scale of a that is a finite number above 0, or automatic, got 0. Set it to a "
+                 "typical change of a"});
   check_refuses(ag::Lbfgsb{}, {{.name = "a", .guess = 1.0, .scale = not_a_number}, {"b", 1.0}},
                 {"scale of a", "got nan"});
   check_refuses(ag::Lbfgsb{}, {{.name = "a", .frozen = true}, {.name = "b", .frozen = true}},

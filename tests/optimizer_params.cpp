@@ -12,9 +12,12 @@
 #include <vector>
 
 #include "allgrad/adam.hpp"
+#include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
 #include "allgrad/gradient_descent.hpp"
 #include "allgrad/lbfgsb.hpp"
-#include "catch.hpp"
+#include "check_error.hpp"
+#include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
 #include "optimizers/param_space.hpp"
 
@@ -71,11 +74,12 @@ TEST_CASE("L-BFGS-B with bounds finds SciPy's minimum of the SMF fit, along SciP
   const auto& expected = json["lbfgsb_bounded"];
   const auto iterates = expected["iterates"].get<std::vector<std::vector<double>>>();
   double worst = 0.0;
-  const ag::Lbfgsb lbfgsb{.param_bounds = {{-4, 0}, {-0.5, 1.0}}, .callback = [&](const ag::Iterate& iterate) {
-                            for (std::size_t k = 0; k < 2 && iterate.step > 0; ++k) {
-                              worst = std::max(worst, std::abs(iterate.params[k] - iterates.at(iterate.step - 1)[k]));
-                            }
-                          }};
+  const ag::Lbfgsb lbfgsb{
+      .param_bounds = {{-4, 0}, {-0.5, 1.0}}, .scipy_path = true, .callback = [&](const ag::Iterate& iterate) {
+        for (std::size_t k = 0; k < 2 && iterate.step > 0; ++k) {
+          worst = std::max(worst, std::abs(iterate.params[k] - iterates.at(iterate.step - 1)[k]));
+        }
+      }};
   const auto fit = lbfgsb.minimize(smf, json["start"].get<std::vector<double>>());
   CHECK(fit.success);
   CHECK(worst < 1e-6);
@@ -84,6 +88,113 @@ TEST_CASE("L-BFGS-B with bounds finds SciPy's minimum of the SMF fit, along SciP
   CHECK(fit.x(1) == -0.5);
   CHECK(fit.fun == Approx(expected["fun"].get<double>()).epsilon(1e-10));
   CHECK(fit.jac(1) == Approx(expected["jac"][1].get<double>()).epsilon(1e-6));
+}
+
+TEST_CASE("the first step of L-BFGS-B is as long with bounds as without, in units of the scales") {
+  std::vector<std::vector<double>> points;
+  Analytic objective(2, [&](auto params, auto gradient) {
+    points.emplace_back(params.begin(), params.end());
+    return rosenbrock(params, gradient);
+  });
+  const auto first_step = [&](ag::Bound bounds, bool scipy_path) {
+    points.clear();
+    ag::Lbfgsb{.maxsteps = 1, .scipy_path = scipy_path}.minimize(
+        objective, {{.guess = -1.2, .bounds = bounds, .scale = 0.5}, {.guess = 1.0, .bounds = bounds, .scale = 2.0}});
+    return std::vector{(points.at(1)[0] + 1.2) / 0.5, (points.at(1)[1] - 1.0) / 2.0};
+  };
+  const auto free = first_step({}, false), bounded = first_step({-1000.0, 1000.0}, false);
+  CHECK(std::hypot(free[0], free[1]) == Approx(1.0));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(bounded[i] == Approx(free[i]).epsilon(1e-9));
+  const auto scipy = first_step({-1000.0, 1000.0}, true);
+  CHECK(scipy[0] == Approx(0.5 * 215.6));  // as long as the gradient, -215.6 and -88
+  CHECK(scipy[1] == Approx(2.0 * 88.0));
+}
+
+TEST_CASE("what has converged on a bound goes on from a lower point on the way to the other side") {
+  const auto double_well = [](auto p, auto gradient) {  // minima at -2 and 2
+    const double u = p[0] * p[0] - 4.0;
+    gradient[0] = u * p[0] / 4.0;
+    return u * u / 16.0;
+  };
+  Analytic objective(1, double_well);
+  for (const ag::Bound bound : {ag::Bound{-3.0, 1.0}, ag::Bound{.high = 0.5}}) {
+    const auto fit = ag::Lbfgsb{.param_bounds = {bound}}.minimize(objective, {0.25});
+    INFO(fit.str());
+    CHECK(fit.success);
+    CHECK(fit.x(0) == Approx(-2.0).epsilon(1e-5));
+    const auto scipy = ag::Lbfgsb{.param_bounds = {bound}, .scipy_path = true}.minimize(objective, {0.25});
+    CHECK(scipy.success);
+    CHECK(scipy.x(0) == bound.high);
+  }
+  const auto stays = ag::Lbfgsb{.param_bounds = {{-1.0, 1.0}}}.minimize(objective, {0.5});  // as low on both sides
+  CHECK(stays.success);
+  CHECK(stays.at_bounds == std::vector<std::string>{"params[0]"});
+}
+
+TEST_CASE("L-BFGS-B does not take a plateau for a minimum") {
+  Analytic ramp(2, [](auto p, auto gradient) {  // (max(x, 0) - 1)^2 + (max(y, 0) - 1)^2
+    double loss = 0.0;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double residual = std::max(p[i], 0.0) - 1.0;
+      gradient[i] = p[i] > 0.0 ? 2.0 * residual : 0.0;
+      loss += residual * residual;
+    }
+    return loss;
+  });
+  for (const ag::Bounds& bounds : {ag::Bounds{}, ag::Bounds{{-1.0, 5.0}, {-5.0, 5.0}}}) {
+    const auto fit = ag::Lbfgsb{.param_bounds = bounds}.minimize(ramp, {-1.0, -2.0});
+    CHECK_FALSE(fit.success);
+    CHECK(fit.end_reason == ag::EndReason::no_progress);
+    CHECK(fit.message.find("PLATEAU") != std::string::npos);
+    CHECK(fit.nfev == 2);
+  }
+  Analytic tail(1, [](auto p, auto gradient) {  // falls towards minus infinity
+    gradient[0] = 1.0 / (1.0 + std::exp(-10.0 * p[0]));
+    return std::log1p(std::exp(10.0 * p[0])) / 10.0;
+  });
+  CHECK_FALSE(ag::Lbfgsb{}.minimize(tail, {2.0}).success);
+  Analytic minimum = bowl(-3.0, 4.0);
+  const auto fit = ag::Lbfgsb{}.minimize(minimum, ag::Lbfgsb{}.minimize(minimum, {-3.0, 4.0}).x);
+  CHECK(fit.success);
+  CHECK(fit.nit == 0);
+}
+
+TEST_CASE("automatic scales are those of the derivatives at the guess, whatever the units of the parameters") {
+  const auto model_in = [](double unit) {  // 1/2 |J p - t|^2
+    return allgrad::testing::LambdaModel(
+        [unit](const ag::Expr& p) {
+          return ag::concatenate({ag::reshape(3.0 * p[0], {1}), ag::reshape(2.0 / unit * p[1] + p[0], {1})});
+        },
+        [](const ag::Sumstats& s) {
+          return 0.5 * sum(square(s.value - xt::xarray<double>{6.0, 12.0}));
+        });
+  };
+  for (const double unit : {1.0, 1e6}) {
+    auto model = model_in(unit);
+    const ag::Params params = {{.guess = 0.0, .scale = ag::automatic}, {.guess = 0.0, .scale = ag::automatic}};
+    const auto fit = model.run_bfgs(params, {.progress = false});
+    // J^T t = (30, 24), J^T J = ((10, 2), (2, 4)) for a unit of 1
+    const double promise = std::max(30.0 / std::sqrt(10.0), 24.0 / std::sqrt(4.0));
+    CHECK(fit.hess_inv.scale()[0] == Approx(promise / std::sqrt(10.0)));
+    CHECK(fit.hess_inv.scale()[1] == Approx(unit * promise / std::sqrt(4.0)));
+    CHECK(fit.x(1) == Approx(5.0 * unit).epsilon(1e-5));
+    CHECK(fit.nfev <= 10);
+    const auto newton = model.run_trust_region(params, {.progress = false});
+    CHECK(newton.hess_inv.scale() == fit.hess_inv.scale());
+    CHECK(newton.x(1) == Approx(5.0 * unit).epsilon(1e-9));
+    const auto path = model.run_adam(params, {.nsteps = 3, .learning_rate = 0.1, .progress = false});
+    CHECK(path.params(1, 1) == Approx(0.1 * unit * promise / 2.0).epsilon(1e-6));
+    const auto within = model.run_bfgs({{.guess = 0.0, .bounds = {-0.5, 1.5}, .scale = ag::automatic},
+                                        {.guess = 1.0, .scale = ag::automatic, .frozen = true}},
+                                       {.progress = false});
+    CHECK(within.hess_inv.scale() == std::vector<double>{2.0, 0.0});  // the distance of the bounds
+  }
+  Analytic objective(2, rosenbrock);
+  allgrad::testing::check_error<ag::ArgumentError>(
+      {"Lbfgsb: expected an objective with the Gauss-Newton matrix for automatic scales"}, [&](auto& line) {
+        line = __LINE__ + 1;
+        ag::Lbfgsb{}.minimize(objective, {{.guess = 1.0, .scale = ag::automatic}, {.guess = 1.0}});
+      });
 }
 
 TEST_CASE("the gradient by a variable is that of the loss at the variable") {

@@ -175,6 +175,25 @@ TEST_CASE("a trust region leaves a saddle, and says of a plateau that it is one"
   CHECK(stuck.message.find("PLATEAU") != std::string::npos);
 }
 
+TEST_CASE("fits arrive from where statistics nearly vanish, and within bounds") {
+  LambdaModel smf = smf_model();
+  const auto truth = allgrad::testing::read_json("optimizers.json").at("lbfgsb").at("x").get<std::vector<double>>();
+  const ag::Bounds bounds = {{-6, 1}, {-2, 1}};
+  const auto is_found = [&](const ag::OptimizeResult& fit) {
+    INFO(fit.str());
+    CHECK(fit.success);
+    for (std::size_t i = 0; i < 2; ++i) CHECK(fit.x(i) == Approx(truth[i]).margin(2e-2));
+  };
+  for (const ag::Bounds& given : {ag::Bounds{}, bounds}) {
+    is_found(smf.run_trust_region({-3.5, -1.5}, {.param_bounds = given, .progress = false}));  // a gradient of 1e-305
+    is_found(smf.run_trust_region({-2.0, 0.5}, {.param_bounds = given, .progress = false}));
+    is_found(smf.run_bfgs({-2.0, 0.5}, {.param_bounds = given, .progress = false}));
+    const auto stuck = smf.run_trust_region({-4.0, -1.5}, {.param_bounds = given, .progress = false});
+    CHECK(stuck.message.find("PLATEAU") != std::string::npos);
+    CHECK_FALSE(stuck.success);
+  }
+}
+
 TEST_CASE("a trust region keeps to bounds, and leaves frozen parameters alone") {
   LambdaModel model = rosenbrock_model();
   const ag::Params params = {{.name = "x", .guess = -1.2, .bounds = {-2.0, 0.5}},
@@ -270,4 +289,78 @@ TEST_CASE("a trust region minimizes the sum of a group") {
   const auto fit = group.run_trust_region({-1.2, 1.0}, {.progress = false});
   CHECK(fit.success);
   CHECK(fit.x(0) == Approx(1.0).epsilon(1e-5));
+}
+
+TEST_CASE("a step by conjugate gradients is as good as the best one along the gradient, and solves for the minimum") {
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal;
+  for (int i = 0; i < 200; ++i) {
+    const Eigen::Index n = 1 + i % 7;
+    const Eigen::MatrixXd curvature = random_matrix(random, n, i % 2 == 0);
+    const Eigen::VectorXd gradient = Eigen::VectorXd::NullaryExpr(n, [&] { return normal(random); });
+    const ag::QuadraticModel model{gradient, curvature};
+    const double radius = std::exp(normal(random));
+    Eigen::Index products = 0;
+    const auto product = [&](const Eigen::VectorXd& v) -> Eigen::VectorXd { return ++products, curvature * v; };
+    const Eigen::VectorXd step = ag::steihaug_step(gradient, product, radius);
+    INFO("case " << i);
+    CHECK(step.norm() <= radius * (1.0 + 1e-12));
+    CHECK(products <= n);
+    const double slope = gradient.squaredNorm(), rise = gradient.dot(curvature * gradient);
+    const double most = radius / gradient.norm(), part = rise > 0.0 ? std::min(slope / rise, most) : most;
+    CHECK(model.change(step) <= model.change(-part * gradient) * (1.0 - 1e-12));
+    if (step.norm() < radius * (1.0 - 1e-9)) CHECK((gradient + curvature * step).norm() <= 0.1 * gradient.norm());
+  }
+}
+
+TEST_CASE("conjugate gradients fit two hundred parameters") {
+  constexpr std::size_t n = 200;
+  LambdaModel model = model_of([](const ag::Expr& p) { return p; },
+                               [](const ag::Expr& x) {  // Rosenbrock's function of many variables, minimal at 1
+                                 const auto last = x.shape()[0].length - 1;
+                                 const auto a = view(x, ag::range(0, last)), b = view(x, ag::range(1, last + 1));
+                                 return sum(square(1.0 - a)) + 100.0 * sum(square(b - square(a)));
+                               });
+  const std::vector<double> guess(n, 0.5);
+  const auto fit = model.run_trust_region(guess, {.maxsteps = 500, .progress = false});
+  INFO(fit.message);
+  CHECK(fit.success);
+  CHECK(xt::amax(xt::abs(fit.x - 1.0))() < 1e-4);
+  const auto lbfgsb = model.run_bfgs(guess, {.maxsteps = 2000, .progress = false});
+  CHECK(fit.nfev < lbfgsb.nfev);
+
+  ag::Bounds bounds(n, ag::Bound{-2.0, 2.0});
+  bounds[0] = {-0.5, 0.5};
+  const auto within = model.run_trust_region(guess, {.maxsteps = 500, .param_bounds = bounds, .progress = false});
+  CHECK(within.success);
+  CHECK(within.at_bounds == std::vector<std::string>{"params[0]"});
+}
+
+TEST_CASE("conjugate gradients can be forced, and find the same minimum") {
+  LambdaModel model = rosenbrock_model();
+  const auto by_products = ag::TrustRegionSolver::conjugate_gradients;
+  const ag::Params params = {{.name = "x", .guess = -1.2, .scale = 0.5}, {.name = "y", .guess = 1.0, .scale = 2.0}};
+  const auto fit = model.run_trust_region(params, {.solver = by_products, .progress = false});
+  CHECK(fit.success);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(fit.x(i) == Approx(1.0).epsilon(1e-4));
+  LambdaModel other = rosenbrock_model();
+  ag::OnePointGroup group({model, other});
+  const auto of_group = group.run_trust_region(params, {.solver = by_products, .progress = false});
+  CHECK(of_group.success);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(of_group.x(i) == Approx(1.0).epsilon(1e-4));
+
+  LambdaModel plateau = model_of([](const ag::Expr& p) { return maximum(p, 0.0); },
+                                 [](const ag::Expr& s) { return sum(square(s - 1.0)); });
+  const auto stuck = plateau.run_trust_region({-1.0, -2.0}, {.solver = by_products, .progress = false});
+  CHECK(stuck.message.find("PLATEAU") != std::string::npos);
+  CHECK_FALSE(stuck.success);
+  check_error<ag::ArgumentError>({"expected the exact curvature for conjugate gradients"}, [&](auto& line) {
+    line = __LINE__ + 1;
+    model.run_trust_region({-1.2, 1.0}, {.curvature = ag::Curvature::gauss_newton, .solver = by_products});
+  });
+  Analytic objective(2, rosenbrock);
+  check_error<ag::ArgumentError>({"an objective with products of its Hessian with vectors"}, [&](auto& line) {
+    line = __LINE__ + 1;
+    ag::TrustRegion{.solver = by_products}.minimize(objective, {-1.2, 1.0});
+  });
 }

@@ -53,6 +53,9 @@ class CompiledGraph final : public Objective {
   double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
                                     std::span<double> hessian, Curvature curvature,
                                     const EvaluationOptions& options = {}) override;
+  bool has_hessian_product() const override;
+  void hessian_product(std::span<const double> params, std::span<const double> vector, std::span<double> product,
+                       const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
   /// Where the loss or its gradient at `params` turns NaN or infinite; nothing where both are finite. Collective. It

@@ -29,6 +29,14 @@ class LbfgsbState final : public OptimizerState {
 /// Softw. 38, 7). ftol, gtol and memory (SciPy's maxcor) have SciPy's defaults and meaning. It walks in params / scale,
 /// and may end on a bound.
 ///
+/// With bounds on both sides of all parameters, L-BFGS-B 3.0 takes the gradient for its first step, which may lead to a
+/// corner from which there is no way back. Here the first step is one unit long, as it is without bounds; and what has
+/// converged on a bound looks at some points on the way to the other side, and goes on from the lowest of them if that
+/// is lower. With scipy_path it does neither, and takes the path of SciPy.
+///
+/// Where the gradient is within gtol and hardly changes next to x, no minimum has been found, but a plateau, as where
+/// all statistics vanish: that is no success. It takes an evaluation to see, where the path does not tell.
+///
 /// The loss may be undefined in places. Where it or its gradient is not finite, the line search steps back, and such a
 /// point is never an iterate nor the result.
 struct Lbfgsb {
@@ -38,6 +46,7 @@ struct Lbfgsb {
   double ftol = 2.220446049250313e-09;  ///< converged when loss_k - loss_k+1 <= ftol max(|loss_k|, |loss_k+1|, 1)
   double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is larger
   std::size_t memory = 10;              ///< number of steps that the approximation of the Hessian remembers
+  bool scipy_path = false;              ///< whether to keep to SciPy's path where there are bounds
   Callback callback = {};               ///< may stop the run
   bool progress = true;                 ///< whether to tell of it on rank 0, see set_sink
   Checkpoint checkpoint = {};           ///< whether to keep its state in a file and to go on from there

@@ -58,6 +58,15 @@ class Objective {
                                             std::span<double> hessian, Curvature curvature,
                                             const EvaluationOptions& options = {});
 
+  /// Whether hessian_product computes anything.
+  virtual bool has_hessian_product() const { return false; }
+
+  /// Writes the product of the Hessian of the loss at `params` [num_params] with `vector` [num_params], the same on
+  /// every rank, to `product` [num_params]: at the cost of a few gradients, however many parameters there are. Throws
+  /// ArgumentError where there is no such product.
+  virtual void hessian_product(std::span<const double> params, std::span<const double> vector,
+                               std::span<double> product, const EvaluationOptions& options = {});
+
   /// Takes part in an evaluation as failed with `cause`, which is raised on every rank.
   [[noreturn]] virtual void fail(std::exception_ptr cause) { communicator().fail(std::move(cause)); }
 

@@ -25,13 +25,37 @@ struct Bound {
 /// One for each parameter, as in {{-4, 0}, {}, {.low = 0}}.
 using Bounds = std::vector<Bound>;
 
+/// For Param::scale: see Scale.
+struct Automatic {};
+inline constexpr Automatic automatic;
+
+/// A typical size of a parameter's changes: a number above 0, or `automatic`, from the derivatives at the guess.
+///
+/// With the gradient g and the diagonal H of the Gauss-Newton matrix at the guess, the scale of parameter i is
+/// max_k(|g_k| / sqrt(H_k)) / sqrt(H_i), but at most the distance of two bounds. In these units the loss is equally
+/// curved along all parameters, and the first step, which is about as long as one of them, goes about as far as the
+/// curvature says. Where neither g nor H says anything of a parameter, its scale is 1. The objective has to have the
+/// Gauss-Newton matrix, as models, groups and compiled graphs do; it takes one evaluation of it.
+class Scale {
+ public:
+  constexpr Scale(double value) : value_(value) {}
+  constexpr Scale(Automatic) : is_automatic_(true) {}
+
+  constexpr bool is_automatic() const { return is_automatic_; }
+  constexpr double value() const { return value_; }
+
+ private:
+  double value_ = 1.0;
+  bool is_automatic_ = false;
+};
+
 /// A parameter as it is declared to an optimizer, as in {.name = "log_m1", .guess = 11.6, .bounds = {10, 13}}. Results,
 /// progress and messages speak of it by its name.
 struct Param {
   std::string name = {};  ///< one of its own; "params[i]" where it is empty
   double guess = 0.0;     ///< where the minimization starts
   Bound bounds = {};
-  double scale = 1.0;   ///< a typical size of its changes, above 0: optimizers walk in params / scale
+  Scale scale = 1.0;    ///< a typical size of its changes: optimizers walk in params / scale
   bool frozen = false;  ///< keeps its guess; the gradient by it is not computed
 };
 using Params = std::vector<Param>;

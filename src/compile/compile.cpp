@@ -147,6 +147,17 @@ double CompiledGraph::value_gradient_and_hessian(std::span<const double> params,
   });
 }
 
+bool CompiledGraph::has_hessian_product() const { return true; }
+
+void CompiledGraph::hessian_product(std::span<const double> params, std::span<const double> vector,
+                                    std::span<double> product, const EvaluationOptions& options) {
+  in_call("CompiledGraph::hessian_product", state().where(), communicator(), [&] {
+    check_product_room(vector, product, num_params(), state().where());
+    const ModelProgram& program = state().run({.hessian_product = true}, params, options, vector);
+    std::ranges::copy(program.hessian_product(), product.begin());
+  });
+}
+
 std::string CompiledGraph::text(Stage stage) const { return to_text(outputs_of(state().programs, stage)); }
 
 void CompiledGraph::write_dot(const std::string& path, Stage stage, SourceLocation where) const {

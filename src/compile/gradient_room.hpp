@@ -22,4 +22,13 @@ inline void check_hessian_room(std::span<const double> hessian, std::size_t num_
   check_room(hessian, num_params * num_params, where, "Hessian of {} numbers, one for each pair of parameters");
 }
 
+/// For the product of a Hessian and a vector.
+inline void check_product_room(std::span<const double> vector, std::span<const double> product, std::size_t num_params,
+                               SourceLocation where) {
+  check_room(product, num_params, where, "product of {} numbers, one for each parameter");
+  if (vector.size() == num_params) return;
+  throw ArgumentError(
+      fmt::format("expected a vector of {} numbers, one for each parameter, got {}", num_params, vector.size()), where);
+}
+
 }  // namespace allgrad

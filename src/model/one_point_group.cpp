@@ -92,6 +92,24 @@ class OnePointGroup::Sum final : public Objective {
     return loss;
   }
 
+  bool has_hessian_product() const override { return true; }
+
+  void hessian_product(std::span<const double> params, std::span<const double> vector, std::span<double> product,
+                       const EvaluationOptions& options) override {
+    try {
+      check_product_room(vector, product, num_params(), where_);
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    message_ = &gradient_message_;
+    evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
+      graph.hessian_product(params_, vector, gradient_, own);
+      if (graph.communicator().is_root()) add(gradient_, gradients());
+      return 0.0;
+    });
+    std::ranges::copy(gradients(), product.begin());
+  }
+
   /// Of the models that have such values, the one with the lowest rank.
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options) override {
     std::string text;
@@ -234,7 +252,7 @@ class OnePointGroup::Sum final : public Objective {
   Communicator comm_;
   std::vector<std::reference_wrapper<OnePointModel>> models_;
   std::vector<double> params_;
-  std::vector<double> gradient_, hessian_;  // of one model
+  std::vector<double> gradient_, hessian_;  // of one model; or a product with the Hessian
   Message gradient_message_;                // loss, how many draw, gradient
   std::optional<Message> hessian_message_;  // and Hessian
   Message* message_ = &gradient_message_;   // of this evaluation

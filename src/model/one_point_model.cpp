@@ -100,14 +100,10 @@ xt::xtensor<double, 2> OnePointModel::calc_hessian(const ParamValues& params, co
 xt::xtensor<double, 1> OnePointModel::calc_hvp(const ParamValues& params, const ParamValues& vector,
                                                const std::optional<Key>& randkey, SourceLocation where) {
   return in_call("calc_hvp", where, comm_, [&] {
-    CompiledGraph::State& state = graph(params.size(), where).state();
-    if (vector.size() != params.size()) {
-      comm_.fail(std::make_exception_ptr(ArgumentError(
-          fmt::format("expected a vector of {} numbers, one for each parameter, got {}", params.size(), vector.size()),
-          where)));
-    }
-    const ModelProgram& program = state.run({.hessian_product = true}, params, {.randkey = randkey}, vector);
-    return comm_.attempt([&] { return xt::xtensor<double, 1>(program.derivative(Derivative::hessian_product)); });
+    CompiledGraph& compiled = graph(params.size(), where);
+    auto product = comm_.attempt([&] { return xt::xtensor<double, 1>::from_shape({params.size()}); });
+    compiled.hessian_product(params, vector, {product.data(), product.size()}, {.randkey = randkey});
+    return product;
   });
 }
 

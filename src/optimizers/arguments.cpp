@@ -52,7 +52,7 @@ std::vector<Item> items_of(const Arguments& arguments, const Params& params, con
     add("guess", param.guess);
     add("low bound", param.bounds.low);
     add("high bound", param.bounds.high);
-    add("scale", param.scale);
+    add("scale", param.scale.is_automatic() ? -1.0 : param.scale.value());
     items.push_back({"frozen of " + param.name, param.frozen, Item::Kind::word});
   }
   return items;

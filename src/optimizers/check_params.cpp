@@ -94,11 +94,11 @@ void check_param(const Checker& check, const Param& param, BoundsBy bounds_by) {
   check.require(std::isfinite(param.guess),
                 "a guess of finite numbers, got {} for {}. Start where the loss can be computed.", shown(param.guess),
                 param.name);
-  check.require(
-      std::isfinite(param.scale) && param.scale > 0.0,
-      "a scale of {} that is a finite number above 0, got {}. Set it to a typical change of {}, or leave it at "
-      "its default.",
-      param.name, shown(param.scale), param.name);
+  check.require(std::isfinite(param.scale.value()) && param.scale.value() > 0.0,
+                "a scale of {} that is a finite number above 0, or automatic, got {}. Set it to a typical change of "
+                "{}, or leave it at "
+                "its default.",
+                param.name, shown(param.scale.value()), param.name);
   check_bounds(check, param, bounds_by);
 }
 

@@ -1,62 +1,45 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "allgrad/lbfgsb.hpp"
+#include "optimizers/bounded_run.hpp"
 #include "optimizers/line_search.hpp"
-#include "optimizers/minimization.hpp"
 #include "optimizers/setulb.hpp"
 
 namespace allgrad {
 
 /// A minimization by L-BFGS-B: evaluates where Setulb asks for it, steps back from points that are not finite, and
 /// decides when to end.
-class LbfgsbRun final : public Minimization {
+class LbfgsbRun final : public BoundedRun {
  public:
   LbfgsbRun(const Lbfgsb& options, const Arguments& arguments, const Params& params);
 
   /// Goes on from a checkpoint where that is wanted; collective.
-  void resume(const Lbfgsb& options, Identity identity);
+  void resume(const Lbfgsb& options, Identity identity) { resume_from(RunOptions(options), std::move(identity)); }
 
   /// One iteration; collective.
   void step(const Lbfgsb& options, const Options& all);
 
-  std::span<const double> next_params() const override { return iterate_.params; }
-  void take_last_params(std::span<const double>) override {}  // its evaluation has made them the same
-  OptimizeResult result() const;
-
  private:
-  enum class End { none, gradient_vanishes, loss_is_flat, limit_reached, wall_ahead, abnormal };
   void fields(Archive& archive) override;
-  bool answer_solver(const Lbfgsb& options);
-  void end_if_due(const Lbfgsb& options);
-  void take_guess(const Lbfgsb& options);
-  void step_back();
-  End accept(const Lbfgsb& options);
-  void remember_pair();
+  bool answer_solver(const RunOptions& options);
+  End take_iterate(const RunOptions& options);
   End judge_reduction(double ftol, double previous_loss);
   End judge_solver() const;
-  EndReason reason_of(End end) const;
-  std::string end_message(End end) const;
+  bool confirm(const RunOptions& options);
+  bool check_for_plateau();
+  bool path_is_curved() const;
+  void restart() override;
+  std::string end_message(End end) const override;
 
   double gtol_;
   std::size_t memory_;
+  Setulb::FirstStep first_step_;
   Setulb solver_;
   LineSearch search_;
-  Point evaluated_;  // in parameters, as the objective gave it
-  Point trial_;      // the same in the solver's variables; where it was not finite, what the solver was told
-  bool trial_is_finite_ = true;  // as the objective gave it
-  Point accepted_;               // the iterate in the solver's variables
-  std::deque<InverseHessian::Pair> pairs_;
-  std::size_t nfev_ = 0;
-  std::size_t backed_off_ = 0;
-  std::string not_finite_;
-  End end_ = End::none;  // but for the limit, which may be another for the next step
-  int stalls_ = 0;       // iterations in a row that gained nothing and were cut short by a wall
+  int stalls_ = 0;  // iterations in a row that gained nothing and were cut short by a wall
 };
 
 }  // namespace allgrad

@@ -119,6 +119,7 @@ class Minimization {
   /// Says `text` to the user, once for all ranks.
   void warn(const std::string& text) const;
 
+  Objective& objective() const { return *objective_; }
   const Communicator& comm() const { return objective_->communicator(); }
 
   std::string_view optimizer_;

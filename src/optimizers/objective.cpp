@@ -14,4 +14,11 @@ double Objective::value_gradient_and_hessian(std::span<const double>, std::span<
             "loss as a model's, a function of statistics");
 }
 
+void Objective::hessian_product(std::span<const double>, std::span<const double>, std::span<double>,
+                                const EvaluationOptions&) {
+  throw ArgumentError(
+      "expected an objective with products of its Hessian with vectors, got one without; compile its loss, or override "
+      "hessian_product and has_hessian_product");
+}
+
 }  // namespace allgrad

@@ -88,7 +88,7 @@ ParamSpace::ParamSpace(const Params& params, BoundsBy bounds_by) {
     frozen_.push_back(param.frozen);
     if (param.frozen) continue;
     Coordinate& coordinate = coordinates_.emplace_back(
-        Coordinate{index, kind_of(param.bounds, bounds_by), param.bounds, param.scale, param.guess, 0.0});
+        Coordinate{index, kind_of(param.bounds, bounds_by), param.bounds, param.scale.value(), param.guess, 0.0});
     coordinate.start = coordinate.variable(param.guess);
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "allgrad/error.hpp"
@@ -40,10 +41,11 @@ int kind_of(const Bound& bound) {
 }  // namespace
 
 Setulb::Setulb(std::span<const double> guess, const Bounds& bounds, std::size_t memory, double gtol,
-               SourceLocation where)
+               FirstStep first_step, SourceLocation where)
     : num_params_(static_cast<int>(guess.size())),
       memory_(static_cast<int>(memory)),
       gtol_(gtol),
+      first_step_(first_step),
       x_(guess.begin(), guess.end()),
       gradient_(guess.size()),
       workspace_(workspace_size(guess.size(), memory, where)),
@@ -61,16 +63,30 @@ Setulb::Setulb(std::span<const double> guess, const Bounds& bounds, std::size_t 
 Setulb::Wish Setulb::next() {
   constexpr double factr = 0.0;
   constexpr int silent = -1;
+  const double gtol = gtol_ * unit_;
   setulb_(&num_params_, &memory_, x_.data(), lower_.data(), upper_.data(), bound_kinds_.data(), &loss_,
-          gradient_.data(), &factr, &gtol_, workspace_.data(), integer_workspace_.data(), task_.data(), &silent,
+          gradient_.data(), &factr, &gtol, workspace_.data(), integer_workspace_.data(), task_.data(), &silent,
           csave_.data(), lsave_.data(), isave_.data(), dsave_.data(), task_.size(), csave_.size());
   if (message().starts_with("FG")) return Wish::evaluation;
   return message().starts_with("NEW_X") ? Wish::acknowledgement : Wish::nothing;
 }
 
 void Setulb::answer(double loss, std::span<const double> gradient) {
-  loss_ = loss;
-  std::ranges::copy(gradient, gradient_.begin());
+  if (message() == "FG_START") set_unit(gradient);
+  loss_ = loss * unit_;
+  std::ranges::transform(gradient, gradient_.begin(), [&](double g) { return g * unit_; });
+}
+
+// The path does not depend on the unit but for the first step.
+void Setulb::set_unit(std::span<const double> gradient) {
+  if (first_step_ == FirstStep::gradient || std::ranges::any_of(bound_kinds_, [](int kind) { return kind != 2; }))
+    return;
+  double square = 0.0;
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    const bool is_held = gradient[i] < 0.0 ? x_[i] >= upper_[i] : x_[i] <= lower_[i];
+    if (!is_held) square += gradient[i] * gradient[i];
+  }
+  if (std::isnormal(square)) unit_ = 1.0 / std::sqrt(square);
 }
 
 std::string_view Setulb::message() const {

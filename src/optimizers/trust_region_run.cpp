@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "allgrad/error.hpp"
@@ -32,12 +32,32 @@ double shortened(double slope, double rise) {
 // Steps that are this much shorter than the variables are lost in rounding.
 constexpr double shortest = 4.0 * std::numeric_limits<double>::epsilon();
 
-Curvature curvature_of(const TrustRegion& options, const Objective& objective, SourceLocation where) {
+constexpr std::string_view optimizer = "TrustRegion";
+
+TrustRegionSolver solver_of(const TrustRegion& options, const Objective& objective, std::size_t num_variables,
+                            SourceLocation where) {
+  constexpr std::size_t few = 32;
+  const bool is_exact = options.curvature.value_or(Curvature::exact) == Curvature::exact;
+  const bool prefers_products = num_variables > few && !options.curvature && objective.has_hessian_product();
+  const TrustRegionSolver solver = options.solver.value_or(prefers_products ? TrustRegionSolver::conjugate_gradients
+                                                                            : TrustRegionSolver::eigenvalues);
+  if (solver == TrustRegionSolver::eigenvalues || (is_exact && objective.has_hessian_product())) return solver;
+  throw ArgumentError(
+      fmt::format("{}: expected {} for conjugate gradients, got {}; leave .{} out", optimizer,
+                  is_exact ? "an objective with products of its Hessian with vectors" : "the exact curvature",
+                  is_exact ? "one without" : "Curvature::gauss_newton", is_exact ? "solver" : "curvature"),
+      where);
+}
+
+/// Of the matrix, where one is needed.
+Curvature curvature_of(const TrustRegion& options, TrustRegionSolver solver, const Objective& objective,
+                       SourceLocation where) {
+  if (solver == TrustRegionSolver::conjugate_gradients) return Curvature::exact;
   const bool any = objective.has_hessian(Curvature::gauss_newton);
   const Curvature wanted = options.curvature.value_or(any ? Curvature::gauss_newton : Curvature::exact);
   if (objective.has_hessian(wanted)) return wanted;
   throw ArgumentError(
-      fmt::format("TrustRegion: expected an objective with {}, got one without; {}",
+      fmt::format("{}: expected an objective with {}, got one without; {}", optimizer,
                   wanted == Curvature::exact ? "second derivatives" : "the Gauss-Newton matrix",
                   wanted == Curvature::exact ? "compile its loss, use Lbfgsb, or override value_gradient_and_hessian"
                                              : "leave .curvature out, or write the loss as a model's"),
@@ -47,87 +67,102 @@ Curvature curvature_of(const TrustRegion& options, const Objective& objective, S
 }  // namespace
 
 TrustRegionRun::TrustRegionRun(const TrustRegion& options, const Arguments& arguments, const Params& params)
-    : Minimization(arguments, params, BoundsBy::optimizer),
-      curvature_(curvature_of(options, arguments.objective, arguments.where)),
-      bounds_(space_.bounds()),
-      evaluated_(iterate_),
-      evaluated_hessian_(space_.num_params() * space_.num_params()),
+    : BoundedRun(arguments, params),
+      solver_(solver_of(options, arguments.objective, space_.num_variables(), arguments.where)),
+      curvature_(curvature_of(options, solver_, arguments.objective, arguments.where)),
+      evaluated_hessian_(solver_ == TrustRegionSolver::eigenvalues ? space_.num_params() * space_.num_params() : 0),
       hessian_scales_(evaluated_hessian_.size()),
-      variables_(space_.start()),
-      gradient_(variables_.size()),
       hessian_(evaluated_hessian_.size()),
+      first_radius_(options.radius),
       radius_(options.radius) {}
 
-void TrustRegionRun::step(const TrustRegion& options, const Options& all) {
+void TrustRegionRun::step(const TrustRegion& trust_region, const Options& all) {
   if (ended()) return;
   in_call(optimizer_, where_, comm(), [&] {
     const InterruptGuard interrupts;
+    const RunOptions options(trust_region);
+    const double gtol = trust_region.gtol;
     use_options(all);
-    if (nfev_ == 0 && !take_guess(options)) return save(options.checkpoint);
-    end_ = judge_point(options.gtol);
+    if (nfev_ == 0 && !start(options)) return save(options.checkpoint);
+    end_ = judge_point(gtol);
     for (const std::size_t before = step_; step_ == before && end_ == End::none;) {
-      if (!try_step(options)) return save(options.checkpoint);
+      if (!try_step(options, gtol)) return save(options.checkpoint);
     }
-    if (end_ == End::none) end_ = judge_point(options.gtol);
+    if (end_ == End::none) end_ = judge_point(gtol);
+    const auto confirm = [&] { return !is_success(reason_of(end_)) || look_inwards(options); };
+    if (!confirm_by(confirm)) return save(options.checkpoint);
     end_if_due(options);
     if (!ended()) take_signal();
     save_if_due(options.checkpoint);
   });
 }
 
-void TrustRegionRun::end_if_due(const TrustRegion& options) {
-  const End due = end_ == End::none && step_ >= options.maxsteps ? End::limit_reached : end_;
-  if (due != End::none) end([&] { return end_message(due); }, reason_of(due));
-}
-
 void TrustRegionRun::fields(Archive& archive) {
-  Minimization::fields(archive);
-  archive(variables_, gradient_, hessian_, radius_, nfev_, backed_off_, met_wall_, not_finite_, end_);
-}
-
-void TrustRegionRun::resume(const TrustRegion& options, Identity identity) {
-  if (restore(options.checkpoint, std::move(identity), options.progress) && !ended()) end_if_due(options);
+  BoundedRun::fields(archive);
+  archive(hessian_, radius_, met_wall_);
 }
 
 void TrustRegionRun::compute(Objective& objective, Point& point) {
+  if (solver_ == TrustRegionSolver::conjugate_gradients) return BoundedRun::compute(objective, point);
   point.loss =
       objective.value_gradient_and_hessian(point.params, point.gradient, evaluated_hessian_, curvature_, evaluation_);
 }
 
-// False where some rank wanted to stop.
 bool TrustRegionRun::evaluate_at(std::span<const double> variables) {
-  if (!evaluate(variables, evaluated_)) return false;
+  if (!BoundedRun::evaluate_at(variables)) return false;
+  if (evaluated_hessian_.empty()) return true;
   const std::size_t n = space_.num_params();
   for (std::size_t i = 0; i < n * n; ++i) {
     const double size = std::abs(evaluated_hessian_[(i / n) * (n + 1)] * evaluated_hessian_[(i % n) * (n + 1)]);
     hessian_scales_[i] = std::isfinite(size) ? std::sqrt(size) : 0.0;
   }
   agree_on({"second derivatives", evaluated_hessian_, hessian_scales_});
-  evaluated_is_finite_ = evaluated_.finite() && all_finite(evaluated_hessian_);
-  ++nfev_;
+  trial_is_finite_ = trial_is_finite_ && all_finite(evaluated_hessian_);
   return true;
 }
 
-bool TrustRegionRun::take_guess(const TrustRegion& options) {
-  if (!evaluate_at(variables_)) return false;
+// At the guess. False where some rank wanted to stop.
+bool TrustRegionRun::start(const RunOptions& options) {
+  if (!evaluate_at(accepted_.params)) return false;
   if (!evaluated_.finite()) refuse_guess(evaluated_);
-  if (!evaluated_is_finite_) {
+  if (!trial_is_finite_) {
     throw ArgumentError(
         "TrustRegion: expected a guess at which the second derivatives of the loss are finite, got one "
         "at which they are not; start elsewhere, or use Lbfgsb",
         where_);
   }
-  iterate_ = evaluated_;
+  take_guess(options);
   hessian_ = evaluated_hessian_;
-  space_.chain(variables_, iterate_.gradient, gradient_);
-  remember_first(evaluated_);
-  remember_best(evaluated_, 0);
-  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
   return true;
 }
 
 Eigen::Map<const Eigen::VectorXd> TrustRegionRun::at() const {
-  return {variables_.data(), static_cast<Eigen::Index>(variables_.size())};
+  return {accepted_.params.data(), static_cast<Eigen::Index>(accepted_.params.size())};
+}
+
+Eigen::Map<const Eigen::VectorXd> TrustRegionRun::gradient() const {
+  return {accepted_.gradient.data(), static_cast<Eigen::Index>(accepted_.gradient.size())};
+}
+
+/// Of the Hessian at the iterate and a vector, both by the variables. Collective.
+Eigen::VectorXd TrustRegionRun::product(const Eigen::VectorXd& vector) {
+  const auto agreed = [&](std::string_view name, std::vector<double> numbers) {
+    double largest = 0.0;
+    for (const double number : numbers) largest = std::fmax(largest, std::abs(number));
+    const std::vector<double> sizes(numbers.size(), std::isfinite(largest) ? largest : 0.0);
+    agree_on({name, numbers, sizes});
+    return numbers;
+  };
+  std::vector<double> direction = space_.spread({vector.data(), bounds_.size()});
+  const std::vector<double> scales = space_.scales();
+  std::ranges::transform(direction, scales, direction.begin(), std::multiplies<>());
+  direction = agreed("a direction", std::move(direction));
+  std::vector<double> result(direction.size());
+  comm().attempt([&] { objective().hessian_product(iterate_.params, direction, result, evaluation_); });
+  result = agreed("a product with second derivatives", std::move(result));
+  Eigen::VectorXd by_variables(vector.size());
+  space_.chain(accepted_.params, result, {by_variables.data(), bounds_.size()});
+  return by_variables;
 }
 
 // By the variables, about the iterate.
@@ -141,26 +176,31 @@ QuadraticModel TrustRegionRun::model() const {
     scale.push_back(scales[i]);
   }
   const Eigen::Map<const Eigen::VectorXd> units(scale.data(), static_cast<Eigen::Index>(scale.size()));
-  return {Eigen::Map<const Eigen::VectorXd>(gradient_.data(), static_cast<Eigen::Index>(gradient_.size())),
-          units.asDiagonal() * symmetric(hessian_, space_.num_params())(free, free) * units.asDiagonal()};
+  return {gradient(), units.asDiagonal() * symmetric(hessian_, space_.num_params())(free, free) * units.asDiagonal()};
 }
 
 // False where some rank wanted to stop.
-bool TrustRegionRun::try_step(const TrustRegion& options) {
-  const QuadraticModel quadratic = model();
+bool TrustRegionRun::try_step(const RunOptions& options, double gtol) {
+  if (solver_ == TrustRegionSolver::eigenvalues) return try_step(model(), options, gtol);
+  return try_step(ProductModel{gradient(), [this](const Eigen::VectorXd& vector) { return product(vector); }}, options,
+                  gtol);
+}
+
+bool TrustRegionRun::try_step(const auto& quadratic, const RunOptions& options, double gtol) {
   const BoundedStep bounded = bounded_step(quadratic, at(), bounds_, radius_);
   const double predicted = -quadratic.change(bounded.step), length = bounded.step.norm();
   if (!(length > shortest * at().norm())) {
-    end_ = met_wall_ ? End::wall_ahead : End::no_progress;
+    const bool is_minimum = projected_gradient(gradient(), at(), bounds_).lpNorm<Eigen::Infinity>() <= gtol;
+    end_ = is_minimum ? End::gradient_vanishes : met_wall_ ? End::wall_ahead : End::no_progress;
     return true;
   }
-  std::vector<double> variables(variables_.size());
+  std::vector<double> variables(accepted_.params.size());
   Eigen::Map<Eigen::VectorXd>(variables.data(), at().size()) = at() + bounded.step;
   for (std::size_t i = 0; i < variables.size(); ++i) {  // on a bound to the bit
     variables[i] = std::clamp(variables[i], bounds_[i].low, bounds_[i].high);
   }
   if (!evaluate_at(variables)) return false;
-  if (!evaluated_is_finite_) {
+  if (!trial_is_finite_) {
     step_back(bounded);
     return true;
   }
@@ -172,60 +212,63 @@ bool TrustRegionRun::try_step(const TrustRegion& options) {
   const double quality = is_lost ? 1.0 : decrease / predicted;
   if (quality < poor) {
     radius_ = length * shortened(quadratic.gradient.dot(bounded.step), -decrease);
-  } else if (quality > good && bounded.meets_radius) {
+  } else if (quality > good && bounded.meets_radius && !is_lost) {
     radius_ *= grow;
   }
   if (!(quality > 1e-4)) return true;
   const bool is_flat = decrease <= options.ftol * largest && predicted <= options.ftol * largest;
-  variables_ = variables;
   accept(options);
   if (is_flat && !bounded.meets_radius) end_ = End::loss_is_flat;
   return true;
 }
 
 void TrustRegionRun::step_back(const BoundedStep& bounded) {
-  if (!met_wall_) {  // once for each step, since it costs evaluations
-    not_finite_ = evaluated_.finite() ? "the second derivatives are not finite" : what_is_not_finite(evaluated_);
+  if (evaluated_.finite()) {
+    not_finite_ = "the second derivatives are not finite";
+    ++backed_off_;
+  } else {
+    count_wall(!met_wall_);
   }
   met_wall_ = true;
-  ++backed_off_;
   radius_ = shrink * bounded.step.norm();
 }
 
-void TrustRegionRun::accept(const TrustRegion& options) {
+void TrustRegionRun::accept(const RunOptions& options) {
   met_wall_ = false;
-  iterate_ = evaluated_;
   hessian_ = evaluated_hessian_;
-  space_.chain(variables_, iterate_.gradient, gradient_);
-  iterate_step_ = ++step_;
-  tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
+  constexpr std::size_t memory = 10;
+  if (solver_ == TrustRegionSolver::conjugate_gradients) locally([&] { remember_pair(memory); });
+  BoundedRun::accept(options);
 }
 
-TrustRegionRun::End TrustRegionRun::judge_point(double gtol) const {
+TrustRegionRun::End TrustRegionRun::judge_point(double gtol) {
   if (end_ != End::none) return end_;
-  const QuadraticModel quadratic = model();
-  if (projected_gradient(quadratic.gradient, at(), bounds_).lpNorm<Eigen::Infinity>() > gtol) return End::none;
-  const auto free = free_variables(quadratic.gradient, at(), bounds_);
+  if (projected_gradient(gradient(), at(), bounds_).lpNorm<Eigen::Infinity>() > gtol) return End::none;
+  const auto free = free_variables(gradient(), at(), bounds_);
   if (free.empty()) return End::gradient_vanishes;
-  const Eigen::MatrixXd curvature = quadratic.curvature(free, free);
-  if (curvature.isZero(0.0) && quadratic.gradient(free).isZero(0.0)) return End::plateau;
+  return solver_ == TrustRegionSolver::eigenvalues ? judge_by_matrix(free, gtol) : judge_by_product(free, gtol);
+}
+
+TrustRegionRun::End TrustRegionRun::judge_by_matrix(const std::vector<Eigen::Index>& free, double gtol) const {
+  const Eigen::MatrixXd curvature = model().curvature(free, free);
+  if (gradient()(free).isZero(0.0)) {
+    if (curvature.isZero(0.0)) return End::plateau;
+  } else if (curvature.lpNorm<Eigen::Infinity>() <= gtol) {
+    return End::none;
+  }
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(curvature, Eigen::EigenvaluesOnly);
   constexpr double rounding = 1e-8;
   const bool is_saddle = eigen.eigenvalues()(0) < -rounding * eigen.eigenvalues().cwiseAbs().maxCoeff();
   return is_saddle ? End::none : End::gradient_vanishes;
 }
 
-EndReason TrustRegionRun::reason_of(End end) const {
-  switch (end) {
-    case End::none: return EndReason::running;
-    case End::gradient_vanishes:
-    case End::loss_is_flat: return EndReason::converged;
-    case End::limit_reached: return EndReason::limit_reached;
-    case End::wall_ahead: return EndReason::not_finite;
-    case End::plateau:
-    case End::no_progress: return EndReason::no_progress;
-  }
-  return EndReason::failed;
+// Along a direction that nothing is likely to be orthogonal to.
+TrustRegionRun::End TrustRegionRun::judge_by_product(const std::vector<Eigen::Index>& free, double gtol) {
+  Eigen::VectorXd direction = Eigen::VectorXd::Zero(at().size());
+  for (const Eigen::Index i : free) direction(i) = irregular(static_cast<std::size_t>(i));
+  const Eigen::VectorXd change = product(direction)(free);
+  if (gradient()(free).isZero(0.0)) return change.isZero(0.0) ? End::plateau : End::gradient_vanishes;
+  return change.lpNorm<Eigen::Infinity>() <= gtol ? End::none : End::gradient_vanishes;
 }
 
 std::string TrustRegionRun::end_message(End end) const {
@@ -233,7 +276,7 @@ std::string TrustRegionRun::end_message(End end) const {
     case End::none: return {};
     case End::gradient_vanishes: return "CONVERGENCE: NORM OF PROJECTED GRADIENT <= GTOL";
     case End::loss_is_flat: return "CONVERGENCE: RELATIVE REDUCTION OF LOSS <= FTOL";
-    case End::plateau: return "STOP: GRADIENT AND CURVATURE ARE 0 AT X, WHICH IS ON A PLATEAU; START ELSEWHERE";
+    case End::plateau: return std::string(plateau);
     case End::limit_reached: return "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT";
     case End::wall_ahead:
       return fmt::format("STOP: THE LOSS OR ITS DERIVATIVES ARE NOT FINITE AT POINTS CLOSE TO X: {}", not_finite_);
@@ -242,30 +285,9 @@ std::string TrustRegionRun::end_message(End end) const {
   return {};
 }
 
-OptimizeResult TrustRegionRun::result() const {
-  const std::array shape{space_.num_params()};
-  OptimizeResult result{.message = message(),
-                        .end_reason = end_reason(),
-                        .success = is_success(end_reason()),
-                        .fun = iterate_.loss,
-                        .x = xt::xtensor<double, 1>(shape),
-                        .jac = xt::xtensor<double, 1>(shape),
-                        .nfev = nfev_,
-                        .nit = step_,
-                        .hess_inv = InverseHessian(space_.scales(), pairs()),
-                        .best = best(),
-                        .backed_off = backed_off_,
-                        .not_finite = not_finite_,
-                        .names = names_,
-                        .callback_error = callback_error_};
-  std::ranges::copy(iterate_.params, result.x.begin());
-  std::ranges::copy(iterate_.gradient, result.jac.begin());
-  for (const std::size_t i : space_.at_bounds(iterate_.params)) result.at_bounds.push_back(names_[i]);
-  return result;
-}
-
 // The eigenvectors of the curvature are conjugate steps, from which the product with its inverse follows exactly.
 std::vector<InverseHessian::Pair> TrustRegionRun::pairs() const {
+  if (solver_ == TrustRegionSolver::conjugate_gradients) return BoundedRun::pairs();
   if (nfev_ == 0) return {};
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model().curvature);
   std::vector<InverseHessian::Pair> pairs;
@@ -273,8 +295,7 @@ std::vector<InverseHessian::Pair> TrustRegionRun::pairs() const {
     const double eigenvalue = eigen.eigenvalues()(k);
     if (eigenvalue <= std::numeric_limits<double>::epsilon() * eigen.eigenvalues().maxCoeff()) continue;
     const Eigen::VectorXd step = eigen.eigenvectors().col(k), change = eigenvalue * step;
-    pairs.push_back(
-        {space_.spread({step.data(), variables_.size()}), space_.spread({change.data(), variables_.size()})});
+    pairs.push_back({space_.spread({step.data(), bounds_.size()}), space_.spread({change.data(), bounds_.size()})});
   }
   return pairs;
 }

@@ -35,9 +35,11 @@ double find_shift(const Eigen::ArrayXd& eigenvalues, const Eigen::ArrayXd& gradi
 }  // namespace
 
 Eigen::VectorXd minimizing_step(const QuadraticModel& model, double radius) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model.curvature);
+  const double size = std::max(model.gradient.lpNorm<Eigen::Infinity>(), model.curvature.lpNorm<Eigen::Infinity>());
+  const double unit = std::ldexp(1.0, size > 0.0 ? std::ilogb(size) : 0);  // in which no square underflows
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model.curvature / unit);
   const Eigen::ArrayXd eigenvalues = eigen.eigenvalues().array();
-  const Eigen::ArrayXd gradient = (eigen.eigenvectors().transpose() * model.gradient).array();
+  const Eigen::ArrayXd gradient = (eigen.eigenvectors().transpose() * (model.gradient / unit)).array();
   const auto back = [&](const Eigen::ArrayXd& step) -> Eigen::VectorXd { return eigen.eigenvectors() * step.matrix(); };
   const double rounding = 10.0 * epsilon * eigenvalues.abs().maxCoeff();
   const double lowest = eigenvalues(0);
@@ -77,13 +79,35 @@ Eigen::VectorXd projected_gradient(const Eigen::VectorXd& gradient, const Eigen:
   return projected;
 }
 
-BoundedStep bounded_step(const QuadraticModel& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius) {
+namespace {
+
+/// The minimizing step by some of the variables alone, from where the gradient by all is `gradient`.
+Eigen::VectorXd step_by(const QuadraticModel& model, const Eigen::VectorXd& gradient,
+                        const std::vector<Eigen::Index>& free, double radius) {
+  return minimizing_step({gradient(free), model.curvature(free, free)}, radius);
+}
+
+Eigen::VectorXd step_by(const ProductModel& model, const Eigen::VectorXd& gradient,
+                        const std::vector<Eigen::Index>& free, double radius) {
+  const auto product = [&](const Eigen::VectorXd& vector) -> Eigen::VectorXd {
+    Eigen::VectorXd of_all = Eigen::VectorXd::Zero(gradient.size());
+    of_all(free) = vector;
+    return model.product(of_all)(free);
+  };
+  return steihaug_step(gradient(free), product, radius);
+}
+
+constexpr int most_parts(const QuadraticModel&) { return std::numeric_limits<int>::max(); }
+constexpr int most_parts(const ProductModel&) { return 10; }
+
+template <class Model>
+BoundedStep bounded_step_of(const Model& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius) {
   Eigen::VectorXd to = at;
   std::vector<Eigen::Index> free = free_variables(model.gradient, at, bounds);
   double left = radius;
-  while (!free.empty() && left > 0.0) {
-    const Eigen::VectorXd gradient = model.gradient + model.curvature * (to - at);
-    const Eigen::VectorXd step = minimizing_step({gradient(free), model.curvature(free, free)}, left);
+  for (int i = 0; i < most_parts(model) && !free.empty() && left > 0.0; ++i) {
+    const Eigen::VectorXd gradient = i == 0 ? model.gradient : Eigen::VectorXd(model.gradient + model.product(to - at));
+    const Eigen::VectorXd step = step_by(model, gradient, free, left);
     double part = 1.0;
     std::size_t first = free.size();
     for (std::size_t k = 0; k < free.size(); ++k) {
@@ -105,6 +129,16 @@ BoundedStep bounded_step(const QuadraticModel& model, const Eigen::VectorXd& at,
     left -= part * step.norm();
   }
   return {to - at, left <= 0.0};
+}
+
+}  // namespace
+
+BoundedStep bounded_step(const QuadraticModel& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius) {
+  return bounded_step_of(model, at, bounds, radius);
+}
+
+BoundedStep bounded_step(const ProductModel& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius) {
+  return bounded_step_of(model, at, bounds, radius);
 }
 
 }  // namespace allgrad

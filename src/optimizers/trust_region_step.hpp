@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 
 #include "allgrad/params.hpp"
+#include "optimizers/steihaug.hpp"
 
 namespace allgrad {
 
@@ -11,7 +12,16 @@ struct QuadraticModel {
   Eigen::VectorXd gradient;
   Eigen::MatrixXd curvature;
 
-  double change(const Eigen::VectorXd& step) const { return gradient.dot(step) + 0.5 * step.dot(curvature * step); }
+  Eigen::VectorXd product(const Eigen::VectorXd& step) const { return curvature * step; }
+  double change(const Eigen::VectorXd& step) const { return gradient.dot(step) + 0.5 * step.dot(product(step)); }
+};
+
+/// The same without a matrix.
+struct ProductModel {
+  Eigen::VectorXd gradient;
+  HessianProduct product;
+
+  double change(const Eigen::VectorXd& step) const { return gradient.dot(step) + 0.5 * step.dot(product(step)); }
 };
 
 /// The step of at most `radius` that minimizes a model: More, Sorensen 1983, by eigenvalues.
@@ -23,8 +33,10 @@ struct BoundedStep {
 };
 
 /// A step of at most `radius` from `at`, which is within the bounds, that lowers the model and keeps to the bounds: on
-/// the way along minimizing_step the first bound that it meets holds its variable, and it goes on by the others.
+/// the way along minimizing_step, or steihaug_step, the first bound that it meets holds its variable, and it goes on by
+/// the others. Where each part of the way costs products, it ends after a few.
 BoundedStep bounded_step(const QuadraticModel& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius);
+BoundedStep bounded_step(const ProductModel& model, const Eigen::VectorXd& at, const Bounds& bounds, double radius);
 
 /// The gradient, with 0 for variables on a bound that the loss falls towards.
 Eigen::VectorXd projected_gradient(const Eigen::VectorXd& gradient, const Eigen::VectorXd& at, const Bounds& bounds);

@@ -1,8 +1,12 @@
 #include "dsl/input.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "allgrad/error.hpp"
+#include "allgrad/params.hpp"
 
 namespace allgrad {
 
@@ -27,6 +31,33 @@ Expr parameters(std::size_t size, SourceLocation where) {
         where);
   }
   return make_node(std::make_shared<const Input>(parameters_name, Shape{size}), {}, where);
+}
+
+Expr parameters(const Params& params, SourceLocation where) {
+  std::vector<std::string> names;
+  for (const Param& param : params) {
+    if (!param.name.empty() && std::ranges::find(names, param.name) != names.end()) {
+      throw ArgumentError(fmt::format("two parameters are named \"{}\"; give each a name of its own", param.name),
+                          where);
+    }
+    names.push_back(param.name);
+  }
+  parameters(params.size(), where);  // throws where there are none
+  return make_node(std::make_shared<const Input>(parameters_name, Shape{params.size()}, std::move(names)), {}, where);
+}
+
+Expr Expr::operator[](const Name& name) const {
+  const auto* input = empty() ? nullptr : as<Input>(*this);
+  const std::vector<std::string> names = input == nullptr ? std::vector<std::string>() : input->labels();
+  const auto found = std::ranges::find(names, name.text);
+  if (found != names.end()) return (*this)[Index(found - names.begin(), name.where)];
+  throw ExpressionError(
+      names.empty()
+          ? fmt::format("[\"{}\"]: expected parameters that are declared with names, got {}; override params() "
+                        "in the model, or take parameters(ag::Params)",
+                        name.text, empty() ? "an empty Expr" : str())
+          : fmt::format("there is no parameter \"{}\"; there are {}", name.text, names),
+      name.where);
 }
 
 }  // namespace allgrad

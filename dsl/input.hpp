@@ -10,7 +10,11 @@ namespace allgrad {
 /// input.
 class Input final : public Operator {
  public:
-  Input(std::string_view name, Shape shape) : name_(name), shape_(std::move(shape)) {}
+  /// `labels` of the elements of a vector, or none.
+  Input(std::string_view name, Shape shape, std::vector<std::string> labels = {})
+      : name_(name), shape_(std::move(shape)), labels_(std::move(labels)) {}
+
+  const std::vector<std::string>& labels() const { return labels_; }
 
   std::string_view name() const override { return name_; }
   void identify(Fingerprint&) const override {}
@@ -23,6 +27,7 @@ class Input final : public Operator {
  private:
   std::string name_;
   Shape shape_;
+  std::vector<std::string> labels_;
 };
 
 /// The parameter vector [ndim], and the two words of the random key [2], which doubles hold exactly.

@@ -293,6 +293,17 @@ Expr Table::operator[](const Name& name) const {
 }
 
 Expr Table::count(SourceLocation where) const { return row_count(state_->rows, where); }
+std::string Table::str() const {
+  std::vector<std::vector<std::size_t>> shapes;
+  for (const auto& [column, store] : state_->columns) {
+    shapes.push_back(store->numbers.lanes);
+    shapes.back().insert(shapes.back().begin(), 0);
+  }
+  return fmt::format("{}: {} rows on {} rank{}, columns {}", name(), total_rows(), communicator().size(),
+                     communicator().size() == 1 ? "" : "s",
+                     fmt::join(described(names_of(state_->columns), shapes), ", "));
+}
+
 Extent Table::rows() const { return std::shared_ptr<const RowAxis>(state_->rows); }
 const std::string& Table::name() const { return state_->rows->table; }
 std::vector<std::string> Table::column_names() const { return names_of(state_->columns); }

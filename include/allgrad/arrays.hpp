@@ -213,7 +213,21 @@ class Parts {
 /// [5]. Not along the row axis.
 Expr concatenate(const Parts& parts, const Position& axis = 0);
 
+/// The same of two or more values along axis 0, without braces.
+template <class... More>
+requires(std::convertible_to<const More&, Operand>&&...) Expr
+    concatenate(const Operand& first, const Operand& second, const More&... more) {
+  return concatenate(Parts({first, second, Operand(more)...}, first.where()), 0);
+}
+
 /// Joins values of equal shape along a new axis, which becomes number `axis`: stack({x, y}) takes two [] to [2].
 Expr stack(const Parts& parts, const Position& axis = 0);
+
+/// The same of two or more values along a new axis 0, without braces.
+template <class... More>
+requires(std::convertible_to<const More&, Operand>&&...) Expr
+    stack(const Operand& first, const Operand& second, const More&... more) {
+  return stack(Parts({first, second, Operand(more)...}, first.where()), 0);
+}
 
 }  // namespace allgrad

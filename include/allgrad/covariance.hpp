@@ -12,6 +12,7 @@
 #include "allgrad/communicator.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/key.hpp"
+#include "allgrad/name.hpp"
 #include "allgrad/objective.hpp"
 #include "allgrad/params.hpp"
 #include "allgrad/str_formatter.hpp"
@@ -81,6 +82,9 @@ struct Covariance {
                              SourceLocation where = SourceLocation::current()) const;
   ErrorEllipse error_ellipse(std::string_view first, std::string_view second, double num_sigma = 1.0,
                              SourceLocation where = SourceLocation::current()) const;
+
+  /// The standard error of a parameter by its name. Throws as index.
+  double error(const Name& name) const { return errors()(index(name.text, name.where)); }
 
   /// The number of a parameter. Throws ArgumentError where none has that name.
   std::size_t index(std::string_view name, SourceLocation where = SourceLocation::current()) const;

@@ -23,8 +23,14 @@ inline Expr operator<(const Operand& x, const Operand& y) { return less(x, y); }
 inline Expr operator<=(const Operand& x, const Operand& y) { return less_equal(x, y); }
 inline Expr operator>(const Operand& x, const Operand& y) { return greater(x, y); }
 inline Expr operator>=(const Operand& x, const Operand& y) { return greater_equal(x, y); }
-Expr operator==(const Operand& x, const Operand& y) = delete;  // write equal(x, y), which is 1 or 0 for each element
-Expr operator!=(const Operand& x, const Operand& y) = delete;  // write not_equal(x, y)
+template <class X, class Y>
+requires std::same_as<X, Expr> || std::same_as<Y, Expr>
+bool operator==(const X&, const Y&) {
+  static_assert(detail::never<X>,
+                "== compares no elements: write equal(x, y), which is 1 or 0 for each element, or "
+                "not_equal(x, y) for !=");
+  return false;
+}
 inline Expr operator&&(const Operand& x, const Operand& y) { return logical_and(x, y); }
 inline Expr operator||(const Operand& x, const Operand& y) { return logical_or(x, y); }
 inline Expr operator!(const Operand& x) { return logical_not(x); }

@@ -24,8 +24,8 @@ class ExpressionError : public Error {
   using Error::Error;
 };
 
-/// Data that cannot be used: a missing file or dataset, unequal columns, a wrong type, NaN or an infinity where none was
-/// declared.
+/// Data that cannot be used: a missing file or dataset, unequal columns, a wrong type, NaN or an infinity where none
+/// was declared.
 class DataError : public Error {
   using Error::Error;
 };

@@ -64,6 +64,18 @@ double exact_double(const T& number, SourceLocation where, std::optional<std::si
   return static_cast<double>(number);
 }
 
+/// Numbers in a row as an array [n]. Throws as exact_double.
+template <class C>
+xt::xarray<double> exact_vector(const C& numbers, SourceLocation where) {
+  xt::xarray<double> result = xt::xarray<double>::from_shape({numbers.size()});
+  std::size_t i = 0;
+  for (const auto& number : numbers) {
+    result(i) = exact_double(number, where, i);
+    ++i;
+  }
+  return result;
+}
+
 /// The elements of an xtensor expression, computed once.
 template <class E>
 xt::xarray<std::remove_cv_t<typename E::value_type>> computed(const xt::xexpression<E>& expression,

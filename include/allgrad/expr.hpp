@@ -1,17 +1,34 @@
 #pragma once
 
+#if __cplusplus < 202002L
+#error "allgrad needs C++20: compile with -std=c++20"
+#endif
+
+#include <array>
+#include <concepts>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <vector>
 #include <xtensor/xarray.hpp>
 
 #include "allgrad/exact.hpp"
+#include "allgrad/name.hpp"
 #include "allgrad/position.hpp"
 #include "allgrad/shape.hpp"
 #include "allgrad/source_location.hpp"
+#include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
+
+namespace detail {
+
+/// False for every type: what is never to be compiled asserts it, with a message.
+template <class...>
+inline constexpr bool never = false;
+
+}  // namespace detail
 
 struct Node;
 class Index;
@@ -34,14 +51,20 @@ class Expr {
   explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
 
   template <class T>
-  requires std::is_arithmetic_v<T> || xt::is_xexpression<T>::value Expr(const T& value)
-  = delete;  // write constant(value)
+  requires std::is_arithmetic_v<T> || xt::is_xexpression<T>::value Expr(const T&) {
+    static_assert(detail::never<T>, "a number or an array is no Expr by itself: write constant(value)");
+  }
 
-  // Assignable where it has a name only: x[0] = y would change nothing, since graphs are immutable.
   Expr(const Expr&) = default;
   Expr(Expr&&) noexcept = default;
   Expr& operator=(const Expr&) & = default;
   Expr& operator=(Expr&&) & noexcept = default;
+  template <class T>
+  void operator=(T&&) && {
+    static_assert(detail::never<T>,
+                  "x[0] = y changes nothing, since graphs are immutable: build another value from x, "
+                  "as stack({y, x[1]}) or where(mask, y, x)");
+  }
   ~Expr() = default;
 
   /// What is known of the value. All throw ExpressionError where the handle is empty.
@@ -53,8 +76,27 @@ class Expr {
   /// end. Throws ExpressionError for a row axis, a number [], or an index out of bounds.
   Expr operator[](const Index& index) const;
 
+  /// The parameter of that name, of a parameter vector whose parameters are declared. Throws ExpressionError, with the
+  /// names there are, where it has none of that name.
+  Expr operator[](const Name& name) const;
+
+  template <class T = void>
+  const Expr* begin() const {
+    static_assert(detail::never<T>,
+                  "an Expr is no range: loop over indices, x[i], or write what is done to all "
+                  "elements at once, as sum(square(x)); rows are never visited one by one");
+    return nullptr;
+  }
+  template <class T = void>
+  const Expr* end() const {
+    return begin<T>();
+  }
+
   /// True for a default-constructed handle, which stands for no value.
   bool empty() const { return node_ == nullptr; }
+
+  /// What it is, in a line: "multiply [rows, 11] per_row (fit.cpp:21)".
+  std::string str() const;
 
   const Node* node() const { return node_.get(); }
   const std::shared_ptr<const Node>& node_ptr() const { return node_; }
@@ -95,8 +137,8 @@ Expr rank_constant(const xt::xexpression<E>& value, SourceLocation where = Sourc
 /// where it is larger than any memory.
 Expr parameters(std::size_t size, SourceLocation where = SourceLocation::current());
 
-/// An argument of an operation: an Expr, or a number or xtensor expression that becomes a `constant`. It notes the line
-/// that it was written on, so that messages and graphs can name it.
+/// An argument of an operation: an Expr, or a number, xtensor expression, std::vector or std::array that becomes a
+/// `constant`. It notes the line that it was written on, so that messages and graphs can name it.
 class Operand {
  public:
   /// Throws ExpressionError where `expr` is empty.
@@ -109,6 +151,16 @@ class Operand {
   template <class E>
   Operand(const xt::xexpression<E>& array, SourceLocation where = SourceLocation::current())
       : expr_(constant(array, where)), where_(where) {}
+
+  template <class T>
+  requires std::is_arithmetic_v<T> Operand(const std::vector<T>& numbers,
+                                           SourceLocation where = SourceLocation::current())
+      : expr_(constant(detail::exact_vector(numbers, where), where)), where_(where) {}
+
+  template <class T, std::size_t N>
+  requires std::is_arithmetic_v<T> Operand(const std::array<T, N>& numbers,
+                                           SourceLocation where = SourceLocation::current())
+      : expr_(constant(detail::exact_vector(numbers, where), where)), where_(where) {}
 
   const Expr& expr() const { return expr_; }
   const SourceLocation& where() const { return where_; }
@@ -134,6 +186,9 @@ class Index {
 };
 
 }  // namespace allgrad
+
+template <>
+struct fmt::formatter<allgrad::Expr> : allgrad::detail::StrFormatter<allgrad::Expr> {};
 
 /// xtensor's operators and functions match whatever stands beside an xtensor expression. Beside an Expr they have no
 /// result type, so that allgrad's are chosen.

@@ -18,8 +18,8 @@ Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
 Expr gather(const Operand& v, const Operand& index);
 
 /// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to num_segments - 1 give
-/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These sums
-/// are not among those that CompileOptions::reproducible makes the same to the bit.
+/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These
+/// sums are not among those that CompileOptions::reproducible makes the same to the bit.
 Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments);
 
 /// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].

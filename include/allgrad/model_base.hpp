@@ -32,8 +32,14 @@ class ModelBase {
   virtual ~ModelBase() = default;
   ModelBase(const ModelBase&) = delete;
   ModelBase& operator=(const ModelBase&) = delete;
+  ModelBase& operator=(ModelBase&&) = delete;
 
   virtual const Communicator& communicator() const = 0;
+
+  /// The model's parameters, where it declares them: overridden, they have their names in the model (params["log_f"]),
+  /// in results and messages, and a run from plain numbers, run_bfgs({-1.6, -0.5}), takes their bounds and scales, and
+  /// what is frozen. The same on every rank.
+  virtual Params params() const { return {}; }
 
   /// The loss as a function of `num_params` parameters: what the optimizers take.
   virtual Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) = 0;
@@ -81,6 +87,7 @@ class ModelBase {
 
  protected:
   ModelBase() = default;
+  ModelBase(ModelBase&&) = default;
 
  private:
   virtual ScanPoint evaluate_for_scan(std::span<const double> params, const std::optional<Key>& randkey,

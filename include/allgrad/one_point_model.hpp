@@ -33,6 +33,9 @@ class OnePointModel : public ModelBase {
   explicit OnePointModel(Communicator comm = Communicator::world(), CompileOptions options = {});
   ~OnePointModel() override;
 
+  /// A model can be moved, as into a std::vector, while no group and no run of an optimizer refers to it.
+  OnePointModel(OnePointModel&&) = default;
+
   /// The statistics as a function of the parameters [ndim]. Sums over rows are those of all ranks, wherever they stand;
   /// what is no such sum counts once. The result is not per row. Called with numbers, as constant({-2.0, 0.3}), it
   /// gives an expression for `evaluate`.

@@ -7,6 +7,7 @@
 #include <xtensor/xtensor.hpp>
 
 #include "allgrad/inverse_hessian.hpp"
+#include "allgrad/name.hpp"
 #include "allgrad/optimizer.hpp"
 
 namespace allgrad {
@@ -29,6 +30,9 @@ struct OptimizeResult {
   std::vector<std::string> names = {};        ///< [ndim], of the parameters
   std::vector<std::string> at_bounds = {};    ///< the names of those free parameters that are on a bound at x
   std::exception_ptr callback_error = {};     ///< what the callback threw on this rank
+
+  /// The value of a parameter at x, by its name. Throws ArgumentError, with the names there are, where none has it.
+  double operator[](const Name& name) const;
 
   /// As text; `fmt::print("{}\n", result)` prints it too.
   std::string str() const;

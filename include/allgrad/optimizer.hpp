@@ -37,6 +37,12 @@ class Callback {
   requires std::is_invocable_r_v<Control, F&, const Iterate&> Callback(F function) : function_(std::move(function)) {}
 
   template <class F>
+  requires std::same_as < std::invoke_result_t<F&, const Iterate&>,
+  bool > Callback(F) {
+    static_assert(detail::never<F>, "a callback returns nothing, or Control::stop or Control::proceed, and no bool");
+  }
+
+  template <class F>
   requires std::is_void_v<std::invoke_result_t<F&, const Iterate&>> Callback(F function) {
     std::function<void(const Iterate&)> told(std::move(function));
     if (!told) return;

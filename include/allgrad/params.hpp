@@ -6,8 +6,10 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "allgrad/expr.hpp"
 #include "allgrad/param_values.hpp"
 
 namespace allgrad {
@@ -57,8 +59,18 @@ struct Param {
   Bound bounds = {};
   Scale scale = 1.0;    ///< a typical size of its changes: optimizers walk in params / scale
   bool frozen = false;  ///< keeps its guess; the gradient by it is not computed
+
+  /// In a line: "log_m1 = 11.6 in [10, 13], frozen".
+  std::string str() const;
 };
 using Params = std::vector<Param>;
+
+/// A vector of parameters [ndim] that knows their names: params["log_f"] beside params[0]. Throws ArgumentError where
+/// there is none, or two have one name.
+Expr parameters(const Params& params, SourceLocation where = SourceLocation::current());
+
+/// The same parameters, those whose names begin with `prefix` frozen. Throws ArgumentError where there is none.
+Params freeze(Params params, std::string_view prefix, SourceLocation where = SourceLocation::current());
 
 /// Where a minimization starts, as an argument: values of the parameters [ndim] (see ParamValues), or their
 /// declarations.
@@ -74,6 +86,10 @@ class Guess {
 
   std::size_t size() const { return values_.size() + declared_.size(); }
 
+  /// The values as guesses of parameters that are declared elsewhere; itself where it has declarations of its own, or
+  /// another number of values.
+  Guess declared_by(Params params) const;
+
   /// One for each parameter, each with a name.
   Params params() const;
 
@@ -83,3 +99,6 @@ class Guess {
 };
 
 }  // namespace allgrad
+
+template <>
+struct fmt::formatter<allgrad::Param> : allgrad::detail::StrFormatter<allgrad::Param> {};

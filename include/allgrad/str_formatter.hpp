@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <concepts>
+#include <ostream>
+#include <string>
+
 namespace allgrad::detail {
 
 /// Prints a T as its str().
@@ -14,3 +18,14 @@ struct StrFormatter : fmt::formatter<fmt::string_view> {
 };
 
 }  // namespace allgrad::detail
+
+namespace allgrad {
+
+/// What prints by fmt prints to streams too.
+template <class T>
+requires requires(const T& value) {
+  { value.str() } -> std::convertible_to<std::string>;
+}
+std::ostream& operator<<(std::ostream& out, const T& value) { return out << value.str(); }
+
+}  // namespace allgrad

@@ -15,6 +15,7 @@
 #include "allgrad/exact.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/name.hpp"
+#include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
 
@@ -153,6 +154,9 @@ class Table {
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;
 
+  /// In a line: "halos: 1000 rows on 4 ranks, columns log_mass, colors [rows, 3]".
+  std::string str() const;
+
   const std::string& name() const;
   std::vector<std::string> column_names() const;
   std::size_t local_rows() const;  ///< rows of this rank
@@ -189,3 +193,6 @@ RowShare share_of_rows(std::size_t total, const Communicator& comm = Communicato
 Array gather_rows(const Operand& value);
 
 }  // namespace allgrad
+
+template <>
+struct fmt::formatter<allgrad::Table> : allgrad::detail::StrFormatter<allgrad::Table> {};

@@ -9,6 +9,12 @@
 
 namespace allgrad {
 
+std::string Expr::str() const {
+  if (empty()) return "an empty Expr";
+  return fmt::format("{} {} {} ({})", describe(*node()), to_string(shape()), to_string(placement()),
+                     node()->where.str());
+}
+
 std::string describe(const Node& node) {
   const std::string attributes = node.op->attributes();
   return attributes.empty() ? std::string(node.op->name()) : fmt::format("{} {}", node.op->name(), attributes);

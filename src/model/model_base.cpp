@@ -41,22 +41,22 @@ xt::xtensor<double, 1> ModelBase::calc_dloss_dparams(const ParamValues& params, 
 Trajectory ModelBase::run_simple_grad_descent(const Guess& guess, const GradientDescent& options,
                                               SourceLocation where) {
   return in_call("run_simple_grad_descent", where, communicator(),
-                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
+                 [&] { return options.minimize(objective(guess.size(), where), guess.declared_by(params()), where); });
 }
 
 Trajectory ModelBase::run_adam(const Guess& guess, const Adam& options, SourceLocation where) {
   return in_call("run_adam", where, communicator(),
-                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
+                 [&] { return options.minimize(objective(guess.size(), where), guess.declared_by(params()), where); });
 }
 
 OptimizeResult ModelBase::run_bfgs(const Guess& guess, const Lbfgsb& options, SourceLocation where) {
   return in_call("run_bfgs", where, communicator(),
-                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
+                 [&] { return options.minimize(objective(guess.size(), where), guess.declared_by(params()), where); });
 }
 
 OptimizeResult ModelBase::run_trust_region(const Guess& guess, const TrustRegion& options, SourceLocation where) {
   return in_call("run_trust_region", where, communicator(),
-                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
+                 [&] { return options.minimize(objective(guess.size(), where), guess.declared_by(params()), where); });
 }
 
 ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLimits& xmaxs, std::size_t n_dim,

@@ -39,7 +39,15 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
         where)));
   }
   ModelGraph built = comm_.attempt([&] {
-    const Expr params = parameters(num_params, where);
+    const Params declared = this->params();
+    if (!declared.empty() && declared.size() != num_params) {
+      throw ArgumentError(
+          fmt::format("expected {} parameters, as the model declares in params(), got {}; pass a number "
+                      "for each",
+                      declared.size(), num_params),
+          where);
+    }
+    const Expr params = declared.empty() ? parameters(num_params, where) : parameters(declared, where);
     Sumstats sumstats = calc_partial_sumstats_from_params(params);
     sumstats.params = params;
     check_is_total(sumstats.value, "calc_partial_sumstats_from_params: the result", where);

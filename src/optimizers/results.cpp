@@ -332,4 +332,12 @@ ParamScan load_param_scan(const std::string& path, const Communicator& comm, Sou
   return load_as<ParamScan>("ParamScan", path, comm, where);
 }
 
+double OptimizeResult::operator[](const Name& name) const {
+  const auto found = std::ranges::find(names, name.text);
+  if (found != names.end()) return x(static_cast<std::size_t>(found - names.begin()));
+  throw ArgumentError(
+      fmt::format("expected the name of a parameter, one of {}, got {}", fmt::join(names, ", "), name.text),
+      name.where);
+}
+
 }  // namespace allgrad

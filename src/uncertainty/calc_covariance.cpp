@@ -163,7 +163,8 @@ Covariance ModelBase::calc_covariance(const ParamValues& params, const Covarianc
                                       SourceLocation where) {
   return in_call(name, where, communicator(), [&] {
     Objective& objective = this->objective(params.size(), where);
-    const Guess guess = communicator().attempt([&] { return Guess(declared(params, options.params, where)); });
+    const Guess guess = communicator().attempt(
+        [&] { return Guess(declared(params, options.params.empty() ? this->params() : options.params, where)); });
     const Checked checked =
         check_arguments({name, objective, guess, {}, options.randkey, where}, BoundsBy::optimizer, [&] {
           return std::vector{Option::positive("errordef", options.errordef.value),

@@ -1,0 +1,7 @@
+// expects: an Expr is no range: loop over indices
+#include <allgrad/allgrad.hpp>
+double f(const allgrad::Expr& x) {
+  double sum = 0.0;
+  for (auto element : x) sum += 1.0;
+  return sum;
+}

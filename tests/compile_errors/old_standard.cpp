@@ -1,0 +1,3 @@
+// expects: allgrad needs C\+\+20: compile with -std=c\+\+20
+// options: -std=c++17
+#include <allgrad/expr.hpp>

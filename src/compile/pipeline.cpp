@@ -105,9 +105,7 @@ bool asks_for_gradients(const DerivativesOf& derivatives) {
   });
 }
 
-}  // namespace
-
-NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+NamedOutputs chosen_graph(NamedOutputs outputs, const Expr& params, const Communicator& comm,
                           const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
   if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
   add_placeholders(outputs, *derivatives);
@@ -134,6 +132,15 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
            fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
                        mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
   return mode == GradientMode::forward ? forward : reverse;
+}
+
+}  // namespace
+
+NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                          const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
+  NamedOutputs graph = chosen_graph(std::move(outputs), params, comm, options, derivatives, dump);
+  compute_kept(exprs_of(graph), comm, options.executor);
+  return graph;
 }
 
 }  // namespace allgrad

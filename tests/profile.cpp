@@ -97,6 +97,29 @@ TEST_CASE("asymmetric errors are where the loss crosses errordef") {
   CHECK(wide.upper == Approx(std::log(3.0)).epsilon(3e-4));
 }
 
+TEST_CASE("impacts on a parameter of a Gaussian are its correlations times its error, the largest first") {
+  LambdaModel model = gaussian();
+  const ag::Params params = {{.name = "a"}, {.name = "b"}, {.name = "c", .bounds = {.high = -0.5}}};
+  const auto fit = model.run_trust_region({0.0, 0.0, -1.5}, {.progress = false});
+  const auto covariance = model.calc_covariance(fit.x, {.errordef = 1.0});
+  const auto errors = covariance.errors();
+  const auto impacts = ag::impacts(model, fit, "a", 1.0, {.params = params});
+  REQUIRE(impacts.size() == 2);
+  CHECK(impacts[0].name == "b");
+  const auto shift = [&](std::size_t other, double away) {
+    return covariance.matrix(0, other) / covariance.matrix(other, other) * away;
+  };
+  CHECK(impacts[0].lower == Approx(shift(1, -errors(1))).epsilon(1e-6));
+  CHECK(impacts[0].upper == Approx(shift(1, errors(1))).epsilon(1e-6));
+  CHECK(impacts[1].name == "c");
+  CHECK(impacts[1].lower == Approx(shift(2, -errors(2))).epsilon(1e-6));
+  CHECK(impacts[1].upper == Approx(shift(2, 0.5)).epsilon(1e-6));  // up to the bound
+  ag::Params frozen = params;
+  frozen[1].frozen = true;
+  CHECK(ag::impacts(model, fit, "a", 1.0, {.params = frozen}).size() == 1);
+  CHECK_THROWS_AS(ag::impacts(model, fit, "d", 1.0), ag::ArgumentError);
+}
+
 TEST_CASE("profiles refuse what they cannot be of") {
   LambdaModel model = gaussian();
   const auto fit = model.run_trust_region({0.0, 0.0, 0.0}, {.progress = false});

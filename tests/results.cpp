@@ -15,9 +15,13 @@
 #include <vector>
 
 #include "allgrad/adam.hpp"
+#include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "allgrad/lbfgsb.hpp"
+#include "allgrad/trust_region.hpp"
 #include "check_error.hpp"
+#include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 #include "world.hpp"
@@ -120,6 +124,29 @@ TEST_CASE("a fit comes back from its file") {
   CHECK(json["end_reason"] == "converged");
   CHECK(json["fun"] == fit.fun);
   CHECK(json["x"][1] == fit.x(1));
+}
+
+TEST_CASE("a fit comes back with its covariances, on the communicator that it is read for") {
+  const File file;
+  LambdaModel model([](const ag::Expr& p) { return p; },
+                    [](const ag::Sumstats& s) { return square(s.value[0] - 1.0) + square(s.value[1]) / 0.3; });
+  const ag::Params declared = {{.name = "a", .guess = 0.0}, {.name = "b", .guess = 0.0, .frozen = true}};
+  ag::OptimizeResult fit = model.run_trust_region(declared, {.progress = false});
+  ag::save(fit, file.path());
+  CHECK(file.json().at("covariance").is_null());
+  CHECK_FALSE(ag::load_optimize_result(file.path()).covariance);
+  fit.covariance = model.calc_covariance(fit.x, {.errordef = 1.0, .params = declared});
+  CHECK(fit.str().find("a =            1 +- 1") != std::string::npos);
+  ag::save(fit, file.path());
+  const auto found = ag::load_optimize_result(file.path());
+  REQUIRE(found.covariance);
+  CHECK(found.covariance->names == fit.covariance->names);
+  CHECK(found.covariance->frozen == std::vector<bool>{false, true});
+  CHECK(bits_of(found.covariance->matrix) == bits_of(fit.covariance->matrix));
+  CHECK(found.covariance->errordef == 1.0);
+  CHECK(found.str() == fit.str());
+  const auto square_of_a = found.covariance->propagate([](const ag::Expr& p) { return p[0] * p[0]; });
+  CHECK(square_of_a.errors() == Approx(2.0));
 }
 
 TEST_CASE("a scan and numbers that are not finite come back") {

@@ -34,6 +34,12 @@ struct CovarianceOptions {
   Params params = {};                      ///< [ndim] or empty: names, bounds and what is frozen; guesses do not count
   Curvature curvature = Curvature::exact;  ///< the second derivatives that errors are computed from
   std::optional<Key> randkey = {};         ///< for losses that draw random numbers
+
+  /// [rows], what each row adds to the loss, its weight included: with it, the covariances are robust ones, which hold
+  /// for weighted rows and for a likelihood that is not quite that of the data. With H the second derivatives of the
+  /// loss and g the gradient of what a row adds, they are H^-1 (sum of g g^T) H^-1, the sandwich of Huber 1967 (Proc.
+  /// Fifth Berkeley Symp. 1, 221) and White 1982 (Econometrica 50, 1); errordef does not matter to them.
+  std::function<Expr(const Expr& params)> row_losses = {};
 };
 
 /// The curve on which the loss, minimized over all other parameters, has risen by num_sigma^2 errordef, to second

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 #include <xtensor/xtensor.hpp>
 
+#include "allgrad/covariance.hpp"
 #include "allgrad/inverse_hessian.hpp"
 #include "allgrad/name.hpp"
 #include "allgrad/optimizer.hpp"
@@ -29,6 +31,7 @@ struct OptimizeResult {
   std::string not_finite = {};                ///< what was not finite the last time that a step met such a point
   std::vector<std::string> names = {};        ///< [ndim], of the parameters
   std::vector<std::string> at_bounds = {};    ///< the names of those free parameters that are on a bound at x
+  std::optional<Covariance> covariance = {};  ///< to keep with it: fit.covariance = model.calc_covariance(fit.x, ...)
   std::exception_ptr callback_error = {};     ///< what the callback threw on this rank
 
   /// The value of a parameter at x, by its name. Throws ArgumentError, with the names there are, where none has it.

@@ -57,6 +57,19 @@ AsymmetricError asymmetric_error(ModelBase& model, const OptimizeResult& fit, st
                                  Errordef errordef, const ProfileOptions& options = {},
                                  SourceLocation where = SourceLocation::current());
 
+/// By how much a parameter moves where another one is held a standard error off its best value, and all others are
+/// fitted again.
+struct Impact {
+  std::string name;  ///< of the other parameter
+  double lower;      ///< change of the parameter where the other one is lower by its error, or at its bound
+  double upper;      ///< where it is higher
+};
+
+/// The impact of each other free parameter on one, the largest first: what its error comes from. Standard errors are
+/// those of calc_covariance. Collective. Throws what calc_covariance and `profile` throw.
+std::vector<Impact> impacts(ModelBase& model, const OptimizeResult& fit, std::string_view parameter, Errordef errordef,
+                            const ProfileOptions& options = {}, SourceLocation where = SourceLocation::current());
+
 }  // namespace allgrad
 
 template <>

@@ -52,6 +52,7 @@ std::string OptimizeResult::str() const {
       nit);
   if (!at_bounds.empty()) text += fmt::format("\nat bounds: {}", fmt::join(at_bounds, ", "));
   if (std::isless(best.loss, fun)) text += fmt::format("\n    best: {}", describe(best, names));
+  if (covariance) text += fmt::format("\n{}", *covariance);
   if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);
   return text;
 }

@@ -17,6 +17,7 @@
 #include "allgrad/error.hpp"
 #include "comm/call.hpp"
 #include "optimizers/file.hpp"
+#include "optimizers/result_text.hpp"
 #include "optimizers/version.hpp"
 
 namespace allgrad {
@@ -93,6 +94,17 @@ void visit(auto field, Is<Trajectory> auto& path) {
   field("aux", path.aux);
 }
 
+void visit(auto field, Is<Covariance> auto& covariance) {
+  field("names", covariance.names);
+  field("values", covariance.values);
+  field("matrix", covariance.matrix);
+  field("frozen", covariance.frozen);
+  field("at_bounds", covariance.at_bounds);
+  field("loss", covariance.loss);
+  field("errordef", covariance.errordef);
+  field("distance", covariance.distance);
+}
+
 void visit(auto field, Is<OptimizeResult> auto& fit) {
   field("names", fit.names);
   field("message", fit.message);
@@ -108,6 +120,7 @@ void visit(auto field, Is<OptimizeResult> auto& fit) {
   field("best", fit.best);
   field("backed_off", fit.backed_off);
   field("not_finite", fit.not_finite);
+  field("covariance", fit.covariance);
 }
 
 void visit(auto field, Is<ParamScan> auto& scan) {
@@ -137,7 +150,7 @@ template <class T>
 void write(Json& to, const T& value);
 
 template <class T>
-void read(const Json& from, T& value);
+void read(const Json& from, T& value, const Communicator& comm);
 
 void write(Json& to, double value) {
   if (std::isfinite(value)) {
@@ -147,7 +160,7 @@ void write(Json& to, double value) {
   }
 }
 
-void read(const Json& from, double& value) {
+void read(const Json& from, double& value, const Communicator&) {
   if (from.is_number()) {
     value = from.get<double>();
     return;
@@ -163,7 +176,7 @@ void write(Json& to, EndReason reason) {
   to = std::ranges::find(reasons, reason, [](const auto& entry) { return entry.second; })->first;
 }
 
-void read(const Json& from, EndReason& reason) {
+void read(const Json& from, EndReason& reason, const Communicator&) {
   const auto text = from.get<std::string>();
   const auto* found = std::ranges::find(reasons, text, [](const auto& entry) { return std::string(entry.first); });
   if (found == reasons.end()) throw std::invalid_argument(fmt::format("\"{}\" is no end_reason", text));
@@ -178,12 +191,12 @@ void write(Json& to, const xt::xtensor<double, 2>& rows) {
   }
 }
 
-void read(const Json& from, xt::xtensor<double, 2>& rows) {
+void read(const Json& from, xt::xtensor<double, 2>& rows, const Communicator& comm) {
   const std::size_t columns = from.empty() ? 0 : from.front().size();
   rows.resize({from.size(), columns});
   for (std::size_t i = 0; i < from.size(); ++i) {
     if (from[i].size() != columns) throw std::invalid_argument("rows that are not equally long");
-    for (std::size_t k = 0; k < columns; ++k) read(from[i].at(k), rows(i, k));
+    for (std::size_t k = 0; k < columns; ++k) read(from[i].at(k), rows(i, k), comm);
   }
 }
 
@@ -193,11 +206,11 @@ void write(Json& to, const Array& array) {
   write(to["values"], array.storage());
 }
 
-void read(const Json& from, Array& array) {
+void read(const Json& from, Array& array, const Communicator& comm) {
   array = Array::from_shape(from.at("shape").get<std::vector<std::size_t>>());
   const Json& values = from.at("values");
   if (values.size() != array.size()) throw std::invalid_argument("another number of values than the shape says");
-  for (std::size_t i = 0; i < array.size(); ++i) read(values[i], array.storage()[i]);
+  for (std::size_t i = 0; i < array.size(); ++i) read(values[i], array.storage()[i], comm);
 }
 
 void write(Json& to, const AuxValues& values) {
@@ -205,9 +218,9 @@ void write(Json& to, const AuxValues& values) {
   for (const auto& [name, value] : values) write(to[name], value);
 }
 
-void read(const Json& from, AuxValues& values) {
+void read(const Json& from, AuxValues& values, const Communicator& comm) {
   std::vector<AuxValues::Entry> entries;
-  for (const auto& [name, value] : from.items()) read(value, entries.emplace_back(name, Array()).second);
+  for (const auto& [name, value] : from.items()) read(value, entries.emplace_back(name, Array()).second, comm);
   values = AuxValues(std::move(entries));
 }
 
@@ -217,13 +230,19 @@ void write(Json& to, const InverseHessian& inverse) {
   write(to["pairs"], inverse.pairs());
 }
 
-void read(const Json& from, InverseHessian& inverse) {
+void read(const Json& from, InverseHessian& inverse, const Communicator& comm) {
   std::vector<double> scale;
   std::vector<InverseHessian::Pair> pairs;
-  read(from.at("scale"), scale);
-  read(from.at("pairs"), pairs);
+  read(from.at("scale"), scale, comm);
+  read(from.at("pairs"), pairs, comm);
   inverse = InverseHessian(std::move(scale), std::move(pairs));
 }
+
+void read(const Json& from, std::vector<bool>& flags, const Communicator&) { from.get_to(flags); }
+
+void write(Json& to, const std::optional<Covariance>& covariance);
+
+void read(const Json& from, std::optional<Covariance>& covariance, const Communicator& comm);
 
 void write_fields(Json& to, const HasFields auto& value) {
   visit([&](const char* name, const auto& field) { write(to[name], field); }, value);
@@ -243,15 +262,45 @@ void write(Json& to, const T& value) {
 }
 
 template <class T>
-void read(const Json& from, T& value) {
+void read(const Json& from, T& value, const Communicator& comm) {
   if constexpr (Plain<T>) {
     from.get_to(value);
   } else if constexpr (HasFields<T>) {
-    visit([&](const char* name, auto& field) { read(from.at(name), field); }, value);
+    visit([&](const char* name, auto& field) { read(from.at(name), field, comm); }, value);
   } else {
     value.resize({from.size()});
-    for (std::size_t i = 0; i < from.size(); ++i) read(from.at(i), value[i]);
+    for (std::size_t i = 0; i < from.size(); ++i) read(from.at(i), value[i], comm);
   }
+}
+
+void write(Json& to, const std::optional<Covariance>& covariance) {
+  if (covariance) write(to, *covariance);
+}
+
+void read(const Json& from, std::optional<Covariance>& covariance, const Communicator& comm) {
+  covariance.reset();
+  if (from.is_null()) return;
+  read(from,
+       covariance.emplace(Covariance{.names = {},
+                                     .values = {},
+                                     .matrix = {},
+                                     .frozen = {},
+                                     .at_bounds = {},
+                                     .loss = 0.0,
+                                     .errordef = 1.0,
+                                     .distance = 0.0,
+                                     .comm = comm}),
+       comm);
+}
+
+template <class Result>
+std::string text_of(std::string_view kind, const Result& result) {
+  Tree tree;
+  make_object(tree.root, 2 + num_fields(result));
+  tree.root["allgrad"] = ALLGRAD_VERSION;
+  tree.root["result"] = kind;
+  write_fields(tree.root, result);
+  return tree.root.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
 template <class Result>
@@ -260,13 +309,9 @@ void save_as(std::string_view kind, const Result& result, const std::string& pat
   in_call("save", where, comm, [&] {
     comm.guarded([&] {
       if (!comm.is_root()) return;
-      Tree tree;
-      make_object(tree.root, 2 + num_fields(result));
-      tree.root["allgrad"] = ALLGRAD_VERSION;
-      tree.root["result"] = kind;
-      write_fields(tree.root, result);
+      const std::string text = text_of(kind, result);
       try {
-        replace_file(path, {tree.root.dump(1, ' ', false, Json::error_handler_t::replace), "\n"});
+        replace_file(path, {text, "\n"});
       } catch (const DataError& error) {
         throw DataError(fmt::format("save: the result cannot be written to '{}': {}. Check that its folder exists, may "
                                     "be written to and has room.",
@@ -301,16 +346,24 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
       std::string found;
       attempt([&] {
         json = Json::parse(file.text);
-        read(json.at("result"), found);
+        read(json.at("result"), found, comm);
       });
       if (found != kind) refuse(fmt::format("a {}", found));
-      attempt([&] { read(json, result); });
+      attempt([&] { read(json, result, comm); });
       return result;
     });
   });
 }
 
 }  // namespace
+
+std::string text_of(const OptimizeResult& result) { return text_of("OptimizeResult", result); }
+
+OptimizeResult optimize_result_of(const std::string& text, const Communicator& comm) {
+  OptimizeResult result;
+  read(Json::parse(text), result, comm);
+  return result;
+}
 
 void save(const Trajectory& result, const std::string& path, const Communicator& comm, SourceLocation where) {
   save_as("Trajectory", result, path, comm, where);

@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/model_base.hpp"
+#include "allgrad/outer_product.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "optimizers/arguments.hpp"
@@ -157,6 +158,18 @@ Covariance covariance_of(Expansion& at, const Params& params, double errordef, c
   return result;
 }
 
+/// H^-1 G H^-1 in place of 2 errordef H^-1, with G the sum over rows of products of gradients. Collective.
+void make_robust(Covariance& covariance, const CovarianceOptions& options, SourceLocation where) {
+  const OuterProduct rows =
+      calc_outer_product(options.row_losses, covariance.values, covariance.comm, options.randkey, where);
+  const auto n = static_cast<Eigen::Index>(covariance.values.size());
+  const Eigen::Map<const RowMajorMatrix> g(rows.jtj.data(), n, n);
+  Eigen::Map<RowMajorMatrix> matrix(covariance.matrix.data(), n, n);
+  const Eigen::MatrixXd inverse = matrix / (2.0 * covariance.errordef);
+  const Eigen::MatrixXd sandwich = inverse * g * inverse;
+  matrix = 0.5 * (sandwich + sandwich.transpose());
+}
+
 }  // namespace
 
 Covariance ModelBase::calc_covariance(const ParamValues& params, const CovarianceOptions& options,
@@ -171,9 +184,11 @@ Covariance ModelBase::calc_covariance(const ParamValues& params, const Covarianc
                              Option::flag("curvature", options.curvature == Curvature::exact)};
         });
     Expansion at = expand(objective, checked.params, options, where);
-    return communicator().guarded(
+    Covariance covariance = communicator().guarded(
         [&] { return covariance_of(at, checked.params, options.errordef.value, communicator(), where); },
         Operation("the end of a covariance", where));
+    if (options.row_losses) make_robust(covariance, options, where);
+    return covariance;
   });
 }
 

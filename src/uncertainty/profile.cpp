@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -25,7 +26,10 @@ class Refits {
          SourceLocation where)
       : objective_(model.objective(fit.x.size(), where)), optimizer_(options.optimizer), where_(where) {
     model.communicator().attempt([&] {
-      params_ = declared(fit, options.params);
+      if (!options.params.empty() && options.params.size() != fit.x.size()) {
+        refuse(fmt::format("as many .params as the fit has, {}, got {}", fit.x.size(), options.params.size()));
+      }
+      params_ = declared_by(fit, options);
       const auto found = std::ranges::find(params_, parameter, &Param::name);
       if (found == params_.end()) {
         std::vector<std::string> names;
@@ -41,6 +45,14 @@ class Refits {
       has_others_ = std::ranges::any_of(params_, [](const Param& param) { return !param.frozen; });
       start(fit);
     });
+  }
+
+  /// The parameters with their names.
+  static Params declared_by(const OptimizeResult& fit, const ProfileOptions& options) {
+    if (!options.params.empty()) return Guess(options.params).params();
+    Params params = Guess(fit.x).params();
+    for (std::size_t i = 0; i < fit.names.size(); ++i) params[i].name = fit.names[i];
+    return params;
   }
 
   const Param& parameter() const { return params_[index_]; }
@@ -74,16 +86,6 @@ class Refits {
  private:
   [[noreturn]] void refuse(const std::string& expected) const {
     throw ArgumentError("profile: expected " + expected, where_);
-  }
-
-  Params declared(const OptimizeResult& fit, const Params& declared) const {
-    if (!declared.empty() && declared.size() != fit.x.size()) {
-      refuse(fmt::format("as many .params as the fit has, {}, got {}", fit.x.size(), declared.size()));
-    }
-    if (!declared.empty()) return Guess(declared).params();
-    Params params = Guess(fit.x).params();
-    for (std::size_t i = 0; i < fit.names.size(); ++i) params[i].name = fit.names[i];
-    return params;
   }
 
   Objective& objective_;
@@ -199,6 +201,29 @@ AsymmetricError asymmetric_error(ModelBase& model, const OptimizeResult& fit, st
                            .upper = upper.distance,
                            .lower_at_bound = lower.at_bound,
                            .upper_at_bound = upper.at_bound};
+  });
+}
+
+std::vector<Impact> impacts(ModelBase& model, const OptimizeResult& fit, std::string_view parameter, Errordef errordef,
+                            const ProfileOptions& options, SourceLocation where) {
+  return in_call("impacts", where, model.communicator(), [&] {
+    const std::size_t index = Refits(model, fit, parameter, options, where).index();
+    const Params params = Refits::declared_by(fit, options);
+    const Covariance covariance = model.calc_covariance(
+        fit.x, {.errordef = errordef, .params = params, .randkey = options.optimizer.randkey}, where);
+    const auto error = covariance.errors();
+    std::vector<Impact> result;
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      if (i == index || params[i].frozen) continue;
+      const auto change = [&](double value) {
+        Refits refits(model, fit, params[i].name, options, where);
+        return refits.at(std::clamp(value, params[i].bounds.low, params[i].bounds.high)).x(index) - fit.x(index);
+      };
+      result.push_back({params[i].name, change(fit.x(i) - error(i)), change(fit.x(i) + error(i))});
+    }
+    const auto size = [](const Impact& impact) { return std::max(std::abs(impact.lower), std::abs(impact.upper)); };
+    std::ranges::stable_sort(result, std::greater<>(), size);
+    return result;
   });
 }
 

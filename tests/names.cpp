@@ -122,3 +122,23 @@ TEST_CASE("what prints by fmt prints to streams too") {
   CHECK(out.str().ends_with(")\na = 1.5 in [0, ], frozen"));
   CHECK(fmt::format("{}", x) == x.str());
 }
+
+TEST_CASE("explain tells what an evaluation does, the same on every rank") {
+  const ag::Table table = points(1.5, 0.25);
+  const ag::Expr p = ag::parameters(3);
+  const ag::Expr unchanging = log(1.0 + table["x"]);
+  ag::CompiledGraph graph = compile(sum(square(unchanging * p[0] - p[1])), p, world());
+  const std::string text = graph.explain(std::vector{1.0, 2.0, 3.0});
+  for (const char* part : {"loss [], gradient [3]", "sweep over", "rows of points (30 of all ranks)",
+                           "instructions in 1 lanes", "names.cpp:", "though no parameter changes it",
+                           "\n  log (names.cpp:", "parameters that the loss does not use: [2]"}) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  }
+  CHECK(world().broadcast(text, 0) == text);
+  ag::CompiledGraph reference =
+      compile(sum(square(unchanging * p[0])), p, world(), {.executor = ag::ExecutorKind::reference});
+  CHECK(reference.explain(std::vector{1.0, 2.0, 3.0}).find("by the reference executor") != std::string::npos);
+  Line model(table);
+  CHECK(model.explain({1.0, 0.2, 0.0}).find("sum over ranks of") != std::string::npos);
+}

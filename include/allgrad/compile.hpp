@@ -62,6 +62,11 @@ class CompiledGraph final : public Objective {
   /// costs some evaluations, and as little memory as these.
   std::optional<Nonfinite> find_nonfinite(std::span<const double> params, const EvaluationOptions& options = {});
 
+  /// A page of what an evaluation of loss and gradient does: messages and their size, loops over rows with the user's
+  /// line of each instruction, tiles, memory and time, and what is computed in each row although no parameter changes
+  /// it. Collective: some evaluations at `params`; the page of rank 0, on every rank.
+  std::string explain(std::span<const double> params, const EvaluationOptions& options = {});
+
   /// Whether the loss, or a value beside it, draws random numbers, so that an evaluation takes a key.
   bool draws() const;
 

@@ -90,6 +90,10 @@ class OnePointModel : public ModelBase {
   std::optional<Nonfinite> find_nonfinite(const ParamValues& params, const std::optional<Key>& randkey = {},
                                           SourceLocation where = SourceLocation::current());
 
+  /// A page of what an evaluation of loss and gradient at `params` [ndim] does: see CompiledGraph::explain.
+  std::string explain(const ParamValues& params, const std::optional<Key>& randkey = {},
+                      SourceLocation where = SourceLocation::current());
+
   const Communicator& communicator() const override;
   Objective& objective(std::size_t num_params, SourceLocation where = SourceLocation::current()) override;
 

@@ -1,6 +1,7 @@
 #include "allgrad/compile.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
@@ -104,6 +105,19 @@ CompiledGraph compile(const Loss& loss, const Expr& params, const Communicator& 
                                         comm, options, where);
     warn_of_unused_params(graph.state().used_params, comm, params.node()->where);
     return graph;
+  });
+}
+
+std::string CompiledGraph::explain(std::span<const double> params, const EvaluationOptions& options) {
+  return in_call("CompiledGraph::explain", state().where(), communicator(), [&] {
+    ModelProgram& program = state().run(loss_and_gradient, params, options);
+    std::string text = program.explain(params, options.randkey);
+    std::vector<std::size_t> unused;
+    for (std::size_t i = 0; i < state().used_params.size(); ++i) {
+      if (!state().used_params[i]) unused.push_back(i);
+    }
+    if (!unused.empty()) text += fmt::format("parameters that the loss does not use: {}\n", unused);
+    return text;
   });
 }
 

@@ -52,6 +52,11 @@ class ModelProgram {
     program_.run(params, randkey, direction);
   }
 
+  /// As Program::explain.
+  std::string explain(std::span<const double> params, const std::optional<Key>& randkey) {
+    return program_.explain(params, randkey);
+  }
+
   // Of the last run, where they are asked for.
   double loss() const { return program_.output("loss")[0]; }
   Array sumstats() const { return array(request_.share ? "share" : "sumstats"); }
@@ -60,9 +65,7 @@ class ModelProgram {
   std::span<const double> hessian() const {  // exact, or Gauss-Newton
     return program_.output(to_string(request_.hessian ? Derivative::hessian : Derivative::gauss_newton));
   }
-  std::span<const double> hessian_product() const {
-    return program_.output(to_string(Derivative::hessian_product));
-  }
+  std::span<const double> hessian_product() const { return program_.output(to_string(Derivative::hessian_product)); }
   Array derivative(Derivative which) const { return array(to_string(which)); }
 
   const NamedOutputs& graph() const { return program_.graph(); }

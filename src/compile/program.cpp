@@ -8,6 +8,7 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/agreement.hpp"
+#include "compile/explain.hpp"
 #include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/operator.hpp"
@@ -86,6 +87,26 @@ std::size_t Program::position_of(std::string_view name) const {
 
 void Program::run(std::span<const double> params, const std::optional<Key>& randkey,
                   std::span<const double> direction) {
+  run(params, randkey, direction,
+      [this](std::span<const InputValue> inputs, const Operation& operation) { executor_->run(inputs, operation); });
+}
+
+std::string Program::explain(std::span<const double> params, const std::optional<Key>& randkey) {
+  constexpr int runs = 5;
+  std::vector<double> seconds;
+  for (int i = 0; i < runs; ++i) {
+    run(params, randkey, {}, [&](std::span<const InputValue> inputs, const Operation& operation) {
+      const std::vector<double> now = executor_->run_timed(inputs, operation);
+      if (i == 0) seconds = now;
+      std::ranges::transform(seconds, now, seconds.begin(), [](double a, double b) { return std::min(a, b); });
+    });
+  }
+  const std::string own = comm_.attempt([&] { return explanation(graph_, executor_->program(), seconds, comm_); });
+  return comm_.broadcast(own, 0, Operation("the explaining of a program", where_));
+}
+
+void Program::run(std::span<const double> params, const std::optional<Key>& randkey, std::span<const double> direction,
+                  const std::function<void(std::span<const InputValue>, const Operation&)>& execute) {
   if (params.size() != params_.size()) {
     comm_.fail(std::make_exception_ptr(ArgumentError(
         fmt::format(
@@ -113,7 +134,7 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
     evaluation.with("direction", along.value());
   }
   run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
-    executor_->run(inputs, operation);
+    execute(inputs, operation);
     if (!communicates_) comm_.synchronize(operation);
   });
 }

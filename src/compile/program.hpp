@@ -36,6 +36,10 @@ class Program {
   void run(std::span<const double> params, const std::optional<Key>& randkey = {},
            std::span<const double> direction = {});
 
+  /// A page for the user of what a run does, with the times of some runs at these parameters; that of rank 0, on every
+  /// rank. Collective, as run.
+  std::string explain(std::span<const double> params, const std::optional<Key>& randkey = {});
+
   /// An output of the last run, in row-major order. Allocates nothing.
   std::span<const double> output(std::string_view name) const { return executor_->output(position_of(name)); }
 
@@ -49,6 +53,8 @@ class Program {
 
  private:
   std::size_t position_of(std::string_view name) const;
+  void run(std::span<const double> params, const std::optional<Key>& randkey, std::span<const double> direction,
+           const std::function<void(std::span<const InputValue>, const Operation&)>& execute);
   void plan();
 
   const ProgramIdentity identity_;

@@ -66,12 +66,14 @@ struct BoundDenseStep {
   std::vector<BoundLoop> loops;
 };
 
+using BoundStep = std::variant<BoundDenseStep, BoundRowLoop, CollectiveStep>;
+
 /// A schedule with kernels, tiles, blocks and places for this rank's number of rows. Immutable: the memory of a run is
 /// a Workspace, so that several threads could run one program.
 struct BoundProgram {
   Schedule schedule;
   KernelSet kernels;
-  std::vector<std::variant<BoundDenseStep, BoundRowLoop, CollectiveStep>> steps;
+  std::vector<BoundStep> steps;  ///< one for each of the schedule's
 };
 
 BoundProgram bind(Schedule schedule, const KernelSet& kernels);

@@ -13,6 +13,8 @@
 
 namespace allgrad {
 
+struct BoundProgram;
+
 /// The value of an input of a graph, in row-major order.
 struct InputValue {
   std::string_view name;
@@ -28,6 +30,15 @@ class Executor {
   /// Computes all outputs from the values of the inputs, all of the graph's and maybe others. Collective, each
   /// allreduce as a part of `operation`.
   virtual void run(std::span<const InputValue> inputs, const Operation& operation) = 0;
+
+  /// The same, and the seconds that each step of program() takes.
+  virtual std::vector<double> run_timed(std::span<const InputValue> inputs, const Operation& operation) {
+    run(inputs, operation);
+    return {};
+  }
+
+  /// What it runs, where that is a schedule.
+  virtual const BoundProgram* program() const { return nullptr; }
 
   /// Output `i` of the last run, in row-major order.
   virtual std::span<const double> output(std::size_t i) const = 0;

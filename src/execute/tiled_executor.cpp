@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "execute/bound_program.hpp"
 #include "execute/executor.hpp"
@@ -70,16 +71,21 @@ class TiledExecutor final : public Executor {
 
   void run(std::span<const InputValue> inputs, const Operation& operation) override {
     for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
-    for (const auto& step : program_.steps) {
-      if (const auto* dense = std::get_if<BoundDenseStep>(&step)) {
-        for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner);
-      } else if (const auto* rows = std::get_if<BoundRowLoop>(&step)) {
-        run_row_loop(*rows);
-      } else {
-        comm_.allreduce(workspace_.message(std::get<CollectiveStep>(step).buffer), operation);
-      }
-    }
+    for (const auto& step : program_.steps) run_step(step, operation);
   }
+
+  std::vector<double> run_timed(std::span<const InputValue> inputs, const Operation& operation) override {
+    for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
+    std::vector<double> seconds;
+    for (const auto& step : program_.steps) {
+      const auto start = std::chrono::steady_clock::now();
+      run_step(step, operation);
+      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return seconds;
+  }
+
+  const BoundProgram* program() const override { return &program_; }
 
   std::span<const double> output(std::size_t i) const override {
     const std::size_t buffer = program_.schedule.results[i];
@@ -91,6 +97,16 @@ class TiledExecutor final : public Executor {
   }
 
  private:
+  void run_step(const BoundStep& step, const Operation& operation) {
+    if (const auto* dense = std::get_if<BoundDenseStep>(&step)) {
+      for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner);
+    } else if (const auto* rows = std::get_if<BoundRowLoop>(&step)) {
+      run_row_loop(*rows);
+    } else {
+      comm_.allreduce(workspace_.message(std::get<CollectiveStep>(step).buffer), operation);
+    }
+  }
+
   void run_row_loop(const BoundRowLoop& rows) {
     workspace_.clear_accumulators(rows);
     const std::size_t num_rows = rows.rows->local_rows;

@@ -57,6 +57,11 @@ CompiledGraph& OnePointModel::graph_without_warning(std::size_t num_params, Sour
   return graph_.emplace(compile_model(number_, std::move(built), comm_, options_, where));
 }
 
+std::string OnePointModel::explain(const ParamValues& params, const std::optional<Key>& randkey, SourceLocation where) {
+  return in_call("explain", where, comm_,
+                 [&] { return graph(params.size(), where).explain(params, {.randkey = randkey}); });
+}
+
 void OnePointModel::rebuild() { graph_.reset(); }
 
 Objective& OnePointModel::objective(std::size_t num_params, SourceLocation where) {

@@ -16,7 +16,7 @@ class TwoStage final : public ag::OnePointModel {
       : OnePointModel(rows.communicator(), options), rows_(rows), observed_(observed), errors_(errors) {}
 
   ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    const auto x = rows_["x"], y = sinh(params[0] * x) + params[1] * square(x);
+    const auto y = value(params);
     const auto average = mean(y);                                            // one sum over all rows of all ranks,
     const auto sigma = sqrt(mean(square(y - average)));                      // a second that needs the first,
     const auto tail = sum(sigmoid(4.0 * (abs(y - average) / sigma - 2.0)));  // and a third that needs both
@@ -26,6 +26,9 @@ class TwoStage final : public ag::OnePointModel {
   ag::Loss calc_loss_from_sumstats(const ag::Sumstats& statistics) const override {
     return sum(square((statistics.value - observed_) / errors_));
   }
+
+  /// Of each row.
+  ag::Expr value(const ag::Expr& params) const { return sinh(params[0] * rows_["x"]) + params[1] * square(rows_["x"]); }
 
  private:
   ag::Table rows_;

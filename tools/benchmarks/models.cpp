@@ -7,11 +7,11 @@
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xview.hpp>
 
+#include "examples/csv.hpp"
 #include "examples/models/hod.hpp"
 #include "examples/models/smf.hpp"
 #include "examples/models/twostage.hpp"
 #include "limits.hpp"
-#include "tools/csv.hpp"
 
 namespace benchmarks {
 

@@ -12,7 +12,7 @@ namespace allgrad {
 class CallOperator : public Operator {
  public:
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const final;
-  View lower(const Node& node, Lowering& lowering) const final;
+  View lower(const Node& node, Lowering& lowering) const override;
 
  protected:
   /// True where `call` adds to what is there, which is 0 before the first rows.

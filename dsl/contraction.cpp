@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
+#include <map>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
@@ -41,12 +41,14 @@ Extent extent_of(char letter, std::initializer_list<const Labelled*> operands) {
   return extent;
 }
 
-/// The number of products of two operands, rows counted as many.
+/// Rows count as many.
+double length_of(const Extent& extent) { return extent.is_rows() ? 1e3 : static_cast<double>(extent.length); }
+
+/// The number of products of two operands.
 double num_products(const Labelled& x, const Labelled& y, const Letters& letters) {
   double count = 1.0;
   for (const char letter : letters) {
-    const Extent extent = extent_of(letter, {&x, &y});
-    count *= extent.is_rows() ? 1e3 : static_cast<double>(extent.length);
+    count *= length_of(extent_of(letter, {&x, &y}));
   }
   return count;
 }
@@ -94,6 +96,60 @@ Labelled unstretched(const Labelled& x, const Labelled& y) {
   return result;
 }
 
+/// Which two operands to multiply first, so that all of them are contracted with the fewest products.
+class ContractionOrder {
+ public:
+  ContractionOrder(const std::vector<Labelled>& operands, Letters result) : result_(std::move(result)) {
+    for (const Labelled& operand : operands) {
+      for (std::size_t axis = 0; axis < operand.letters.size(); ++axis) {
+        double& length = lengths_[operand.letters[axis]];
+        length = std::max(length, length_of(operand.expr.shape()[axis]));
+      }
+    }
+  }
+
+  using Pair = std::pair<std::size_t, std::size_t>;
+
+  /// All orders are tried for a few operands; of more, those of the smallest product come first.
+  Pair first_pair(const std::vector<Letters>& words) const { return cheapest(words).first; }
+
+  /// The letters of the product of two operands that the result or another operand has.
+  Letters kept(const std::vector<Letters>& words, std::size_t i, std::size_t j) const {
+    Letters letters = result_;
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      if (k != i && k != j) add_letters(letters, words[k]);
+    }
+    return letters;
+  }
+
+ private:
+  std::pair<Pair, double> cheapest(const std::vector<Letters>& words) const {
+    constexpr std::size_t few = 5;
+    std::pair<Pair, double> best{{0, 1}, std::numeric_limits<double>::infinity()};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      for (std::size_t j = i + 1; j < words.size(); ++j) {
+        Letters all = words[i];
+        add_letters(all, words[j]);
+        double cost = 1.0;
+        for (const char letter : all) cost *= lengths_.at(letter);
+        if (words.size() > 2 && words.size() <= few) {
+          const Letters letters = kept(words, i, j);
+          std::vector<Letters> rest = words;
+          std::erase_if(all, [&](char letter) { return !has(letters, letter); });
+          rest[i] = all;
+          rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(j));
+          cost += cheapest(rest).second;
+        }
+        if (cost < best.second) best = {{i, j}, cost};
+      }
+    }
+    return best;
+  }
+
+  Letters result_;
+  std::map<char, double> lengths_;
+};
+
 Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Letters& kept) {
   const Labelled x = summed(unstretched(whole_x, whole_y), kept + whole_y.letters);
   const Labelled y = summed(unstretched(whole_y, whole_x), kept + x.letters);
@@ -109,7 +165,9 @@ Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Le
     const auto op = std::make_shared<const Contraction>(x.letters, y.letters, result);
     return {make_node(op, {x.expr, y.expr}, where), result};
   }
-  Letters order = result;
+  // In the order of the larger operand, so that the product is made where that is.
+  const auto lanes = [](const Labelled& operand) { return num_lanes(operand.expr.shape()); };
+  Letters order = lanes(x) < lanes(y) ? y.letters : x.letters;
   add_letters(order, all);
   const Expr products = aligned(x, order) * aligned(y, order);
   return summed({products, order}, kept);
@@ -164,24 +222,13 @@ Expr contract(std::vector<Labelled> operands, const Letters& result) {
     const Labelled sum = summed(operands[0], result);
     return aligned(sum, result);
   }
+  const ContractionOrder order(operands, result);
   while (operands.size() > 1) {
-    std::size_t best_i = 0, best_j = 1;
-    double best = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < operands.size(); ++i) {
-      for (std::size_t j = i + 1; j < operands.size(); ++j) {
-        Letters all;
-        add_letters(all, operands[i].letters);
-        add_letters(all, operands[j].letters);
-        const double count = num_products(operands[i], operands[j], all);
-        if (count < best) std::tie(best, best_i, best_j) = std::tuple(count, i, j);
-      }
-    }
-    Letters kept = result;
-    for (std::size_t k = 0; k < operands.size(); ++k) {
-      if (k != best_i && k != best_j) add_letters(kept, operands[k].letters);
-    }
-    operands[best_i] = contract_two(operands[best_i], operands[best_j], kept);
-    operands.erase(operands.begin() + static_cast<std::ptrdiff_t>(best_j));
+    std::vector<Letters> words;
+    for (const Labelled& operand : operands) words.push_back(operand.letters);
+    const auto [i, j] = order.first_pair(words);
+    operands[i] = contract_two(operands[i], operands[j], order.kept(words, i, j));
+    operands.erase(operands.begin() + static_cast<std::ptrdiff_t>(j));
   }
   return aligned(operands[0], result);
 }

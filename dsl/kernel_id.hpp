@@ -15,6 +15,8 @@ enum class Kernel : int {
 #include "allgrad/operators.def"
   copy,         ///< out = x
   add_to_bins,  ///< adds x to the bins at out; see dsl/bins.hpp
+  take,         ///< out = x[y], where y is a position below z; NaN where it is none
+  scatter_add,  ///< out[y] += x, where y is a position below z
 #define ALLGRAD_PAIR(inner, outer, operand) inner##_##outer##_##operand,
 #define ALLGRAD_UNARY_PAIR(inner, outer) inner##_##outer,
 #define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) inner##_##outer##_##operand,
@@ -26,12 +28,13 @@ enum class Kernel : int {
 
 std::string_view to_string(Kernel kernel);
 
-/// True where the kernel can add its values to what is there: all but random draws, and calls, which see to it
+/// True where the kernel can add its values to what is there: all but lookups, random draws, and calls, which see to it
 /// themselves.
 constexpr bool has_adding_kernel(Kernel kernel) {
   switch (kernel) {
 #define ALLGRAD_DRAW(name, ...) case Kernel::name:
 #include "dsl/draws.def"
+    case Kernel::take:
     case Kernel::call: return false;
     default: return true;
   }

@@ -13,6 +13,7 @@
 #include "allgrad/lookup.hpp"
 #include "dsl/axes.hpp"
 #include "dsl/broadcast_to.hpp"
+#include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/transpose.hpp"
 
@@ -69,6 +70,20 @@ Expr Take::tangent(const Expr& node, std::span<const Expr> tangents) const {
   return tangents[0].empty() ? Expr() : take_last(tangents[0], node.node()->operands[1], node.node()->where);
 }
 
+View Take::lower(const Node& node, Lowering& lowering) const {
+  const Shape& from = node.operands[0].shape();
+  View table = lowering.operand(0);
+  if (!row_axis(node.shape) || row_axis(from) || table.strides.back() != 1) return CallOperator::lower(node, lowering);
+  table.strides.pop_back();
+  const View out = lowering.allocate(node.shape);
+  lowering.emit(Kernel::take, out,
+                {broadcast_view(table, without_last(from), node.shape),
+                 broadcast_view(lowering.operand(1), node.operands[1].shape(), node.shape),
+                 broadcast_view(lowering.external(&length_, {}), {}, node.shape)},
+                node.shape);
+  return out;
+}
+
 void Take::call(const Node& node, const CallArguments& arguments) const {
   const CallOperand &out = arguments.out, &v = arguments.in[0], &index = arguments.in[1];
   const Shape &to = node.shape, &from = node.operands[0].shape();
@@ -112,6 +127,19 @@ Expr ScatterAdd::tangent(const Expr& node, std::span<const Expr> tangents) const
   return with_operands(node, {tangents[0], node.node()->operands[1]});
 }
 
+View ScatterAdd::lower(const Node& node, Lowering& lowering) const {
+  const Shape &from = node.operands[0].shape(), &index = node.operands[1].shape();
+  if (!row_axis(from) || row_axis(shape_)) return CallOperator::lower(node, lowering);
+  const View sums = lowering.zeros(shape_);
+  View first = sums;  // of each line of the last axis
+  first.strides.pop_back();
+  lowering.emit_add(Kernel::scatter_add, broadcast_view(first, without_last(shape_), from),
+                    {lowering.operand(0), broadcast_view(lowering.operand(1), index, from),
+                     broadcast_view(lowering.external(&length_, {}), {}, from)},
+                    from);
+  return sums;
+}
+
 void ScatterAdd::call(const Node& node, const CallArguments& arguments) const {
   const CallOperand &out = arguments.out, &x = arguments.in[0], &index = arguments.in[1];
   const Shape &from = node.operands[0].shape(), &to = node.shape;
@@ -130,7 +158,7 @@ void ScatterAdd::call(const Node& node, const CallArguments& arguments) const {
 }
 
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where) {
-  return make_node(std::make_shared<const Take>(), {v, index}, where);
+  return make_node(std::make_shared<const Take>(v.shape().empty() ? 0 : v.shape().back().length), {v, index}, where);
 }
 
 Expr take(const Operand& v, const Operand& index, const Position& axis) {

@@ -5,23 +5,31 @@
 namespace allgrad {
 
 /// The elements of the last axis at computed positions: v [.., n] and an index that broadcasts with the other axes of
-/// v.
+/// v. Of a table that all rows share, a kernel takes them.
 class Take final : public CallOperator {
  public:
+  explicit Take(std::size_t length) : length_(static_cast<double>(length)) {}
+
   std::string_view name() const override { return "take"; }
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::first; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
+
+ private:
+  double length_;  ///< of the last axis
 };
 
 /// The transpose of Take: x, added up at the positions of the last axis of a value of the given shape, [.., n]. Its
-/// other axes and the index broadcast to the shape of x; the sum is over axes of x that it lacks.
+/// other axes and the index broadcast to the shape of x; the sum is over axes of x that it lacks. Of sums over rows, a
+/// kernel adds them up.
 class ScatterAdd final : public CallOperator {
  public:
-  explicit ScatterAdd(Shape shape) : shape_(std::move(shape)) {}
+  explicit ScatterAdd(Shape shape)
+      : shape_(std::move(shape)), length_(shape_.empty() ? 0.0 : static_cast<double>(shape_.back().length)) {}
 
   std::string_view name() const override { return "scatter_add"; }
   std::string attributes() const override { return "shape=" + to_string(shape_); }
@@ -31,6 +39,7 @@ class ScatterAdd final : public CallOperator {
   Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
 
  protected:
@@ -38,6 +47,7 @@ class ScatterAdd final : public CallOperator {
 
  private:
   Shape shape_;
+  double length_;  ///< of the last axis
 };
 
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where);

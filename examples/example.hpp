@@ -38,13 +38,17 @@ inline int run(int argc, char** argv, const std::string& about, Options options,
   return ag::run(argc, argv, [&](const ag::Communicator& world) { body(world, options); });
 }
 
-/// Halos with log10 masses of 10 to 11.3, as many per dex as 1 / mass; each rank makes its own share of the rows.
-inline ag::Table make_halos(std::size_t rows, const ag::Communicator& comm) {
+/// The numbers, from 0, of this rank's share of the rows.
+inline ag::Array own_rows(std::size_t rows, const ag::Communicator& comm) {
   const auto size = static_cast<std::size_t>(comm.size());
   const auto first_row = [&](int rank) { return static_cast<double>(rows * static_cast<std::size_t>(rank) / size); };
+  return xt::arange<double>(first_row(comm.rank()), first_row(comm.rank() + 1));
+}
+
+/// Halos with log10 masses of 10 to 11.3, as many per dex as 1 / mass; each rank makes its own share of the rows.
+inline ag::Table make_halos(std::size_t rows, const ag::Communicator& comm) {
   const auto last = static_cast<double>(rows - 1);
-  const xt::xarray<double> row = xt::arange<double>(first_row(comm.rank()), first_row(comm.rank() + 1));
-  return ag::Table("halos", {{"log_mass", 10.0 - xt::log10(1.0 - 0.95 * row / last)}}, comm);
+  return ag::Table("halos", {{"log_mass", 10.0 - xt::log10(1.0 - 0.95 * own_rows(rows, comm) / last)}}, comm);
 }
 
 /// A table for a figure, written row by row.

@@ -2,6 +2,9 @@
 #include "allocations.hpp"
 #include "catch.hpp"
 #include "evaluation.hpp"
+#include "examples/models/hod.hpp"
+#include "examples/models/smf.hpp"
+#include "examples/models/twostage.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -59,8 +62,8 @@ TEST_CASE("allocations are counted in the library too") {
 }
 
 TEST_CASE("an evaluation allocates nothing") {
-  check_allocates_nothing<Smf>("smf");
-  check_allocates_nothing<Hod>("hod");
-  check_allocates_nothing<TwoStage>("twostage");
+  check_allocates_nothing<models::Smf>("smf");
+  check_allocates_nothing<models::Hod>("hod");
+  check_allocates_nothing<models::TwoStage>("twostage");
   for (const Split split : {all_on_first, uneven}) check_draws_allocate_nothing(split);
 }

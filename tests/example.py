@@ -106,6 +106,26 @@ def joint_fit(run):
     check('chi^2 of the halo masses', chi_squared('masses'), 4.3, 0.3)
 
 
+def made_data(rows, ratio=2.0):
+    """A fit that ends where its data was made from, with errors that are `ratio` times smaller for 4 times the rows:
+    2 where the data are counts. `rows` are those of the figure's table."""
+    def check_fit(run):
+        fits = []
+        for size in 1000, 4000:
+            folder = run(size)
+            Table(folder, f'{name}.csv', rows)
+            fits.append(Table(folder, f'{name}_params.csv'))
+        few, many = fits
+        for i, param in enumerate(many.columns['param']):
+            error = many['error'][i]
+            frozen = many['guess'][i] == many['truth'][i]
+            check(f'fitted {param}', many['fitted'][i], many['truth'][i], 0.0 if frozen else 1e-3 * error)
+            check(f'error of {param} with fewer rows', few['error'][i], ratio * error, 0.15 * ratio * error)
+            assert frozen == (error == 0.0), f'the error of {param} is {error}'
+
+    return check_fit
+
+
 with tempfile.TemporaryDirectory() as output:
     def run(rows):
         """Runs the example, and returns the folder with its results."""
@@ -114,4 +134,7 @@ with tempfile.TemporaryDirectory() as output:
         assert len(printed.splitlines()) >= 4, f'expected a table, printed:\n{printed}'
         return pathlib.Path(output)
 
-    {check.__name__: check for check in (smf_fit, bounds, stochastic, lhs_scan, joint_fit)}[name](run)
+    checks = {check.__name__: check for check in (smf_fit, bounds, stochastic, lhs_scan, joint_fit)}
+    checks |= {'hod': made_data(141), 'poisson': made_data(12), 'growth': made_data(20, ratio=1.0),
+               'photometry': made_data(18), 'kernels': made_data(101), 'twostage': made_data(60)}
+    checks[name](run)

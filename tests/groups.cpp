@@ -5,6 +5,8 @@
 #include "allgrad/random.hpp"
 #include "allgrad/subcomms.hpp"
 #include "check_error.hpp"
+#include "examples/models/smf.hpp"
+#include "examples/models/twostage.hpp"
 #include "lambda_model.hpp"
 #include "reference_models.hpp"
 #include "world.hpp"
@@ -32,8 +34,8 @@ class Part final : public ag::OnePointModel {
   std::ptrdiff_t first_;
 };
 
-using SmfPart = Part<Smf>;
-using TwoStagePart = Part<TwoStage>;
+using SmfPart = Part<models::Smf>;
+using TwoStagePart = Part<models::TwoStage>;
 
 /// Loss and gradient of both, from models.json: smf has the first two parameters, twostage the others.
 struct Reference {

@@ -2,6 +2,13 @@
 // rows are dealt out.
 #include "catch.hpp"
 #include "evaluation.hpp"
+#include "examples/models/growth.hpp"
+#include "examples/models/hod.hpp"
+#include "examples/models/kernels.hpp"
+#include "examples/models/photometry.hpp"
+#include "examples/models/poisson.hpp"
+#include "examples/models/smf.hpp"
+#include "examples/models/twostage.hpp"
 #include "reference_models.hpp"
 
 namespace ag = allgrad;
@@ -76,6 +83,10 @@ void check_model(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("smf equals the reference") { check_model<Smf>("smf"); }
-TEST_CASE("hod equals the reference") { check_model<Hod>("hod"); }
-TEST_CASE("twostage equals the reference") { check_model<TwoStage>("twostage"); }
+TEST_CASE("smf equals the reference") { check_model<models::Smf>("smf"); }
+TEST_CASE("hod equals the reference") { check_model<models::Hod>("hod"); }
+TEST_CASE("poisson equals the reference") { check_model<models::Poisson>("poisson"); }
+TEST_CASE("growth equals the reference") { check_model<models::Growth>("growth"); }
+TEST_CASE("photometry equals the reference") { check_model<models::Photometry>("photometry"); }
+TEST_CASE("kernels equals the reference") { check_model<models::Kernels>("kernels"); }
+TEST_CASE("twostage equals the reference") { check_model<models::TwoStage>("twostage"); }

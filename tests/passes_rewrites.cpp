@@ -277,21 +277,21 @@ out1 = %9
 TEST_CASE("share functions: sigmoid of x and -x by one exponential, cosh by sinh") {
   const Inputs in;
   CHECK(after(ag::share_functions, {sum(sigmoid(in.x)), sum(sigmoid(in.x) * sigmoid(-in.x))}) == R"(
-%0 = column halos.x()
-%1 = constant 0()
-%2 = less(%0, %1)
-%3 = abs(%0)
-%4 = neg(%3)
-%5 = exp(%4)
-%6 = constant 1()
-%7 = add(%6, %5)
-%8 = divide(%6, %7)
-%9 = multiply(%5, %8)
-%10 = where(%2, %9, %8)
-%11 = sum axes=[0](%10)
-%12 = multiply(%8, %9)
+%0 = constant 1()
+%1 = column halos.x()
+%2 = neg(%1)
+%3 = exp(%2)
+%4 = add(%0, %3)
+%5 = divide(%0, %4)
+%6 = sum axes=[0](%5)
+%7 = constant 0.5()
+%8 = less(%5, %7)
+%9 = subtract(%0, %5)
+%10 = multiply(%3, %5)
+%11 = where(%8, %9, %10)
+%12 = multiply(%5, %11)
 %13 = sum axes=[0](%12)
-out0 = %11
+out0 = %6
 out1 = %13
 )");
   CHECK(after(ag::share_functions, {sum(sinh(in.x)), sum(cosh(in.x))}) == R"(

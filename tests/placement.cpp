@@ -6,6 +6,9 @@
 #include "catch.hpp"
 #include "compile/program.hpp"
 #include "evaluation.hpp"
+#include "examples/models/hod.hpp"
+#include "examples/models/smf.hpp"
+#include "examples/models/twostage.hpp"
 #include "graph/operator.hpp"
 
 namespace ag = allgrad;
@@ -288,9 +291,9 @@ Counts messages_of_model(const std::string& name) {
 
 TEST_CASE("an evaluation takes one message per level of reductions, with few parameters its gradient no more") {
   if (ag::Communicator::world().size() == 1) return;  // where messages cost nothing, either mode may be the faster one
-  CHECK(messages_of_model<Smf>("smf") == Counts{1, 1});
-  CHECK(messages_of_model<Hod>("hod") == Counts{1, 1});
-  CHECK(messages_of_model<TwoStage>("twostage") == Counts{3, 3});
+  CHECK(messages_of_model<models::Smf>("smf") == Counts{1, 1});
+  CHECK(messages_of_model<models::Hod>("hod") == Counts{1, 1});
+  CHECK(messages_of_model<models::TwoStage>("twostage") == Counts{3, 3});
   const auto messages_of = [](const Loss& loss) {
     const Inputs in = Inputs::on_ranks(uneven);
     ag::CompiledGraph graph = compile(loss(in), in.params, in.communicator());

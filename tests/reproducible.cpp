@@ -6,6 +6,7 @@
 #include "catch.hpp"
 #include "dsl/exact_sum.hpp"
 #include "evaluation.hpp"
+#include "examples/models/smf.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -79,7 +80,7 @@ TEST_CASE("loss and gradient do not depend on how rows are dealt out") {
 TEST_CASE("a reproducible model gives shares too") {
   const std::vector<double> log_mass = noise_column(3001, 1, 9.0, 11.0);
   const auto make = [&](const Split& split, const ag::Communicator& comm) {
-    return std::make_unique<Smf>(deal("halos", {{"log_mass", log_mass}}, split, comm), reproducible);
+    return std::make_unique<models::Smf>(deal("halos", {{"log_mass", log_mass}}, split, comm), reproducible);
   };
   const auto whole = make(all_on_first, self()), parts = make(uneven, world());
   const ag::Array expected = whole->calc_sumstats_from_params({-1.9, 0.3});

@@ -10,6 +10,7 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "examples/models/hod.hpp"
 #include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
 #include "optimizers/trust_region_step.hpp"
@@ -153,7 +154,7 @@ TEST_CASE("a trust region takes at most half the evaluations of L-BFGS-B") {
   // What hod counts at the parameters of the file, fitted from those of Zheng et al. 2007 (ApJ 667, 760), table 1, for
   // galaxies brighter than -20.
   const auto entry = allgrad::testing::read_json("models.json").at("hod");
-  allgrad::testing::Hod counter(allgrad::testing::make_table(entry, allgrad::testing::uneven, world()), {});
+  models::Hod counter(allgrad::testing::make_table(entry, allgrad::testing::uneven, world()));
   const ag::Array counts = counter.calc_sumstats_from_params(entry.at("params").get<std::vector<double>>());
   LambdaModel hod([&](const ag::Expr& p) { return counter.calc_partial_sumstats_from_params(p).value; },
                   [counts](const ag::Sumstats& s) { return sum(square(s.value - counts) / (counts + 0.05)); });

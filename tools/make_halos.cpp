@@ -15,7 +15,7 @@
 #include <system_error>
 #include <vector>
 
-#include "csv.hpp"
+#include "examples/csv.hpp"
 #include "io/hdf5_handle.hpp"
 
 namespace {

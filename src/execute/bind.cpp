@@ -10,9 +10,10 @@ namespace allgrad {
 
 namespace {
 
-/// What the registers of a row loop may take of the first-level cache, 32 kB or more on today's processors.
-constexpr std::size_t cache_doubles = 40 * 1024 / sizeof(double);
-constexpr std::size_t smallest_tile = 64, largest_tile = 1024;
+/// What the registers of a row loop may take of the caches: about the first level, 32 kB or more on today's processors,
+/// or of the second one what a tile of fewer rows would lose by its many calls of kernels.
+constexpr std::size_t cache_doubles = 64 * 1024 / sizeof(double);
+constexpr std::size_t smallest_tile = 128, largest_tile = 1024;
 constexpr std::size_t line = 64 / sizeof(double);  // of the cache
 
 std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }

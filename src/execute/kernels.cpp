@@ -1,6 +1,7 @@
 // All kernels for one instruction set. Compiled once for each, with its flags and with ALLGRAD_KERNEL_SET (name of the
 // set) and ALLGRAD_KERNEL_ARCH (xsimd architecture).
 
+#include <cstdint>
 #include <type_traits>
 
 #include "dsl/bins.hpp"
@@ -124,6 +125,37 @@ struct Add {
   }
 };
 
+/// out += the sum of F(in...) over lanes, along the inner axis: what is added to stays in registers, several batches at
+/// a time, since each addition waits for the one before.
+template <class F, std::size_t... K>
+void add_lanes(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  const auto operand = [&](std::size_t k, std::size_t lane, std::size_t i, auto load) -> B {
+    const double* address = at.in[k] + static_cast<std::ptrdiff_t>(lane) * steps.in_outer[k];
+    return steps.in_inner[k] == 0 ? B(*address) : load(address + i);
+  };
+  const auto whole = [](const double* address) { return B::load(address); };
+  std::size_t i = 0;
+  for (; i + unroll * B::size <= inner; i += unroll * B::size) {
+    double* out = at.out + i;
+    B sums[unroll] = {whole(out), whole(out + B::size), whole(out + 2 * B::size), whole(out + 3 * B::size)};
+    for (std::size_t lane = 0; lane < outer; ++lane) {
+      for (std::size_t k = 0; k < unroll; ++k) {
+        sums[k] = sums[k] + F::apply(operand(K, lane, i + k * B::size, whole)...);
+      }
+    }
+    for (std::size_t k = 0; k < unroll; ++k) sums[k].store(out + k * B::size);
+  }
+  const auto add = [&](const auto& load) {
+    B sum = load(at.out + i);
+    for (std::size_t lane = 0; lane < outer; ++lane) sum = sum + F::apply(operand(K, lane, i, load)...);
+    return sum;
+  };
+  for (; i + B::size <= inner; i += B::size) add(whole).store(at.out + i);
+  if (i == inner) return;
+  const std::size_t count = inner - i;
+  store_part(add([count](const double* address) { return load_part(address, count); }), at.out + i, count);
+}
+
 /// A kernel of F with the operands K.
 template <class F, class Mode, std::size_t... K>
 void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
@@ -133,6 +165,9 @@ void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t
       Mode::run_one(at.out + i * steps.out_outer, F::apply(B(at.in[K][i * steps.in_outer[K]])...));
     }
     return;
+  }
+  if constexpr (std::is_same_v<Mode, Add>) {
+    if (outer > 1 && steps.out_outer == 0 && steps.out_inner != 0) return add_lanes<F, K...>(steps, at, outer, inner);
   }
   alignas(64) double repeated[sizeof...(K)][B::size];
   for (std::size_t lane = 0; lane < outer; ++lane) {
@@ -215,6 +250,88 @@ void add_to_bins(const KernelSteps& steps, const KernelOperands& at, std::size_t
   }
 }
 
+/// Positions along the inner axis: whole numbers from 0 to below `length`.
+struct Positions {
+  static constexpr std::size_t room = 256;
+  std::int64_t at[room];  ///< 0 where a number is no position
+  double valid[room];     ///< 1, or 0 there
+  bool all_valid = true;
+
+  /// Numbers are turned to integers in batches: those below 2^51 are in the last bits of their sum with 1.5 * 2^52.
+  void read(const Run& run, std::size_t n, double length) {
+    constexpr double shift = 6755399441055744.0;
+    all_valid = true;
+    double shifted[room];
+    const auto turn = [&](const B& number, std::size_t i, std::size_t count) {
+      const Mask<Arch> inside = number >= B(0.0) && number < B(length);
+      const B safe = where(inside, number, B(0.0)), sum = safe + B(shift);
+      const Mask<Arch> whole = inside && equal(sum - B(shift), number);
+      all_valid = all_valid && !any(!whole);
+      if (count == B::size) {
+        where(whole, sum, B(shift)).store(shifted + i);
+        B(whole).store(valid + i);
+      } else {
+        store_part(where(whole, sum, B(shift)), shifted + i, count);
+        store_part(B(whole), valid + i, count);
+      }
+    };
+    for_each_batch<Copy>(
+        n, [&](const B& number, std::size_t i, std::size_t) { turn(number, i, B::size); }, turn, run);
+    for (std::size_t i = 0; i < n; ++i) {
+      at[i] = __builtin_bit_cast(std::int64_t, shifted[i]) - __builtin_bit_cast(std::int64_t, shift);
+    }
+  }
+};
+
+/// Calls body(lane, first element, number of elements, positions) for parts of the inner axis of all lanes; positions
+/// that all lanes share are read once.
+template <class Body>
+void for_each_positions(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner,
+                        Body body) {
+  Positions positions;
+  alignas(64) double repeated[B::size];
+  const double length = *at.in[2];
+  for (std::size_t first = 0; first < inner; first += Positions::room) {
+    const std::size_t count = inner - first < Positions::room ? inner - first : Positions::room;
+    for (std::size_t lane = 0; lane < outer; ++lane) {
+      if (lane == 0 || steps.in_outer[1] != 0) {
+        Run run = run_of(steps, at, 1, lane, repeated);
+        if (run.advance != 0) run.at += first;
+        positions.read(run, count, length);
+      }
+      body(static_cast<std::ptrdiff_t>(lane), static_cast<std::ptrdiff_t>(first), count, positions);
+    }
+  }
+}
+
+void take(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  for_each_positions(
+      steps, at, outer, inner,
+      [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
+        const double* table = at.in[0] + lane * steps.in_outer[0];
+        double* out = at.out + lane * steps.out_outer + first;
+        std::size_t i = 0;
+        for (; i + B::size <= count; i += B::size) {
+          B(B::Raw::gather(table, xsimd::batch<std::int64_t, Arch>::load_unaligned(positions.at + i))).store(out + i);
+        }
+        for (; i < count; ++i) out[i] = table[positions.at[i]];
+        if (positions.all_valid) return;
+        for (i = 0; i < count; ++i) out[i] = positions.valid[i] != 0.0 ? out[i] : __builtin_nan("");
+      });
+}
+
+void scatter_add(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  for_each_positions(steps, at, outer, inner,
+                     [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
+                       double* table = at.out + lane * steps.out_outer;
+                       const double* x = at.in[0] + lane * steps.in_outer[0] + first * steps.in_inner[0];
+                       for (std::size_t i = 0; i < count; ++i) {
+                         if (positions.valid[i] != 0.0)
+                           table[positions.at[i]] += x[static_cast<std::ptrdiff_t>(i) * steps.in_inner[0]];
+                       }
+                     });
+}
+
 /// Draws a run of numbers with one key, given as two words. A plain loop: the compiler makes vectors of it.
 template <class F>
 void draw_run(double* out, double word0, double word1, const double* numbers, std::size_t n) {
@@ -294,6 +411,8 @@ constexpr KernelFunction functions[] = {
 #include "allgrad/operators.def"
     elementwise<Copy, Mode, 0>,
     std::is_same_v<Mode, Add> ? add_to_bins : nullptr,
+    std::is_same_v<Mode, Store> ? take : nullptr,
+    std::is_same_v<Mode, Add> ? scatter_add : nullptr,
 #define ALLGRAD_PAIR(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1, 2>,
 #define ALLGRAD_UNARY_PAIR(inner, outer) elementwise<Pair_##inner##_##outer, Mode, 0, 1>,
 #define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1>,

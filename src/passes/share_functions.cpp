@@ -17,14 +17,14 @@ bool is(const Expr& expr, Kernel kernel) {
   return op != nullptr && op->kernel() == kernel;
 }
 
-/// sigmoid(|x|) and sigmoid(-|x|), which is as exact as exp(-|x|) where it is small.
+/// sigmoid(x) and sigmoid(-x), which is as exact as exp(-x) where it is small; where it is not, that may overflow.
 struct Sigmoids {
-  Expr large, small;
+  Expr direct, mirrored;
 };
 
 Sigmoids sigmoids_of(const Expr& x) {
-  const Expr e = exp(-abs(x)), large = 1.0 / (1.0 + e);
-  return {large, e * large};
+  const Expr e = exp(-x), direct = 1.0 / (1.0 + e);
+  return {direct, where(direct < 0.5, 1.0 - direct, e * direct)};
 }
 
 class Sharer {
@@ -68,13 +68,12 @@ class Sharer {
     const bool negative = operand(expr).node() != x;
     const Expr argument = negative ? operand(operand(rebuilt)) : operand(rebuilt);
     const Sigmoids& both = sigmoids_.emplace(x, sigmoids_of(argument)).first->second;
-    const Expr is_negative = argument < 0.0;
-    return negative ? where(is_negative, both.large, both.small) : where(is_negative, both.small, both.large);
+    return negative ? both.mirrored : both.direct;
   }
 
   Expr product_of_both(const Node* x) const {
     const Sigmoids& both = sigmoids_.at(x);
-    return both.large * both.small;
+    return both.direct * both.mirrored;
   }
 
   /// sqrt(1 + sinh(x)^2), which is |sinh(x)| where the square could overflow.

@@ -4,6 +4,28 @@
 
 namespace allgrad {
 
+namespace {
+
+/// Kernels are called for several lanes of the last axis at once: for as many as there are along any.
+void put_longest_last(LaneLoop& loop, const std::vector<Buffer>& buffers) {
+  const auto longest = std::ranges::max_element(loop.extents);
+  if (*longest == loop.extents.back()) return;
+  const auto place = longest - loop.extents.begin();
+  const auto to_end = [&](auto& values) {
+    std::rotate(values.begin() + place, values.begin() + place + 1, values.end());
+  };
+  const auto turn = [&](View& view) {
+    if (buffers[view.buffer].kind != Buffer::Kind::lane_value) to_end(view.strides);
+  };
+  to_end(loop.extents);
+  for (Instruction& instruction : loop.instructions) {
+    turn(instruction.out);
+    std::ranges::for_each(instruction.inputs, turn);
+  }
+}
+
+}  // namespace
+
 void collapse_axes(LaneLoop& loop, const std::vector<Buffer>& buffers) {
   if (loop.extents.size() < 2) return;
   std::vector<View*> views;
@@ -38,6 +60,7 @@ void collapse_axes(LaneLoop& loop, const std::vector<Buffer>& buffers) {
     std::ranges::for_each(instruction.inputs, keep);
   }
   loop.extents = std::move(extents);
+  put_longest_last(loop, buffers);
 }
 
 }  // namespace allgrad

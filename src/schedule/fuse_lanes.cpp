@@ -7,14 +7,11 @@
 #include <unordered_map>
 
 #include "dsl/kernel_id.hpp"
+#include "schedule/shorten_lives.hpp"
 
 namespace allgrad {
 
 namespace {
-
-bool same_place(const View& a, const View& b) {
-  return a.buffer == b.buffer && a.offset == b.offset && a.strides == b.strides;
-}
 
 /// The first place that is written, and the last loop that writes.
 struct Writes {
@@ -167,6 +164,7 @@ void fuse_lanes(RowLoop& sweep, std::vector<Buffer>& buffers) {
     for (Instruction& instruction : loop.instructions) fuser.add(loop.extents, std::move(instruction));
   }
   sweep.loops = fuser.finish();
+  shorten_lives(sweep.loops, buffers);
   find_lane_values(sweep.loops, buffers);
 }
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Installs allgrad into a scratch folder, looks at its headers, and builds and runs a user's program against it."""
+"""Installs allgrad into a scratch folder, looks at its headers, builds and runs a user's program against it, and compiles
+an example outside of the tree."""
 
 import argparse
 import os
 from pathlib import Path
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 
@@ -43,6 +45,14 @@ def build_by_cmake(args, prefix, build):
     check_output_of(args.launcher, build / 'program')
 
 
+def check_examples(examples):
+    """Examples include their own folder, allgrad.hpp and dependencies alone."""
+    for source in sorted(examples.rglob('*.[ch]pp')):
+        for header in re.findall(r'#include "(.+?)"', source.read_text()):
+            known = header == 'allgrad/allgrad.hpp' or (source.parent / header).exists()
+            assert known, f'{source.name} includes "{header}", which is not there where allgrad is installed'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--meson', required=True)
@@ -51,6 +61,7 @@ def main():
     parser.add_argument('--libdir', required=True)
     parser.add_argument('--launcher', required=True)
     parser.add_argument('--program', required=True, help="the user's source file")
+    parser.add_argument('--examples', type=Path, required=True)
     parser.add_argument('--mpicxx', help="MPI's compiler, to build the program with instead")
     parser.add_argument('--cmake', help='CMake, to build the program with instead')
     parser.add_argument('compiler', nargs='+')
@@ -77,6 +88,10 @@ def main():
         subprocess.run([*compiler, '-std=c++20', args.program, '-o', program, *flags, f'-Wl,-rpath,{libdir}'],
                        check=True, env=env)
         check_output_of(args.launcher, program)
+
+        check_examples(args.examples)
+        copy = Path(shutil.copytree(args.examples, Path(scratch) / 'examples'))
+        subprocess.run([*compiler, '-std=c++20', '-fsyntax-only', copy / '12_twostage.cpp', *flags], check=True, env=env)
 
 
 main()

@@ -7,9 +7,11 @@
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xview.hpp>
 
+#include "examples/csv.hpp"
+#include "examples/models/hod.hpp"
+#include "examples/models/smf.hpp"
+#include "examples/models/twostage.hpp"
 #include "limits.hpp"
-#include "tests/reference_models.hpp"
-#include "tools/csv.hpp"
 
 namespace benchmarks {
 
@@ -191,7 +193,7 @@ Model make_model(const std::string& name, std::size_t size, const ag::Communicat
   if (name == "smf") {
     made.params = {-1.9, 0.3};
     add_column("log_mass", [](double u, double) { return 10.0 - std::log10(1.0 - 0.95 * u); });
-    made.model = std::make_unique<ag::testing::Smf>(table(), options);
+    made.model = std::make_unique<models::Smf>(table(), options);
     made.limit = [m = span("log_mass"), p = made.params](auto gradient) { return limits::smf(m, p, gradient); };
   } else if (name == "gama") {
     const auto observed = observe(rows);
@@ -205,14 +207,14 @@ Model make_model(const std::string& name, std::size_t size, const ag::Communicat
     made.params = {12.2, 0.35, 12.4, 13.3, 1.1};
     add_column("log_mass", [](double u, double) { return 11.0 + 4.0 * u; });
     add_column("weight", [](double, double v) { return 0.5 + 1.5 * v; });
-    made.model = std::make_unique<ag::testing::Hod>(table(), options);
+    made.model = std::make_unique<models::Hod>(table(), options);
     made.limit = [m = span("log_mass"), w = span("weight"), p = made.params](auto gradient) {
       return limits::hod(m, w, p, gradient);
     };
   } else if (name == "twostage") {
     made.params = {0.8, 0.2};
     add_column("x", [](double u, double v) { return 0.3 + 1.2 * normal(u, v); });
-    made.model = std::make_unique<ag::testing::TwoStage>(table(), options);
+    made.model = std::make_unique<models::TwoStage>(table(), options);
     made.limit = [x = span("x"), p = made.params](auto gradient) { return limits::twostage(x, p, gradient); };
   } else if (name == "wide") {
     auto constants = ag::Array::from_shape({22, 94, 9});

@@ -11,13 +11,18 @@ namespace allgrad {
 class ColumnOperator final : public Operator {
  public:
   ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<const void> owner,
-                 const double* data)
-      : name_(std::move(name)), rows_(std::move(rows)), owner_(std::move(owner)), data_(data) {}
+                 const double* data, bool is_finite)
+      : name_(std::move(name)),
+        rows_(std::move(rows)),
+        owner_(std::move(owner)),
+        data_(data),
+        is_finite_(is_finite) {}
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
   void identify(Fingerprint& hash) const override;
   std::string label() const override { return name_; }
+  bool is_finite(std::span<const Expr>) const override { return is_finite_; }
   Shape infer_shape(std::span<const Expr>) const override { return {rows_}; }
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
@@ -29,6 +34,7 @@ class ColumnOperator final : public Operator {
   std::shared_ptr<const RowAxis> rows_;
   std::shared_ptr<const void> owner_;
   const double* data_;
+  bool is_finite_;  ///< on every rank: not declared to be otherwise
 };
 
 }  // namespace allgrad

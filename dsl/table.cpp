@@ -179,8 +179,10 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
 Expr Table::operator[](const Name& name) const {
   for (const auto& [column_name, column] : state_->columns) {
     if (column_name != name.text) continue;
-    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_), {},
-                     name.where);
+    const bool is_finite = !column.may_be_nan_ && !column.may_be_infinite_;
+    return make_node(
+        std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_, is_finite), {},
+        name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),

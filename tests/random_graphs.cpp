@@ -111,7 +111,7 @@ class GraphBuilder {
   Expr with(Flaw flaw) const {
     const Expr x = halos_["x"], c = params[0] * halos_["c"];
     if (flaw == Flaw::none) return x;
-    return x + 0.0 * (flaw == Flaw::value ? log10(c) : sqrt(c));
+    return x + (flaw == Flaw::value ? 0.0 * log10(c) : 1e-3 * sqrt(c));
   }
 
   const Expr key_ = ag::random::key();

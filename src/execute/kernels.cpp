@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "dsl/inverse_erf.hpp"
+#include "dsl/elementwise_functions.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
 #include "execute/kernel_call.hpp"

@@ -112,6 +112,7 @@ class Plan {
       case Kernel::neg: return false;
       case Kernel::square: return is_whole(expr);
       case Kernel::multiply:
+      case Kernel::safe_multiply:
       case Kernel::divide: {
         const auto factor = factor_of(expr);
         return factor ? k == *factor : is_whole(expr);
@@ -127,7 +128,8 @@ class Plan {
     if (as<Sum>(expr) != nullptr) return false;
     if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return shows_zeros(expr) || is_whole(expr);
     const auto kernel = kernel_of(expr);
-    const bool is_product = kernel == Kernel::multiply || kernel == Kernel::neg || (kernel == Kernel::divide && k == 0);
+    const bool is_product = kernel == Kernel::multiply || kernel == Kernel::safe_multiply || kernel == Kernel::neg ||
+                            (kernel == Kernel::divide && k == 0);
     return !is_product || shows_zeros(expr) || is_whole(expr);
   }
 
@@ -175,8 +177,9 @@ class FactorMover {
     switch (kernel_of(expr).value_or(Kernel::copy)) {
       case Kernel::neg: return negative(product(expr, 0));
       case Kernel::square: return plan_.is_whole(expr) ? unchanged(expr) : squared(product(expr, 0));
-      case Kernel::multiply: return product_or_quotient(expr, false);
-      case Kernel::divide: return product_or_quotient(expr, true);
+      case Kernel::multiply: return product_or_quotient(expr, Meeting::product);
+      case Kernel::safe_multiply: return product_or_quotient(expr, Meeting::safe_product);
+      case Kernel::divide: return product_or_quotient(expr, Meeting::quotient);
       case Kernel::where:
         return is_zero(operand(expr, 2)) && is_per_row(operand(expr, 1)) ? masked(expr) : unchanged(expr);
       case Kernel::add:
@@ -199,19 +202,21 @@ class FactorMover {
   }
 
   static Product squared(const Product& x) {
-    Product result = multiplied(x, x, x.shape, false);
+    Product result = multiplied(x, x, x.shape, Meeting::product);
     result.core = square(x.core);
     return result;
   }
 
-  Product product_or_quotient(const Expr& expr, bool divide) {
+  Product product_or_quotient(const Expr& expr, Meeting meeting) {
     const auto factor = factor_of(expr);
-    if (!factor) return multiplied(product(expr, 0), product(expr, 1), expr.shape(), divide);
+    if (!factor) return multiplied(product(expr, 0), product(expr, 1), expr.shape(), meeting);
+    bool divide = meeting == Meeting::quotient;
     Product result = product(expr, 1 - *factor);
     if (divide && *factor == 0) {
-      result = multiplied(product_of(constant(1.0)), result, result.shape, true);
+      result = multiplied(product_of(constant(1.0)), result, result.shape, meeting);
       divide = false;
     }
+    result.is_safe = result.is_safe || meeting == Meeting::safe_product;
     multiply_by(result, value(operand(expr, *factor)), divide);
     result.shape = expr.shape();
     return result;

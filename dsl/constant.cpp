@@ -16,7 +16,8 @@ Constant::Constant(Array value, Placement placement)
       placement_(placement),
       is_zero_(placement == Placement::replicated &&
                std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })),
-      is_finite_(std::ranges::all_of(value_.storage(), [](double v) { return std::isfinite(v); })) {}
+      is_finite_(placement == Placement::replicated &&
+                 std::ranges::all_of(value_.storage(), [](double v) { return std::isfinite(v); })) {}
 
 std::string Constant::attributes() const {
   return value_.size() == 1 ? fmt::format("{}", value_.storage()[0]) : label();

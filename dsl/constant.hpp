@@ -30,7 +30,7 @@ class Constant final : public Operator {
  private:
   Array value_;
   Placement placement_;
-  bool is_zero_, is_finite_;
+  bool is_zero_, is_finite_;  // the same on every rank
 };
 
 /// A constant computed while compiling.

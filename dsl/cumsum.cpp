@@ -8,8 +8,8 @@
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/arrays.hpp"
-#include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "dsl/axes.hpp"
 #include "dsl/lines.hpp"
 #include "graph/shape.hpp"
 
@@ -57,16 +57,8 @@ void Cumsum::call(const Node& node, const CallArguments& arguments) const {
 }
 
 Expr cumsum(const Operand& x, const Position& axis, bool reverse) {
-  const auto fail = [&](std::string_view why) {
-    throw ExpressionError(fmt::format("cumsum({}, {}): {}", to_string(x.expr().shape()), axis.str(), why), x.where());
-  };
-  std::size_t position = 0;
-  try {
-    position = normalize_axis(axis, x.expr().ndim());
-  } catch (const ExpressionError& error) {
-    fail(error.what());
-  }
-  if (x.expr().shape()[position].is_rows()) fail("rows have no order, so there are no running sums along the row axis");
+  const std::size_t position =
+      chosen_lane_axis(x, axis, "cumsum", "rows have no order, so there are no running sums along the row axis");
   return make_node(std::make_shared<const Cumsum>(position, reverse), {x.expr()}, x.where());
 }
 

@@ -40,13 +40,6 @@ Array exp10(const Array& x) { return xt::pow(10.0, x); }
   Array name(const Array& x, const Array& y) { return xt::make_lambda_xfunction(special::name, x, y); }
 #include "dsl/special_functions.def"
 
-/// cotangent * partial. What is exactly 0 is so whatever the other is: a branch that is not taken, a step, a residual
-/// that vanishes. Where both are finite by their kind a plain product says the same.
-Expr chain(const Expr& cotangent, const Expr& partial) {
-  const bool is_plain = cotangent.node()->finite && partial.node()->finite;
-  return is_plain ? cotangent * partial : safe_multiply(cotangent, partial);
-}
-
 /// cotangent / y, likewise.
 Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cotangent / y : chain(cotangent, 1.0 / y); }
 
@@ -112,34 +105,36 @@ Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cota
   ALLGRAD_ULPS(name, value_ulps, derivative_ulps)
 #include "allgrad/operators.def"
 
-#define ALLGRAD_ROW(name, count, linearity, domain, derivatives, value_ulps, derivative_ulps, text, peers) \
-  {#name,                                                                                                  \
-   Kernel::name,                                                                                           \
-   count,                                                                                                  \
-   Linearity::linearity,                                                                                   \
-   value_##name,                                                                                           \
-   adjoint_##name,                                                                                         \
-   domain,                                                                                                 \
-   value_ulps_##name,                                                                                      \
-   derivative_ulps_##name,                                                                                 \
-   derivatives,                                                                                            \
-   #value_ulps,                                                                                            \
-   #derivative_ulps,                                                                                       \
-   text,                                                                                                   \
+#define ALLGRAD_ROW(name, count, linearity, value, domain, derivatives, value_ulps, derivative_ulps, text, peers) \
+  {#name,                                                                                                         \
+   Kernel::name,                                                                                                  \
+   count,                                                                                                         \
+   Linearity::linearity,                                                                                          \
+   value_##name,                                                                                                  \
+   adjoint_##name,                                                                                                \
+   domain,                                                                                                        \
+   value_ulps_##name,                                                                                             \
+   derivative_ulps_##name,                                                                                        \
+   #value,                                                                                                        \
+   derivatives,                                                                                                   \
+   #value_ulps,                                                                                                   \
+   #derivative_ulps,                                                                                              \
+   text,                                                                                                          \
    peers},
 #define ALLGRAD_LIST(...) \
   { __VA_ARGS__ }
 constexpr ElementwiseRow rows[] = {
-#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, value_ulps, derivative_ulps, text, peers) \
-  ALLGRAD_ROW(name, 1, linearity, ALLGRAD_LIST({lo, hi}), ALLGRAD_LIST(#dx), value_ulps, derivative_ulps, text, peers)
-#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, value_ulps, derivative_ulps, text, \
-                       peers)                                                                                     \
-  ALLGRAD_ROW(name, 2, linearity, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}), ALLGRAD_LIST(#dx, #dy), value_ulps,   \
+#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, value_ulps, derivative_ulps, text, peers)                    \
+  ALLGRAD_ROW(name, 1, linearity, value, ALLGRAD_LIST({lo, hi}), ALLGRAD_LIST(#dx), value_ulps, derivative_ulps, text, \
+              peers)
+#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, value_ulps, derivative_ulps, text,      \
+                       peers)                                                                                          \
+  ALLGRAD_ROW(name, 2, linearity, value, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}), ALLGRAD_LIST(#dx, #dy), value_ulps, \
               derivative_ulps, text, peers)
-#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, value_ulps,            \
-                        derivative_ulps, text, peers)                                                                  \
-  ALLGRAD_ROW(name, 3, linearity, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}), ALLGRAD_LIST(#dx, #dy, #dz), \
-              value_ulps, derivative_ulps, text, peers)
+#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, value_ulps, \
+                        derivative_ulps, text, peers)                                                       \
+  ALLGRAD_ROW(name, 3, linearity, value, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}),            \
+              ALLGRAD_LIST(#dx, #dy, #dz), value_ulps, derivative_ulps, text, peers)
 #include "allgrad/operators.def"
 };
 
@@ -169,6 +164,12 @@ const std::vector<bool> finite_for_finite = [] {
 }  // namespace
 
 std::span<const ElementwiseRow> elementwise_rows() { return rows; }
+
+Expr chain(const Expr& cotangent, const Expr& partial) {
+  const bool are_finite = cotangent.node()->finite && partial.node()->finite;
+  return are_finite || is_factor(cotangent) || is_factor(partial) ? cotangent * partial
+                                                                  : safe_multiply(cotangent, partial);
+}
 
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where) {
   static const auto operators = [] {

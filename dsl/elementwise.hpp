@@ -20,7 +20,7 @@ struct ElementwiseRow {
   double (*value_ulps)(double x, double y, double z, double v);
   double (*derivative_ulps)(double x, double y, double z, double v);
   /// The columns as they are written.
-  std::string_view derivative_text[3], value_ulps_text, derivative_ulps_text;
+  std::string_view value_text, derivative_text[3], value_ulps_text, derivative_ulps_text;
   std::string_view documentation, peers;
 
   /// False where the derivative by operand k is refused.
@@ -32,6 +32,10 @@ std::span<const ElementwiseRow> elementwise_rows();
 
 /// Applies the row with the given kernel.
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where);
+
+/// cotangent * partial, or a tangent times a partial: what is exactly 0 is so whatever the other is, as is a branch
+/// that is not taken, a step, or a residual that vanishes. A plain product where both are finite by their kind.
+Expr chain(const Expr& cotangent, const Expr& partial);
 
 /// An operator of the table: applied to each element after broadcasting.
 class Elementwise final : public Operator {

@@ -11,6 +11,7 @@ constexpr std::string_view names[] = {
 #define ALLGRAD_TERNARY(name, ...) #name,
 #include "allgrad/operators.def"
     "copy",
+    "add_to_bins",
 #define ALLGRAD_PAIR(inner, outer, operand) #inner "_" #outer "_" #operand,
 #define ALLGRAD_UNARY_PAIR(inner, outer) #inner "_" #outer,
 #define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) #inner "_" #outer "_" #operand,

@@ -13,7 +13,8 @@ enum class Kernel : int {
 #define ALLGRAD_BINARY(name, ...) name,
 #define ALLGRAD_TERNARY(name, ...) name,
 #include "allgrad/operators.def"
-  copy,  ///< out = x
+  copy,         ///< out = x
+  add_to_bins,  ///< adds x to the bins at out; see dsl/bins.hpp
 #define ALLGRAD_PAIR(inner, outer, operand) inner##_##outer##_##operand,
 #define ALLGRAD_UNARY_PAIR(inner, outer) inner##_##outer,
 #define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) inner##_##outer##_##operand,

@@ -57,6 +57,38 @@ std::optional<View> reshape_view(const View& view, const std::vector<std::size_t
   return result;
 }
 
+/// The shape that lengths stand for; -1 for the row axis of `from` where they do not name it.
+Shape resolved(const Lengths& lengths, const Shape& from) {
+  Shape shape;
+  std::optional<std::size_t> open;  // the axis of length -1
+  std::size_t known = 1;
+  for (const Length& length : lengths.values()) {
+    const Position& number = length.number();
+    if (length.rows() == nullptr && number == Position(-1)) {
+      if (open) throw ExpressionError("expected at most one length -1, got two; one alone follows from the others");
+      open = shape.size();
+      shape.emplace_back(1);
+      continue;
+    }
+    if (length.rows() == nullptr && number.value() < 0 && !number.is_too_large()) {
+      throw ExpressionError(fmt::format("expected lengths of at least 0, or -1, got {}", number.str()));
+    }
+    shape.push_back(length.rows() != nullptr ? Extent(length.rows())
+                                             : Extent(static_cast<std::size_t>(number.value())));
+    if (length.rows() == nullptr) known *= shape.back().length;
+  }
+  if (!open) return shape;
+  if (rows_of(from) != nullptr && rows_of(shape) == nullptr) {
+    shape[*open] = Extent(rows_of(from));
+  } else if (known == 0 || num_lanes(from) % known != 0) {
+    throw ExpressionError(fmt::format("{} elements{} do not fill axes of {} elements, so that -1 stands for no length",
+                                      num_lanes(from), rows_of(from) ? " per row" : "", known));
+  } else {
+    shape[*open] = Extent(num_lanes(from) / known);
+  }
+  return shape;
+}
+
 }  // namespace
 
 Shape Reshape::infer_shape(std::span<const Expr> operands) const {
@@ -65,7 +97,7 @@ Shape Reshape::infer_shape(std::span<const Expr> operands) const {
   if (rows_of(from) != rows_of(shape_) || lanes_around_rows(from) != lanes_around_rows(shape_)) {
     throw ExpressionError(fmt::format("shape {} cannot become {}; the number of elements must stay the same{}",
                                       to_string(from), to_string(shape_),
-                                      rows_of(from) ? ", and the row axis must stay as it is" : ""));
+                                      rows_of(from) ? ", and the row axis must stay as it is; -1 stands for it" : ""));
   }
   return shape_;
 }
@@ -94,13 +126,24 @@ Expr reshaped(const Operand& x, const Shape& shape) {
   return make_node(std::make_shared<const Reshape>(shape), {x.expr()}, x.where());
 }
 
-Expr reshape(const Operand& x, const std::vector<std::size_t>& shape) {
+Expr reshape(const Operand& x, const Lengths& lengths) {
+  const Shape& from = x.expr().shape();
+  try {
+    return reshaped(x, resolved(lengths, from));
+  } catch (const ExpressionError& error) {
+    if (error.where().known()) throw;
+    throw ExpressionError(fmt::format("reshape({}): {}", to_string(from), error.what()), x.where());
+  }
+}
+
+Expr ravel(const Operand& x) {
   if (row_axis(x.expr().shape())) {
-    throw ExpressionError(fmt::format("reshape({}, {}): a value per row cannot be reshaped; use expand_dims or squeeze",
-                                      to_string(x.expr().shape()), shape),
+    throw ExpressionError(fmt::format("ravel({}): rows have no order, so a value per row is no vector; "
+                                      "reshape(x, {{-1, lanes}}) makes one of the lanes of each row",
+                                      to_string(x.expr().shape())),
                           x.where());
   }
-  return reshaped(x, Shape(shape.begin(), shape.end()));
+  return reshape(x, {-1});
 }
 
 Expr expand_dims(const Operand& x, const Position& axis) {

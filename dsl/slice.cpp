@@ -12,6 +12,7 @@
 #include "base/fingerprint.hpp"
 #include "dsl/input.hpp"
 #include "dsl/kernel_id.hpp"
+#include "dsl/reshape.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -61,15 +62,28 @@ AxisSlice resolve_range(const Range& range, std::size_t axis, std::size_t size) 
                     position.str()));
   }
   const std::ptrdiff_t step = range.step.value();
-  if (step < 1) throw ExpressionError(fmt::format("expected a range with a positive step, got {}", step));
+  if (step == 0) throw ExpressionError("expected a range with a step other than 0, got 0; 1 takes every element");
   const auto length = static_cast<std::ptrdiff_t>(size);
-  const auto clamp = [length](std::ptrdiff_t position) {
-    return std::clamp(position < 0 ? position + length : position, std::ptrdiff_t{0}, length);
+  const bool backwards = step < 0;
+  const auto clamp = [&](std::ptrdiff_t position) {
+    const std::ptrdiff_t low = backwards ? -1 : 0;
+    return std::clamp(position < 0 ? position + length : position, low, length + low);
   };
-  const std::ptrdiff_t start = clamp(range.start.value()), stop = std::max(start, clamp(range.stop.value()));
-  const std::ptrdiff_t count = stop == start ? 0 : (stop - start - 1) / step + 1;
-  // A step that leads out of the axis at once is of no use and could overflow.
-  return {axis, static_cast<std::size_t>(start), count > 1 ? step : 1, static_cast<std::size_t>(count), size, false};
+  const std::ptrdiff_t start = clamp(range.start.value());
+  const std::ptrdiff_t stop = backwards && range.stop == Position(Range::end) ? -1 : clamp(range.stop.value());
+  const std::ptrdiff_t way = backwards ? start - stop : stop - start;
+  if (way <= 0) return {axis, 0, 1, 0, size, false};
+  // Steps beyond the axis are counted as one that leads out of it, which cannot overflow.
+  const std::ptrdiff_t stride = backwards ? -std::max(step, -length) : std::min(step, length);
+  const std::ptrdiff_t count = (way - 1) / stride + 1;
+  return {axis,
+          static_cast<std::size_t>(start),
+          count == 1  ? 1
+          : backwards ? -stride
+                      : stride,
+          static_cast<std::size_t>(count),
+          size,
+          false};
 }
 
 /// What `view` asks for along one axis, checked against the axis.
@@ -81,7 +95,30 @@ AxisSlice resolve(const Slice& request, const Shape& shape, std::size_t axis) {
   }
   const Range& range = request.range();
   const std::size_t length = shape[axis].length;
-  return request.is_index() ? resolve_index(range.start, axis, length) : resolve_range(range, axis, length);
+  return request.kind() == Slice::Kind::index ? resolve_index(range.start, axis, length)
+                                              : resolve_range(range, axis, length);
+}
+
+/// The slices with an ellipsis replaced by as many whole axes as the others leave of `ndim`.
+std::vector<Slice> without_ellipsis(const std::vector<Slice>& slices, std::size_t ndim) {
+  const auto count = [&](Slice::Kind kind) {
+    return static_cast<std::size_t>(std::ranges::count(slices, kind, &Slice::kind));
+  };
+  const std::size_t num_ellipses = count(Slice::Kind::ellipsis);
+  const std::size_t num_axes = slices.size() - num_ellipses - count(Slice::Kind::newaxis);
+  if (num_ellipses > 1) throw ExpressionError(fmt::format("{} ellipses; give at most one", num_ellipses));
+  if (num_axes > ndim) {
+    throw ExpressionError(fmt::format("{} slices for {} axes; give at most one per axis", num_axes, ndim));
+  }
+  std::vector<Slice> result;
+  for (const Slice& slice : slices) {
+    if (slice.kind() == Slice::Kind::ellipsis) {
+      result.insert(result.end(), ndim - num_axes, Slice(all()));
+    } else {
+      result.push_back(slice);
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -178,16 +215,21 @@ Expr slice_axis(const Expr& x, std::size_t axis, std::size_t start, std::size_t 
 Expr view(const Operand& x, const std::vector<Slice>& slices) {
   const Shape& shape = x.expr().shape();
   try {
-    if (slices.size() > shape.size()) {
-      throw ExpressionError(
-          fmt::format("{} slices for {} axes; give at most one per axis", slices.size(), shape.size()));
+    Shape widened = shape;  // with the new axes
+    std::vector<std::pair<std::size_t, Slice>> parts;
+    std::size_t next = 0;
+    for (const Slice& slice : without_ellipsis(slices, shape.size())) {
+      if (slice.kind() == Slice::Kind::newaxis) {
+        widened.insert(widened.begin() + static_cast<std::ptrdiff_t>(next), Extent(1));
+      } else if (slice.kind() == Slice::Kind::index || !(slice.range() == Range{})) {
+        parts.emplace_back(next, slice);
+      }
+      ++next;
     }
-    Expr result = x.expr();
-    for (std::size_t axis = slices.size(); axis-- > 0;) {  // from the last, so that dropped axes shift none to come
-      const Range& range = slices[axis].range();
-      const bool whole = !slices[axis].is_index() && range == Range{};
-      if (whole) continue;
-      result = make_node(std::make_shared<const SliceAxis>(resolve(slices[axis], shape, axis)), {result}, x.where());
+    Expr result = reshaped(x, widened);
+    for (std::size_t i = parts.size(); i-- > 0;) {  // from the last, so that dropped axes shift none to come
+      const auto& [axis, slice] = parts[i];
+      result = make_node(std::make_shared<const SliceAxis>(resolve(slice, widened, axis)), {result}, x.where());
     }
     return result;
   } catch (const ExpressionError& error) {

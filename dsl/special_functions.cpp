@@ -13,13 +13,16 @@ namespace {
 
 namespace policies = boost::math::policies;
 
-/// Infinities and NaN instead of exceptions, and double throughout.
-using Policy = policies::policy<
+/// Infinities and NaN instead of exceptions. Computed in long double where digits cancel in double.
+template <bool in_long_double>
+using PolicyOf = policies::policy<
     policies::domain_error<policies::ignore_error>, policies::pole_error<policies::ignore_error>,
     policies::overflow_error<policies::ignore_error>, policies::underflow_error<policies::ignore_error>,
     policies::denorm_error<policies::ignore_error>, policies::rounding_error<policies::ignore_error>,
     policies::evaluation_error<policies::ignore_error>, policies::indeterminate_result_error<policies::ignore_error>,
-    policies::promote_float<false>, policies::promote_double<false>>;
+    policies::promote_float<false>, policies::promote_double<in_long_double>>;
+using Policy = PolicyOf<false>;
+using PrecisePolicy = PolicyOf<true>;
 
 constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -44,7 +47,7 @@ double lgamma(double x) noexcept {
   if (std::isnan(x)) return x;
   if (std::isinf(x) || is_pole(x)) return infinity;
   if (std::abs(x) < 1e-300) return -std::log(std::abs(x));
-  return boost::math::lgamma(x, Policy());
+  return x < 0.0 ? boost::math::lgamma(x, PrecisePolicy()) : boost::math::lgamma(x, Policy());
 }
 
 double digamma(double x) noexcept {
@@ -86,16 +89,16 @@ double erfcx_derivative(double x) noexcept {
 }
 
 double gammainc(double a, double x) noexcept {
-  return incomplete_gamma(a, x, 0.0, 1.0, [&] { return boost::math::gamma_p(a, x, Policy()); });
+  return incomplete_gamma(a, x, 0.0, 1.0, [&] { return boost::math::gamma_p(a, x, PrecisePolicy()); });
 }
 
 double gammaincc(double a, double x) noexcept {
-  return incomplete_gamma(a, x, 1.0, 0.0, [&] { return boost::math::gamma_q(a, x, Policy()); });
+  return incomplete_gamma(a, x, 1.0, 0.0, [&] { return boost::math::gamma_q(a, x, PrecisePolicy()); });
 }
 
 double gammainc_derivative(double a, double x) noexcept {
   if (x == 0.0 && a > 0.0) return a < 1.0 ? infinity : a == 1.0 ? 1.0 : 0.0;
-  return incomplete_gamma(a, x, 0.0, 0.0, [&] { return boost::math::gamma_p_derivative(a, x, Policy()); });
+  return incomplete_gamma(a, x, 0.0, 0.0, [&] { return boost::math::gamma_p_derivative(a, x, PrecisePolicy()); });
 }
 
 }  // namespace allgrad::special

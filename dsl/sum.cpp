@@ -6,48 +6,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 #include <xtensor/xmath.hpp>
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
-#include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "dsl/axes.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
-
-namespace {
-
-std::vector<std::size_t> normalize(const Axes& axes, std::size_t ndim) {
-  std::vector<std::size_t> result;
-  if (axes.all()) {
-    result.resize(ndim);
-    std::iota(result.begin(), result.end(), std::size_t{0});
-    return result;
-  }
-  for (const Position& axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
-  std::ranges::sort(result);
-  if (std::ranges::adjacent_find(result) != result.end()) {
-    std::vector<std::ptrdiff_t> values;
-    for (const Position& axis : axes.values()) values.push_back(axis.value());
-    throw ExpressionError(fmt::format("axes {} name an axis twice; name each axis once", values));
-  }
-  return result;
-}
-
-std::vector<std::size_t> normalize(const Operand& x, const Axes& axes, std::string_view function) {
-  try {
-    return normalize(axes, x.expr().ndim());
-  } catch (const ExpressionError& error) {
-    throw ExpressionError(fmt::format("{}({}): {}", function, to_string(x.expr().shape()), error.what()), x.where());
-  }
-}
-
-}  // namespace
 
 std::string Sum::attributes() const { return fmt::format("axes={}", axes_); }
 
@@ -82,18 +52,19 @@ Array Sum::evaluate(const Node& node, std::span<const Array* const> operands, Ev
 View Sum::lower(const Node& node, Lowering& lowering) const {
   const Shape& domain = node.operands[0].shape();
   const View out = lowering.zeros(node.shape);
-
-  // Seen from the operand's axes, the result stands still along those that are summed over.
-  View sink = out;
-  sink.strides.clear();
-  std::size_t lane_axis = 0;
-  for (std::size_t axis = 0; axis < domain.size(); ++axis) {
-    const bool summed = std::ranges::binary_search(axes_, axis);
-    if (!domain[axis].is_rows()) sink.strides.push_back(summed ? 0 : out.strides[lane_axis]);
-    if (!domain[axis].is_rows() && !summed) ++lane_axis;
-  }
-  lowering.emit_add(Kernel::copy, sink, {lowering.operand(0)}, domain);
+  lowering.emit_add(Kernel::copy, sink_of(out, domain, axes_), {lowering.operand(0)}, domain);
   return out;
+}
+
+View sink_of(const View& sum, const Shape& from, const std::vector<std::size_t>& axes) {
+  View sink{sum.buffer, sum.offset, {}};
+  std::size_t lane_axis = 0;  // of the sum
+  for (std::size_t axis = 0; axis < from.size(); ++axis) {
+    const bool summed = std::ranges::binary_search(axes, axis);
+    if (!from[axis].is_rows()) sink.strides.push_back(summed ? 0 : sum.strides[lane_axis]);
+    if (!from[axis].is_rows() && !summed) ++lane_axis;
+  }
+  return sink;
 }
 
 std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes) {
@@ -109,16 +80,12 @@ Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where
   return make_node(std::make_shared<const Sum>(std::move(axes)), {x}, where);
 }
 
-Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), normalize(x, axes, "sum"), x.where()); }
+Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), reduced_axes(x, axes, "sum"), x.where()); }
 
 Expr mean(const Operand& x, const Axes& axes) {
-  const std::vector<std::size_t> normalized = normalize(x, axes, "mean");
-  double count = 1.0;
-  for (std::size_t axis : normalized) {
-    const Extent& extent = x.expr().shape()[axis];
-    count *= static_cast<double>(extent.is_rows() ? extent.rows->total_rows : extent.length);
-  }
-  return divide(Operand(sum_over(x.expr(), normalized, x.where()), x.where()), Operand(count, x.where()));
+  const std::vector<std::size_t> reduced = reduced_axes(x, axes, "mean");
+  const double count = num_elements(x.expr().shape(), reduced);
+  return divide(Operand(sum_over(x.expr(), reduced, x.where()), x.where()), Operand(count, x.where()));
 }
 
 }  // namespace allgrad

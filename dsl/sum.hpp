@@ -28,6 +28,9 @@ class Sum final : public Operator {
 /// The axes of a shape that a sum over `axes` (ascending) leaves.
 std::vector<std::size_t> remaining_axes(const Shape& shape, const std::vector<std::size_t>& axes);
 
+/// Where the terms of a sum over `axes` of a value of shape `from` are added: the sum, standing still along these.
+View sink_of(const View& sum, const Shape& from, const std::vector<std::size_t>& axes);
+
 /// Sum over `axes` (ascending, counted from 0); `x` itself where there are none.
 Expr sum_over(const Expr& x, std::vector<std::size_t> axes, SourceLocation where);
 

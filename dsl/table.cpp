@@ -47,6 +47,7 @@ Column may_be_infinite(Column column) {
 struct Table::State {
   std::shared_ptr<const RowAxis> rows;
   Columns columns;
+  std::vector<bool> are_finite;  ///< of each column, that no rank declares it to be otherwise
 };
 
 namespace {
@@ -96,6 +97,16 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
   return shapes[0][0];
 }
 
+/// For each column, whether no rank declares that it may be NaN or infinite: graphs depend on it.
+std::vector<bool> are_finite(const std::vector<bool>& declared, const Communicator& comm, const Operation& operation) {
+  Message message(declared.size());
+  std::ranges::copy(declared, message.payload().begin());
+  comm.allreduce(message, operation);
+  std::vector<bool> finite;
+  for (const double count : message.payload()) finite.push_back(count == 0.0);
+  return finite;
+}
+
 /// What a column must not hold unless that is declared.
 struct Flaw {
   bool (*is)(double);
@@ -139,7 +150,11 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
     const Operation check("the building of a table", where);
     Columns columns = load();
     std::vector<std::vector<std::size_t>> shapes;
-    for (const auto& [column_name, column] : columns) shapes.push_back(column.shape_);
+    std::vector<bool> declared;
+    for (const auto& [column_name, column] : columns) {
+      shapes.push_back(column.shape_);
+      declared.push_back(column.may_be_nan_ || column.may_be_infinite_);
+    }
     const std::size_t local_rows = common_length(name, names_of(columns), shapes, where);
 
     const std::uint64_t names = fingerprint_of(name, names_of(columns));
@@ -153,6 +168,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
              where);
     }
 
+    std::vector<bool> finite = are_finite(declared, comm, check);
     const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
     const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
     if (total_rows == 0) {
@@ -170,19 +186,19 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
           }
           auto rows =
               std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
-          state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns)});
+          state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(finite)});
         },
         check);
   });
 }
 
 Expr Table::operator[](const Name& name) const {
-  for (const auto& [column_name, column] : state_->columns) {
+  for (std::size_t i = 0; i < state_->columns.size(); ++i) {
+    const auto& [column_name, column] = state_->columns[i];
     if (column_name != name.text) continue;
-    const bool is_finite = !column.may_be_nan_ && !column.may_be_infinite_;
-    return make_node(
-        std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_, is_finite), {},
-        name.where);
+    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_,
+                                                            state_->are_finite[i]),
+                     {}, name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),

@@ -22,7 +22,7 @@ class SmfModel final : public ag::OnePointModel {
   }
 
   ag::Loss calc_loss_from_sumstats(const ag::Sumstats& smf) const override {
-    return mean(square(log10(smf.value) - log10(observed_)));
+    return sum(square((log10(smf.value) - log10(observed_)) / 0.05));  // a chi-squared: errors of 0.05 dex
   }
 
  private:
@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     const ag::Table halos("halos", {{"log_mass", 10.0 - xt::log10(1.0 - 0.95 * row / 9999.0)}}, world);
     SmfModel model(halos);
     const auto fit = model.run_bfgs({-1.6, -0.5});
-    if (world.is_root()) fmt::print("{}\n", fit);
+    const auto covariance = model.calc_covariance(fit.x, {.errordef = 1.0});  // 1 for a chi-squared
+    if (world.is_root()) fmt::print("{}\n\n{}\n", fit, covariance);
   });
 }

@@ -253,4 +253,70 @@ inline void check(const Inputs& inputs, const Value& x) {
   }
 }
 
+/// Checks a value that is smooth, but not linear in the parameters: as above, with the gradient by central differences,
+/// in both modes of differentiation.
+inline void check_nonlinear(const Inputs& inputs, const Value& x, double tolerance = 1e-8) {
+  const Value value = total(inputs, x);
+  const std::vector<double> params = noise_column(Inputs::num_params, 3, 0.5, 1.5);
+  const auto plain = [&](std::span<const double> at) {
+    return value.plain(xt::adapt(std::vector<double>(at.begin(), at.end()), Lengths{at.size()}));
+  };
+  const Array expected = plain(params);
+  std::uint64_t count = 0;
+  const Array weights = generate(shape_of(expected), [&](const Lengths&) { return noise(count++, 0.5, 1.0); });
+  const auto plain_loss = [&](std::span<const double> at) {
+    double loss = 0.0;
+    const Array terms = weights * plain(at);
+    for (double term : terms.storage()) loss += term;
+    return loss;
+  };
+  const std::vector<double> slope = numeric_gradient(plain_loss, params);
+  const Expr loss = sum(value.expr * weights);
+
+  INFO("a value of shape " << allgrad::to_string(x.expr.shape()) << ", " << inputs.communicator().size() << " ranks");
+  REQUIRE(local_shape(value.expr.shape()) == shape_of(expected));
+  for (const ExecutorKind executor : executors) {
+    INFO(to_string(executor));
+    const std::vector<double> actual =
+        evaluate(value.expr, inputs.parameter_vector(), params, inputs.communicator(), executor);
+    check_close({expected.data(), expected.size()}, actual, 1e-12);
+    for (const GradientMode mode : {GradientMode::reverse, GradientMode::forward}) {
+      INFO((mode == GradientMode::reverse ? "reverse mode" : "forward mode"));
+      const LossAndGradient by_mode =
+          evaluate_with_gradient(loss, inputs.parameter_vector(), params, inputs.communicator(), executor, {}, mode);
+      check_close(slope, by_mode.gradient, tolerance);
+    }
+  }
+}
+
+/// Calls body(values) with the numbers along `axes` at each place of the other axes, which the result has.
+template <class F>
+Array plain_reduce(const Array& x, const Lengths& axes, F body) {
+  std::map<Lengths, std::vector<double>> groups;
+  for_each_index(shape_of(x),
+                 [&](const Lengths& index) { groups[without_axes(index, axes)].push_back(element(x, index)); });
+  return generate(without_axes(shape_of(x), axes), [&](const Lengths& index) { return body(groups[index]); });
+}
+
+/// Ranks with some rows, without any, and with a single one.
+inline Inputs uneven_inputs() { return Inputs({5, 0, 1}); }
+
+inline std::vector<Value> all_values(const Inputs& in) {
+  return {in.params(), in.matrix(), in.rows(), in.rows_6(), in.six_rows(), in.two_rows_3(), in.rows_2_2_3()};
+}
+
+/// Positions of the axes of x but the row axis.
+inline Lengths lane_axes(const Value& x) {
+  Lengths axes;
+  for (std::size_t axis = 0; axis < x.expr.ndim(); ++axis) {
+    if (!x.expr.shape()[axis].is_rows()) axes.push_back(axis);
+  }
+  return axes;
+}
+
+inline Value operator+(const Value& x, const Value& y) {
+  return apply(
+      x.expr + y.expr, [](const Array& a, const Array& b) { return Array(a + b); }, x, y);
+}
+
 }  // namespace allgrad::testing

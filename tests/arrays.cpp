@@ -12,13 +12,6 @@ using ag::Expr;
 
 namespace {
 
-/// Ranks with some rows, without any, and with a single one.
-Inputs uneven_inputs() { return Inputs({5, 0, 1}); }
-
-std::vector<Value> all_values(const Inputs& in) {
-  return {in.params(), in.matrix(), in.rows(), in.rows_6(), in.six_rows(), in.two_rows_3(), in.rows_2_2_3()};
-}
-
 /// As an argument of sum and mean.
 ag::Axes axes_of(const std::vector<std::ptrdiff_t>& a) {
   switch (a.size()) {
@@ -34,15 +27,6 @@ Lengths positions(std::size_t start, std::size_t count, std::size_t step = 1) {
   Lengths result;
   for (std::size_t i = 0; i < count; ++i) result.push_back(start + i * step);
   return result;
-}
-
-/// Positions of the axes of x but the row axis.
-Lengths lane_axes(const Value& x) {
-  Lengths axes;
-  for (std::size_t axis = 0; axis < x.expr.ndim(); ++axis) {
-    if (!x.expr.shape()[axis].is_rows()) axes.push_back(axis);
-  }
-  return axes;
 }
 
 /// A slice of one axis, the ones before it taken whole.

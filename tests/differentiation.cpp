@@ -96,3 +96,15 @@ TEST_CASE("a graph of 100,000 nodes, each of the former, per row and not") {
     CHECK(result.gradient == std::vector{slope});
   }
 }
+
+TEST_CASE("what stop_gradient gives counts as a constant, in both modes") {
+  const Expr p = ag::parameters(2);
+  const Expr loss = p[0] * stop_gradient(square(p[1])) + sum(stop_gradient(p) * p);  // 3 * 4 + 9 + 4
+  for (const ag::ExecutorKind executor : executors) {
+    for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+      const LossAndGradient result = evaluate_with_gradient(loss, p, {3.0, 2.0}, self(), executor, {}, mode);
+      CHECK(result.loss == 25.0);
+      CHECK(result.gradient == std::vector{4.0 + 3.0, 2.0});
+    }
+  }
+}

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 INDEX_LINE = re.compile(r'(\d\d) (\S.*?\S) +\d+ nodes( -> +\d+|, unchanged)?(?: +(\d+) us)?')
-PASSES = ['built', 'insert allreduce', 'gradient', 'total the gradient', 'cancel shares', 'fold constants']
+PASSES = ['built', 'insert allreduce', 'differentiate', 'cancel shares', 'fold constants']
 
 
 def run(args, dump):
@@ -36,9 +36,10 @@ def check_index(folder):
     for line in (folder / 'index.txt').read_text().splitlines():
         match = INDEX_LINE.fullmatch(line)
         if not match:
-            continue  # a stage of the executor
+            count += 1
+            continue  # a choice, or a stage of the executor
         number, stage, nodes, time = match.groups()
-        assert int(number) == count and (time or number == '00'), line
+        assert int(number) == count and (time or stage == 'built'), line
         count += 1
         stages[stage] = stages.get(stage, False) or nodes != ', unchanged'
         name = f'{number}-{stage.replace(" ", "-")}'
@@ -72,11 +73,14 @@ def main():
             stages = check_index(first / name)
         missing = [stage for stage in PASSES if not stages.get(stage)]  # the last name is of a gradient
         assert not missing, f'{missing} not in {stages}'
-        text = (first / gradient / '00-built.txt').read_text()
+        built = sorted(first.joinpath(gradient).glob('*-built.txt'))[0]
+        text = built.read_text()
         assert 'dump_program.cpp:' in text and 'allreduce' not in text and 'loss = %' in text, text
-        last = sorted(first.joinpath(gradient).glob('*.txt'))[-2].read_text()  # before the index
+        last = sorted(first.joinpath(gradient).glob('*.dot'))[-1].with_suffix('.txt').read_text()
         assert 'allreduce' in last and 'gradient = %' in last and 'share(' not in last, last
-        assert (first / gradient / '00-built.dot').read_text().startswith('digraph')
+        assert built.with_suffix('.dot').read_text().startswith('digraph')
+        for stage in ('schedule', 'bound-program'):
+            assert list(first.joinpath(gradient).glob(f'*-{stage}.txt')), f'no {stage}'
 
         file = pathlib.Path(base, 'file')
         file.write_text('')

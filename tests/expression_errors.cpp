@@ -138,7 +138,7 @@ TEST_CASE("the row axis has no order and no positions") {
     line = __LINE__ + 1;
     ag::concatenate({x(), x()});
   });
-  check_error<ExpressionError>({"reshape([rows], [3, 1]): ", "cannot be reshaped", "expand_dims or squeeze"},
+  check_error<ExpressionError>({"reshape([rows]): ", "cannot become [3, 1]", "-1 stands for it"},
                                [](unsigned& line) {
                                  line = __LINE__ + 1;
                                  reshape(x(), {3, 1});
@@ -165,9 +165,9 @@ TEST_CASE("indices and ranges that do not fit") {
     line = __LINE__ + 1;
     view(zeros({4}), ag::all(), 0);
   });
-  check_error<ExpressionError>({"view of [4]: ", "positive step, got -1"}, [](unsigned& line) {
+  check_error<ExpressionError>({"view of [4]: ", "a step other than 0, got 0"}, [](unsigned& line) {
     line = __LINE__ + 1;
-    view(zeros({4}), ag::range(3, 0, -1));
+    view(zeros({4}), ag::range(3, 0, 0));
   });
   check_error<ExpressionError>(
       {"operator[] on parameters [2]: ", "index 2 is out of bounds", "as the guess has numbers"}, [](unsigned& line) {

@@ -340,7 +340,7 @@ TEST_CASE("ranks that ask other things of a group are told so before any number 
   };
   check("these differ: group", [&] { (is_first ? first : second).calc_loss_from_params({2.0}, 7); });
   check("these differ: random key", [&] { first.calc_loss_from_params({2.0}, is_first ? 7 : 8); });
-  check("numbers that are not the same", [&] { first.calc_loss_from_params({is_first ? 2.0 : 2.5}, 7); });
+  check("these differ: parameters", [&] { first.calc_loss_from_params({is_first ? 2.0 : 2.5}, 7); });
 }
 
 TEST_CASE("what one rank asks wrongly of a group reaches those that wait for it in a model") {

@@ -19,17 +19,24 @@ using Loss = std::function<Expr(const Expr& params, const ag::Table& rows)>;
 
 /// Checks value and gradient by both executors and in both modes.
 void check(const Loss& loss, const std::vector<double>& at, double value, const std::vector<double>& gradient) {
-  const ag::Table rows("rows",
-                       {{"x", {-4.0, 0.0, 4.0, 9.0}},
-                        {"bad", may_be_infinite(may_be_nan(ag::Column({nan, 1.0, infinity, 2.0})))},
-                        {"good", {0.0, 1.0, 0.0, 1.0}}},
-                       self());
+  const ag::Communicator world = ag::Communicator::world();
+  const auto load = [&] {
+    const auto [first, last] = uneven(4, world.rank(), world.size());
+    const auto share = [&](const std::vector<double>& all) {
+      return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(first),
+                                 all.begin() + static_cast<std::ptrdiff_t>(last));
+    };
+    return ag::Table::Columns{{"x", share({-4.0, 0.0, 4.0, 9.0})},
+                              {"bad", may_be_infinite(may_be_nan(ag::Column(share({nan, 1.0, infinity, 2.0}))))},
+                              {"good", share({0.0, 1.0, 0.0, 1.0})}};
+  };
+  const ag::Table rows("rows", load, world);
   const Expr params = ag::parameters(at.size());
   const Expr written = loss(params, rows);
   for (const ag::ExecutorKind executor : executors) {
     for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
       INFO(to_string(executor) << (mode == ag::GradientMode::reverse ? ", reverse" : ", forward"));
-      const LossAndGradient got = evaluate_with_gradient(written, params, at, self(), executor, {}, mode);
+      const LossAndGradient got = evaluate_with_gradient(written, params, at, world, executor, {}, mode);
       CHECK(got.loss == Approx(value));
       REQUIRE(got.gradient.size() == gradient.size());
       for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(got.gradient[i] == Approx(gradient[i]).margin(1e-14));
@@ -77,10 +84,27 @@ TEST_CASE("roots of sums of squares, and what is made of equal numbers") {
   check([](const Expr& p, const ag::Table&) { return square(sqrt(sum(square(p)))); }, {0.0, 0.0}, 0.0, {0.0, 0.0});
   check([](const Expr& p, const ag::Table&) { return sqrt(mean(square(p - mean(p)))); }, {2.0, 2.0, 2.0}, 0.0,
         {0.0, 0.0, 0.0});
+  check([](const Expr& p, const ag::Table&) { return stddev(p) + p[0]; }, {2.0, 2.0, 2.0}, 2.0, {1.0, 0.0, 0.0});
+  check([](const Expr& p, const ag::Table& t) { return stddev(p[0] + 0.0 * t["x"]) + norm_l2(p - p); }, {2.0}, 0.0,
+        {0.0});
   check([](const Expr& p, const ag::Table&) { return hypot(p[0], p[1]); }, {0.0, 0.0}, 0.0, {0.0, 0.0});
   check([](const Expr& p, const ag::Table&) { return xlogy(p[0], p[1]) + p[1]; }, {0.0, 2.0}, 2.0,
         {std::log(2.0), 1.0});
   check([](const Expr& p, const ag::Table&) { return square(p[0]) * log(p[1] * p[0]); }, {1.0, 1.0}, 0.0, {1.0, 1.0});
+}
+
+TEST_CASE("extrema and products of matrices whose other elements are not finite") {
+  const xt::xtensor<double, 1> steps = xt::arange<double>(-1.0, 3.0);  // -1, 0, 1, 2
+  check([&](const Expr& p, const ag::Table&) { return amax(log(p[0] * steps * steps)); }, {1.0}, std::log(4.0), {1.0});
+  check([](const Expr& p, const ag::Table& t) { return amax(where(t["good"], log(p[0] * t["bad"]), -1.0)); }, {1.0},
+        std::log(2.0), {1.0});
+  const xt::xtensor<double, 2> identity = xt::eye<double>(70);
+  const xt::xtensor<double, 1> numbers = xt::arange<double>(-1.0, 69.0);
+  check(
+      [&](const Expr& p, const ag::Table&) {
+        return p[0] + sum(where(numbers < -1.0, dot(identity * p[0], log(p[0] * numbers)), 0.0));
+      },
+      {1.0}, 1.0, {1.0});
 }
 
 TEST_CASE("clipped logarithms") {

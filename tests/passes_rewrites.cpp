@@ -112,6 +112,14 @@ out0 = %1
 out1 = %9
 out2 = %12
 )");
+  CHECK(after(ag::powers, {power_below(in.x, 3.0, in.w), power_below(in.x, 0.0, in.w)}) == R"(
+%0 = column halos.x()
+%1 = square(%0)
+%2 = constant 1()
+%3 = divide(%2, %0)
+out0 = %1
+out1 = %3
+)");
   for (const Expr& other : {pow(3.0, in.x), pow(in.x, 5.0), pow(in.x, 0.3), pow(in.x, in.w)}) {
     CHECK(after(ag::powers, {other}) == operations({other}));
   }
@@ -154,6 +162,30 @@ out0 = %7
 %6 = exp(%5)
 %7 = sum axes=[0](%6)
 out0 = %7
+)");
+}
+
+TEST_CASE("move factors: what is used whole gives its factors to sums") {
+  const Inputs in;
+  const Expr z = in.params[0] * (in.x * in.w);
+  CHECK(after(ag::move_factors, {sum(exp(z)), sum(-z)}) == R"(
+%0 = parameters()
+%1 = index 0(%0)
+%2 = column halos.x()
+%3 = column halos.w()
+%4 = multiply(%2, %3)
+%5 = multiply(%1, %4)
+%6 = exp(%5)
+%7 = sum axes=[0](%6)
+%8 = reshape shape=[1](%1)
+%9 = reshape shape=[](%8)
+%10 = neg(%9)
+%11 = sum axes=[0](%4)
+%12 = multiply(%10, %11)
+%13 = constant 0()
+%14 = add(%12, %13)
+out0 = %7
+out1 = %14
 )");
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "catch.hpp"
+#include "compile/program.hpp"
 #include "evaluation.hpp"
 #include "graph/operator.hpp"
 
@@ -285,10 +286,11 @@ Counts messages_of_model(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("an evaluation takes one message per level of reductions, its gradient as many again") {
-  CHECK(messages_of_model<Smf>("smf") == Counts{1, 2});
-  CHECK(messages_of_model<Hod>("hod") == Counts{1, 2});
-  CHECK(messages_of_model<TwoStage>("twostage") == Counts{3, 6});
+TEST_CASE("an evaluation takes one message per level of reductions, with few parameters its gradient no more") {
+  if (ag::Communicator::world().size() == 1) return;  // where messages cost nothing, either mode may be the faster one
+  CHECK(messages_of_model<Smf>("smf") == Counts{1, 1});
+  CHECK(messages_of_model<Hod>("hod") == Counts{1, 1});
+  CHECK(messages_of_model<TwoStage>("twostage") == Counts{3, 3});
   const auto messages_of = [](const Loss& loss) {
     const Inputs in = Inputs::on_ranks(uneven);
     ag::CompiledGraph graph = compile(loss(in), in.params, in.communicator());
@@ -296,11 +298,26 @@ TEST_CASE("an evaluation takes one message per level of reductions, its gradient
   };
   const auto statistic = [](const Inputs& in) { return log(sum(exp(in.p0 * in.x) * in.p3)); };
   CHECK(messages_of([&](const Inputs& in) { return statistic(in) + mean(square(in.p1 - in.p2 * in.x)); }) ==
-        Counts{1, 2});
+        Counts{1, 1});
   CHECK(messages_of([&](const Inputs& in) { return statistic(in) * log(sum(in.p1 / in.mass)) + sum(in.params); }) ==
-        Counts{1, 2});
+        Counts{1, 1});
   CHECK(messages_of([](const Inputs& in) { return sum(in.p0 * in.p1 * in.x + in.p2 * in.p3); }) == Counts{1, 1});
   CHECK(messages_of([](const Inputs& in) { return sum(square(in.params)); }) == Counts{1, 1});
+}
+
+TEST_CASE("in reverse mode, a gradient through nested reductions takes as many messages back as forward") {
+  const auto messages_in = [](ag::GradientMode mode) {
+    const Inputs in = Inputs::on_ranks(uneven);
+    const ag::Communicator& comm = in.communicator();
+    const Expr y = exp(in.p0 * in.x), loss = log(sum(sigmoid(y - in.p1 * mean(y))));
+    ag::Program program({comm.next_number(), "loss, gradient"}, {{"loss", loss}}, in.params, comm, {},
+                        ag::DerivativesOf{loss, {}, mode});
+    const std::size_t before = comm.collectives();
+    program.run(params_at);
+    return comm.collectives() - before;
+  };
+  CHECK(messages_in(ag::GradientMode::forward) == 2);
+  CHECK(messages_in(ag::GradientMode::reverse) == 4);
 }
 
 namespace {

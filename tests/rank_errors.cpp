@@ -76,6 +76,7 @@ class FailsOnCulprit final : public ag::Operator {
   ag::Shape infer_shape(std::span<const Expr> operands) const override { return operands[0].shape(); }
   ag::Linearity linearity() const override { return ag::Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
+  Expr tangent(const Expr&, std::span<const Expr>) const override { return {}; }
   ag::Array evaluate(const ag::Node&, std::span<const ag::Array* const> operands, ag::Evaluation&) const override {
     if (is_culprit()) throw std::runtime_error("no value here");
     return *operands[0];

@@ -24,6 +24,11 @@ enum class ExecutorKind {
 /// How to compile; the same on every rank.
 struct CompileOptions {
   ExecutorKind executor = ExecutorKind::tiled;
+
+  /// Makes statistics, loss and gradient the same to the bit on any number of ranks, however the rows are dealt out, on
+  /// machines with the same instruction set and mathematical library: sums over rows do not depend on the order of
+  /// their terms. They are as accurate as ordinary ones, of terms below 2^926; docs/performance.md says what they cost.
+  bool reproducible = false;
 };
 
 /// Which graph of a compilation to look at.
@@ -44,6 +49,10 @@ class CompiledGraph final : public Objective {
   double value(std::span<const double> params, const EvaluationOptions& options = {}) override;
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options = {}) override;
+  bool has_hessian(Curvature curvature) const override;
+  double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
+                                    std::span<double> hessian, Curvature curvature,
+                                    const EvaluationOptions& options = {}) override;
   std::string what_is_not_finite(std::span<const double> params, const EvaluationOptions& options = {}) override;
 
   /// Where the loss or its gradient at `params` turns NaN or infinite; nothing where both are finite. Collective. It
@@ -67,6 +76,7 @@ class CompiledGraph final : public Objective {
  private:
   friend class OnePointModel;
   friend class OnePointGroup;
+  friend struct Covariance;
   friend CompiledGraph compile(const Loss&, const Expr&, const Communicator&, const CompileOptions&, SourceLocation);
   friend CompiledGraph compile_model(std::uint64_t, ModelGraph, const Communicator&, const CompileOptions&,
                                      SourceLocation);

@@ -8,6 +8,7 @@
 #include <xtensor/xtensor.hpp>
 
 #include "allgrad/adam.hpp"
+#include "allgrad/covariance.hpp"
 #include "allgrad/gradient_descent.hpp"
 #include "allgrad/key.hpp"
 #include "allgrad/lbfgsb.hpp"
@@ -15,6 +16,7 @@
 #include "allgrad/objective.hpp"
 #include "allgrad/param_scan.hpp"
 #include "allgrad/params.hpp"
+#include "allgrad/trust_region.hpp"
 
 namespace allgrad {
 
@@ -49,13 +51,24 @@ class ModelBase {
       const ParamValues& params, const std::optional<Key>& randkey = {},
       SourceLocation where = SourceLocation::current());
 
-  /// Minimizes the loss from `guess` [ndim] by gradient descent, by Adam, and by L-BFGS-B. The options are those of the
+  /// The covariances of the parameters at `params` [ndim], the minimum of the loss: 2 errordef times the inverse of its
+  /// second derivatives by all that is not frozen, as in calc_covariance(fit.x, {.errordef = 1.0}) for a chi-squared.
+  /// Throws ArgumentError where an option or a parameter cannot be used, where the second derivatives are not finite,
+  /// and where they have an eigenvalue that is not above 0 (beyond rounding): the message lists the eigenvalues, and
+  /// the direction along which the loss does not rise.
+  Covariance calc_covariance(const ParamValues& params, const CovarianceOptions& options,
+                             SourceLocation where = SourceLocation::current());
+
+  /// Minimizes the loss from `guess` [ndim] by gradient descent, by Adam, by L-BFGS-B, and by Newton's
+  /// method in a trust region. The options are those of the
   /// optimizer object, as in run_adam({-1.6, -0.5}, {.nsteps = 200}); each throws what its `minimize` throws.
   Trajectory run_simple_grad_descent(const Guess& guess, const GradientDescent& options = {},
                                      SourceLocation where = SourceLocation::current());
   Trajectory run_adam(const Guess& guess, const Adam& options = {}, SourceLocation where = SourceLocation::current());
   OptimizeResult run_bfgs(const Guess& guess, const Lbfgsb& options = {},
                           SourceLocation where = SourceLocation::current());
+  OptimizeResult run_trust_region(const Guess& guess, const TrustRegion& options = {},
+                                  SourceLocation where = SourceLocation::current());
 
   /// Evaluates statistics and loss at `num_evaluations` points of a Latin hypercube (see latin_hypercube) between
   /// `xmins` and `xmaxs`, each a number for all parameters or one for each of the `n_dim`. All evaluations take the

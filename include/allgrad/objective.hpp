@@ -21,6 +21,14 @@ struct EvaluationOptions {
   AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
 };
 
+/// Which matrix of second derivatives of a loss.
+enum class Curvature {
+  exact,         ///< the Hessian: all of it
+  gauss_newton,  ///< without the second derivatives of the residuals r that the loss squares, as square(r) or r * r,
+                 ///< and of the statistics where it does other things with these. For a sum of squares it is 2 J^T J
+                 ///< with J = dr/dp, and where the loss is convex in all of them it has no negative eigenvalue.
+};
+
 /// A scalar function of a vector of parameters with its gradient: what optimizers consume. `compile` makes one of an
 /// expression, models and groups have one, and users may derive their own. All its functions are collective over
 /// communicator(), take the same arguments on every rank, and return the same on every rank. What an evaluation throws
@@ -40,6 +48,15 @@ class Objective {
   /// The loss at `params` [num_params]; writes its gradient to `gradient` [num_params].
   virtual double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                                     const EvaluationOptions& options = {}) = 0;
+
+  /// Whether value_gradient_and_hessian computes this matrix.
+  virtual bool has_hessian([[maybe_unused]] Curvature curvature) const { return false; }
+
+  /// The loss at `params` [num_params]; writes its gradient to `gradient` [num_params] and its second derivatives to
+  /// `hessian` [num_params * num_params], row by row. Throws ArgumentError where there is no such matrix.
+  virtual double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
+                                            std::span<double> hessian, Curvature curvature,
+                                            const EvaluationOptions& options = {});
 
   /// Takes part in an evaluation as failed with `cause`, which is raised on every rank.
   [[noreturn]] virtual void fail(std::exception_ptr cause) { communicator().fail(std::move(cause)); }

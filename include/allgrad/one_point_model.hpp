@@ -71,6 +71,14 @@ class OnePointModel : public ModelBase {
                                   const std::optional<Key>& randkey = {},
                                   SourceLocation where = SourceLocation::current());
 
+  /// The Fisher information of the parameters [ndim, ndim]: J^T C^-1 J, of the Jacobian of the statistics and their
+  /// covariances C [n, n], or variances [n], in the order of the n statistics in row-major order. It is what Gaussian
+  /// statistics tell of the parameters, whatever the loss; its inverse bounds their covariances (Cramer, Rao). Throws
+  /// ArgumentError where C has another shape, is not symmetric to 1e-9, or not positive definite.
+  xt::xtensor<double, 2> calc_fisher(const ParamValues& params, const Array& sumstats_covariance,
+                                     const std::optional<Key>& randkey = {},
+                                     SourceLocation where = SourceLocation::current());
+
   xt::xtensor<double, 1> calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey = {},
                                             SourceLocation where = SourceLocation::current()) override;
 

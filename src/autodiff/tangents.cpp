@@ -6,6 +6,7 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "dsl/broadcast_to.hpp"
+#include "dsl/collectives.hpp"
 #include "dsl/concatenate.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/elementwise.hpp"
@@ -80,6 +81,8 @@ Expr jacobian(const Expr& value, const Expr& input, const std::vector<bool>& fro
   const std::size_t size = input.shape()[0].length;
   Shape column_shape = value.shape();
   column_shape.emplace_back(1);
+  const bool is_partial = value.placement() == Placement::partial;
+  const Expr none = is_partial ? as_placement(zeros(value.shape()), Placement::partial) : zeros(value.shape());
   std::vector<Expr> columns;
   for (std::size_t i = 0; i < size; ++i) {
     Expr column;
@@ -88,7 +91,7 @@ Expr jacobian(const Expr& value, const Expr& input, const std::vector<bool>& fro
       direction(i) = 1.0;
       column = tangents({&value, 1}, input, constant(std::move(direction)))[0];
     }
-    columns.push_back(reshaped(column.empty() ? zeros(value.shape()) : column, column_shape));
+    columns.push_back(reshaped(column.empty() ? none : column, column_shape));
   }
   return concatenate_axis(std::move(columns), value.ndim(), value.node()->where);
 }

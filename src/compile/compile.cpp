@@ -19,11 +19,13 @@ namespace allgrad {
 
 namespace {
 
-void check_same_executor(ExecutorKind executor, const Communicator& comm, SourceLocation where) {
-  require_same(static_cast<std::uint64_t>(executor), comm, Operation("the comparison of options", where), [&] {
+void check_same_options(const CompileOptions& options, const Communicator& comm, SourceLocation where) {
+  const std::uint64_t values[] = {static_cast<std::uint64_t>(options.executor), options.reproducible ? 1U : 0U};
+  require_same(values, comm, Operation("the comparison of options", where), [&](std::size_t different) {
     return DivergenceError(
-        "expected the same CompileOptions::executor on every rank, got different ones; compile with the "
-        "same options on every rank",
+        fmt::format("expected the same CompileOptions::{} on every rank, got different ones; compile "
+                    "with the same options on every rank",
+                    different == 0 ? "executor" : "reproducible"),
         where);
   });
 }
@@ -83,7 +85,7 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         check_inputs(exprs_of(graph.outputs()), graph.params, comm, where);
         const Node& params = *graph.params.node();
         check_same_on_all_ranks(graph.outputs(), params.shape[0].length, comm, check, params.where);
-        check_same_executor(options.executor, comm, where);
+        check_same_options(options, comm, where);
         const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
         std::vector<bool> used = used_params(graph.loss, graph.params);
         ModelPrograms programs(number, std::move(graph), comm, options);
@@ -122,6 +124,25 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
     check_room(gradient, num_params(), state().where());
     const ModelProgram& program = state().run(loss_and_gradient, params, options);
     std::ranges::copy(program.gradient(), gradient.begin());
+    return program.loss();
+  });
+}
+
+bool CompiledGraph::has_hessian(Curvature) const { return true; }
+
+double CompiledGraph::value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
+                                                 std::span<double> hessian, Curvature curvature,
+                                                 const EvaluationOptions& options) {
+  return in_call("CompiledGraph::value_gradient_and_hessian", state().where(), communicator(), [&] {
+    check_room(gradient, num_params(), state().where());
+    check_hessian_room(hessian, num_params(), state().where());
+    const bool exact = curvature == Curvature::exact;
+    const bool cuts_statistics = !exact && !state().programs.graph().sumstats.empty();
+    const ModelProgram& program = state().run(
+        {.loss = true, .sumstats = cuts_statistics, .gradient = true, .hessian = exact, .gauss_newton = !exact}, params,
+        options);
+    std::ranges::copy(program.gradient(), gradient.begin());
+    std::ranges::copy(program.hessian(), hessian.begin());
     return program.loss();
   });
 }

@@ -1,6 +1,7 @@
 #include "compile/differentiate.hpp"
 
 #include "allgrad/error.hpp"
+#include "autodiff/gauss_newton.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/tangents.hpp"
 #include "dsl/input.hpp"
@@ -26,6 +27,7 @@ std::string_view to_string(Derivative derivative) {
     case Derivative::gradient: return "gradient";
     case Derivative::jacobian: return "jacobian";
     case Derivative::hessian: return "hessian";
+    case Derivative::gauss_newton: return "gauss-newton";
     case Derivative::hessian_product: return "hessian product";
     case Derivative::sumstats_gradient: return "gradient by sumstats";
   }
@@ -50,6 +52,10 @@ std::vector<Expr> differentiate(std::vector<Expr> outputs, const Expr& params, c
         case Derivative::gradient: return gradient_of_loss();
         case Derivative::jacobian: return jacobian(value, params, derivatives.frozen);
         case Derivative::hessian: return jacobian(gradient_of_loss(), params, derivatives.frozen);
+        case Derivative::gauss_newton: {
+          const bool has_statistics = sumstats_at < first;
+          return gauss_newton(value, has_statistics ? outputs[sumstats_at] : Expr(), params, derivatives.frozen);
+        }
         case Derivative::hessian_product: {
           const Expr along = make_node(std::make_shared<const Input>(direction_name, params.shape()), {}, {});
           const Expr gradient = gradient_of_loss();

@@ -6,6 +6,7 @@
 
 #include "dsl/collectives.hpp"
 #include "graph/operator.hpp"
+#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -13,6 +14,20 @@ namespace {
 
 Expr share_of(const Expr& statistics) {
   return statistics.placement() == Placement::partial ? as_placement(statistics, Placement::per_rank) : statistics;
+}
+
+/// With the statistics as one total, which the loss depends on as a whole: derivatives by them are of what it sees.
+ModelGraph with_total_statistics(ModelGraph graph) {
+  if (graph.sumstats.empty() || graph.sumstats.placement() != Placement::partial) return graph;
+  const Expr total = allreduce(graph.sumstats);
+  const auto replace = [&](const Expr& expr) { return expr.node() == graph.sumstats.node() ? total : expr; };
+  graph.loss = rewrite({&graph.loss, 1}, replace)[0];
+  graph.sumstats = total;
+  return graph;
+}
+
+ModelGraph graph_for(const ModelGraph& graph, const Request& request) {
+  return request.gauss_newton || request.sumstats_gradient ? with_total_statistics(graph) : graph;
 }
 
 /// The user's names may be any, "loss" too.
@@ -33,6 +48,7 @@ std::vector<Derivative> derivatives_of(const Request& request) {
   std::vector<Derivative> which;
   if (request.gradient) which.push_back(Derivative::gradient);
   if (request.hessian) which.push_back(Derivative::hessian);
+  if (request.gauss_newton) which.push_back(Derivative::gauss_newton);
   if (request.hessian_product) which.push_back(Derivative::hessian_product);
   if (request.jacobian) which.push_back(Derivative::jacobian);
   if (request.sumstats_gradient) which.push_back(Derivative::sumstats_gradient);
@@ -93,7 +109,8 @@ ModelProgram& ModelPrograms::get(const Request& request, const std::vector<bool>
     // Once it is compiled on all ranks, none may fail to keep it.
     entries_.reserve(entries_.size() + 1);
     Entry entry{request, frozen, {}};
-    entry.program = std::make_unique<ModelProgram>(number_, graph_, request, frozen, comm_, options_);
+    entry.program =
+        std::make_unique<ModelProgram>(number_, graph_for(graph_, request), request, frozen, comm_, options_);
     return *entries_.emplace_back(std::move(entry)).program;
   });
 }

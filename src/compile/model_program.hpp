@@ -29,11 +29,14 @@ struct Request {
   bool aux = false;
   bool gradient = false;
   bool hessian = false;
+  bool gauss_newton = false;       ///< of the loss; with sumstats, where there are any
   bool hessian_product = false;    ///< with the direction of a run
   bool jacobian = false;           ///< of the statistics
   bool sumstats_gradient = false;  ///< of the loss; with sumstats alone
 
-  bool is_derivative() const { return gradient || hessian || hessian_product || jacobian || sumstats_gradient; }
+  bool is_derivative() const {
+    return gradient || hessian || gauss_newton || hessian_product || jacobian || sumstats_gradient;
+  }
   bool operator==(const Request&) const = default;
 };
 
@@ -54,6 +57,9 @@ class ModelProgram {
   Array sumstats() const { return array(request_.share ? "share" : "sumstats"); }
   AuxValues aux() const;
   std::span<const double> gradient() const { return program_.output("gradient"); }
+  std::span<const double> hessian() const {  // exact, or Gauss-Newton
+    return program_.output(to_string(request_.hessian ? Derivative::hessian : Derivative::gauss_newton));
+  }
   Array derivative(Derivative which) const { return array(to_string(which)); }
 
   const NamedOutputs& graph() const { return program_.graph(); }

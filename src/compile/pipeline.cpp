@@ -11,6 +11,7 @@
 #include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
+#include "passes/exact_row_sums.hpp"
 #include "passes/fold_constants.hpp"
 #include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
@@ -59,6 +60,10 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
     stages.apply("total derivatives", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
+  if (options.reproducible) {
+    stages.apply("exact constant row sums", exact_constant_row_sums);
+    stages.apply("cancel shares", cancel_shares);
+  }
   stages.apply("hoist broadcasts", hoist_broadcasts);
   stages.apply("common subexpressions", common_subexpressions);
   stages.apply("fold constants", fold);
@@ -72,6 +77,11 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   stages.apply("fold constants", fold);
   stages.apply("simplify", simplify);
   stages.apply("common subexpressions", common_subexpressions);
+  if (options.reproducible) {
+    stages.apply("exact row sums", exact_row_sums);
+    stages.apply("cancel shares", cancel_shares);
+    stages.apply("common subexpressions", common_subexpressions);
+  }
   stages.apply("merge collectives", merge_collectives);
   return stages.graph();
 }
@@ -97,26 +107,29 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
                           const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
   if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
   add_placeholders(outputs, *derivatives);
-  const auto run = [&](GradientMode mode, Dump& to) {
-    return run_passes(outputs, params, comm, options, derivatives, mode, to);
+  const auto run = [&](GradientMode mode) {
+    return run_passes(outputs, params, comm, options, derivatives, mode, dump);
   };
-  if (derivatives->mode) return run(*derivatives->mode, dump);
+  if (derivatives->mode) return run(*derivatives->mode);
   if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen)) {
-    return run(GradientMode::reverse, dump);
+    return run(GradientMode::reverse);
   }
 
-  Dump nowhere;
-  const NamedOutputs reverse = run(GradientMode::reverse, nowhere), forward = run(GradientMode::forward, nowhere);
+  // Passes are collective: both are run once, and dumped where they are, whichever rank writes.
+  dump.add("reverse mode", "");
+  const NamedOutputs reverse = run(GradientMode::reverse);
+  dump.add("forward mode", "");
+  const NamedOutputs forward = run(GradientMode::forward);
+  const int num_ranks = options.reproducible ? 1 : comm.size();  // the same graph on any number of ranks
   const auto cost = [&](const NamedOutputs& graph) {
-    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(comm.size()));
+    return estimated_nanoseconds(make_schedule(exprs_of(graph)), static_cast<std::size_t>(num_ranks));
   };
   const double reverse_cost = cost(reverse), forward_cost = cost(forward);
   const GradientMode mode = forward_cost < reverse_cost ? GradientMode::forward : GradientMode::reverse;
-  if (!dump.is_on()) return mode == GradientMode::forward ? forward : reverse;
   dump.add("gradient mode",
            fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
                        mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
-  return run(mode, dump);
+  return mode == GradientMode::forward ? forward : reverse;
 }
 
 }  // namespace allgrad

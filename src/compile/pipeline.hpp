@@ -17,9 +17,10 @@ namespace allgrad {
 enum class GradientMode { reverse, forward };
 
 /// What may be computed beside values. By the parameters [ndim]: of the loss, gradient [ndim], hessian [ndim, ndim],
-/// and hessian_product [ndim], its product with the input "direction" [ndim]; of the statistics, jacobian [..., ndim].
-/// Of the loss by the statistics, with the parameters held: sumstats_gradient [...].
-enum class Derivative { gradient, jacobian, hessian, hessian_product, sumstats_gradient };
+/// gauss_newton [ndim, ndim] (see Curvature), and hessian_product [ndim], its product with the input "direction"
+/// [ndim]; of the statistics, jacobian [..., ndim]. Of the loss by the statistics, with the parameters held:
+/// sumstats_gradient [...].
+enum class Derivative { gradient, jacobian, hessian, gauss_newton, hessian_product, sumstats_gradient };
 
 /// Names of these outputs, and of the input.
 std::string_view to_string(Derivative derivative);

@@ -15,6 +15,7 @@ struct Mask {
   xsimd::batch_bool<double, A> m;
 
   friend bool any(const Mask& mask) { return xsimd::any(mask.m); }
+  friend Mask operator!(const Mask& mask) { return {!mask.m}; }
 };
 
 /// A batch of doubles; A is an xsimd architecture, which is thus part of every symbol's name.
@@ -51,7 +52,7 @@ struct Batch {
   friend Batch floor(const Batch& x) { return xsimd::copysign(xsimd::floor(x.v), x.v); }
   friend Batch ceil(const Batch& x) { return xsimd::copysign(xsimd::ceil(x.v), x.v); }
   friend Batch trunc(const Batch& x) { return xsimd::copysign(xsimd::trunc(x.v), x.v); }
-  friend Batch round(const Batch& x) { return xsimd::copysign(xsimd::round(x.v), x.v); }
+  friend Batch rint(const Batch& x) { return xsimd::copysign(xsimd::nearbyint(x.v), x.v); }
   friend Batch sqrt(const Batch& x) { return xsimd::sqrt(x.v); }
   /// NaN stays NaN, as in the reference executor.
   friend Batch sign(const Batch& x) { return where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)); }
@@ -153,7 +154,7 @@ ALLGRAD_MATH_2(atan2)
 // Element by element, by functions that are compiled once.
 #define ALLGRAD_SPECIAL_1(name)                                    \
   template <class A>                                               \
-  Batch<A> name(const Batch<A>& x) {                               \
+  [[gnu::noinline]] Batch<A> name(const Batch<A>& x) {             \
     double numbers[Batch<A>::size];                                \
     x.store(numbers);                                              \
     for (double& number : numbers) number = special::name(number); \
@@ -161,7 +162,7 @@ ALLGRAD_MATH_2(atan2)
   }
 #define ALLGRAD_SPECIAL_2(name)                                                                     \
   template <class A>                                                                                \
-  Batch<A> name(const Batch<A>& x, const Batch<A>& y) {                                             \
+  [[gnu::noinline]] Batch<A> name(const Batch<A>& x, const Batch<A>& y) {                           \
     double first[Batch<A>::size], second[Batch<A>::size];                                           \
     x.store(first);                                                                                 \
     y.store(second);                                                                                \

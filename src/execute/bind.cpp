@@ -111,7 +111,7 @@ class RowBinder {
 };
 
 BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels) {
-  BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators, {}, {}};
+  BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators, {}, 0, {}};
   bound.lane_stride = lane_stride(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
   const RowBinder binder(schedule, kernels, bound);
@@ -125,6 +125,13 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
       }
     }
   }
+  std::size_t calls = 0;  // of a tile
+  for (const BoundLoop& loop : bound.loops) {
+    std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
+    for (const std::size_t extent : loop.outer_extents) rounds *= extent;
+    calls += rounds * loop.instructions.size();
+  }
+  bound.rows_ahead = round_up(bound.tile_rows / std::max<std::size_t>(calls, 1) + 1, line);
   std::ranges::sort(bound.columns);
   bound.columns.erase(std::ranges::unique(bound.columns).begin(), bound.columns.end());
   return bound;

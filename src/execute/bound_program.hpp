@@ -58,6 +58,7 @@ struct BoundRowLoop {
   std::size_t row_value_doubles;                   ///< of all row values that are held at the same time
   std::size_t lane_value_doubles;                  ///< of the lane values of a loop, behind these
   std::vector<std::size_t> accumulators, columns;  ///< buffers
+  std::size_t rows_ahead = 0;  ///< of the next tile, whose columns are fetched before each kernel call
   std::vector<BoundLoop> loops;
 };
 

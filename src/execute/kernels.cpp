@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "dsl/bins.hpp"
 #include "dsl/elementwise_functions.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
@@ -84,6 +85,8 @@ void for_each_batch(std::size_t n, Full full, Part part, Runs... in) {
 
 /// out = F(in...) along the inner axis.
 struct Store {
+  static void run_one(double* out, const B& value) { store_part(value, out, 1); }
+
   template <class F, class... Runs>
   static void run(double* out, std::ptrdiff_t, std::size_t n, Runs... in) {
     for_each_batch<F>(
@@ -94,6 +97,12 @@ struct Store {
 
 /// out += F(in...) along the inner axis, or the sum along it; the sum in interleaved parts, in a fixed order.
 struct Add {
+  static void run_one(double* out, const B& value) {
+    double number = 0.0;
+    store_part(value, &number, 1);
+    *out += number;
+  }
+
   template <class F, class... Runs>
   static void run(double* out, std::ptrdiff_t out_step, std::size_t n, Runs... in) {
     if (out_step != 0) {
@@ -117,6 +126,13 @@ struct Add {
 /// A kernel of F with the operands K.
 template <class F, class Mode, std::size_t... K>
 void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  if (inner == 1) {  // values that are not per row often are single numbers
+    for (std::size_t lane = 0; lane < outer; ++lane) {
+      const auto i = static_cast<std::ptrdiff_t>(lane);
+      Mode::run_one(at.out + i * steps.out_outer, F::apply(B(at.in[K][i * steps.in_outer[K]])...));
+    }
+    return;
+  }
   alignas(64) double repeated[sizeof...(K)][B::size];
   for (std::size_t lane = 0; lane < outer; ++lane) {
     Mode::template run<F>(at.out + static_cast<std::ptrdiff_t>(lane) * steps.out_outer, steps.out_inner, inner,
@@ -127,6 +143,76 @@ void elementwise(const KernelSteps& steps, const KernelOperands& at, std::size_t
 struct Copy {
   static B apply(const B& x) { return x; }
 };
+
+/// What a run is in three windows, and its largest magnitude; NaN is not seen there, but makes the parts NaN.
+struct Parts {
+  double of_window[3];
+  double largest;
+};
+
+/// Cuts a run of up to 1024 numbers to multiples of the units of `top` and the two windows below.
+Parts cut(const Run& run, std::size_t n, int top) {
+  const double shifts[] = {bins::shift(top), bins::shift(top - 1), bins::shift(top - 2)};
+  const B s0(shifts[0]), s1(shifts[1]), s2(shifts[2]);
+  B sum0 = 0.0, sum1 = 0.0, sum2 = 0.0, largest = 0.0;
+  Parts rest{};
+  for_each_batch<Copy>(
+      n,
+      [&](const B& x, std::size_t, std::size_t) {
+        const B part0 = (x + s0) - s0, left0 = x - part0;
+        const B part1 = (left0 + s1) - s1, left1 = left0 - part1;
+        sum0 = sum0 + part0;
+        sum1 = sum1 + part1;
+        sum2 = sum2 + ((left1 + s2) - s2);
+        largest = maximum(abs(x), largest);
+      },
+      [&](const B& batch, std::size_t, std::size_t count) {
+        double numbers[B::size];
+        batch.store(numbers);
+        largest = maximum(abs(batch), largest);  // filled up with the last of them
+        for (std::size_t i = 0; i < count; ++i) {
+          double left = numbers[i];
+          for (std::size_t k = 0; k < 3; ++k) {
+            const double part = (left + shifts[k]) - shifts[k];
+            rest.of_window[k] += part;
+            left -= part;
+          }
+        }
+      },
+      run);
+  double magnitudes[B::size];
+  largest.store(magnitudes);
+  for (const double magnitude : magnitudes) rest.largest = magnitude > rest.largest ? magnitude : rest.largest;
+  const B sums[] = {sum0, sum1, sum2};
+  for (std::size_t k = 0; k < 3; ++k) rest.of_window[k] += sum_of(sums[k], B(0.0), 0);
+  return rest;
+}
+
+/// Adds a run of up to 1024 numbers to bins. It is cut by the highest window so far, and again where it is higher.
+void add_run_to_bins(double* out, const Run& run, std::size_t n) {
+  int top = static_cast<int>(out[bins::highest]) - 1;
+  Parts parts = cut(run, n, top < 0 ? 0 : top);
+  if (parts.largest == 0.0 && parts.of_window[0] == 0.0) return;
+  const int window = bins::window_of(parts.largest);
+  if (window >= static_cast<int>(bins::num_windows) || parts.of_window[0] != parts.of_window[0]) {
+    for (std::size_t i = 0; i < n; ++i) bins::add_term(out, run.at[run.advance == 0 ? 0 : i]);
+    return;
+  }
+  if (window > top) {
+    top = window;
+    parts = cut(run, n, top);
+    bins::note_highest(out, top);
+  }
+  for (std::size_t k = 0; k < 3; ++k) bins::add(out, top - static_cast<int>(k), parts.of_window[k]);
+}
+
+void add_to_bins(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
+  alignas(64) double repeated[B::size];
+  for (std::size_t lane = 0; lane < outer; ++lane) {
+    add_run_to_bins(at.out + static_cast<std::ptrdiff_t>(lane) * steps.out_outer, run_of(steps, at, 0, lane, repeated),
+                    inner);
+  }
+}
 
 /// Draws a run of numbers with one key, given as two words. A plain loop: the compiler makes vectors of it.
 template <class F>
@@ -206,6 +292,7 @@ constexpr KernelFunction functions[] = {
 #define ALLGRAD_TERNARY(name, ...) elementwise<Apply_##name, Mode, 0, 1, 2>,
 #include "allgrad/operators.def"
     elementwise<Copy, Mode, 0>,
+    std::is_same_v<Mode, Add> ? add_to_bins : nullptr,
 #define ALLGRAD_PAIR(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1, 2>,
 #define ALLGRAD_UNARY_PAIR(inner, outer) elementwise<Pair_##inner##_##outer, Mode, 0, 1>,
 #define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1>,

@@ -34,6 +34,7 @@ void run_round(const BoundLoop& loop, Workspace& workspace, std::span<const std:
     return address;
   };
   for (const BoundInstruction& instruction : loop.instructions) {
+    workspace.fetch_ahead();
     const auto* kernel = std::get_if<BoundKernel>(&instruction);
     if (kernel == nullptr) {
       run_call(std::get<BoundCall>(instruction), workspace, inner);

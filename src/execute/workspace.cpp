@@ -7,17 +7,15 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::size_t line = 64 / sizeof(double);
-
-/// Doubles that a buffer takes, in whole lines of the cache.
-std::size_t room_for(const Buffer& buffer) { return (buffer.lanes + line - 1) / line * line; }
-
 bool lies_in_workspace(const Buffer& buffer) {
   return buffer.kind == Buffer::Kind::value || buffer.kind == Buffer::Kind::accumulator ||
          buffer.kind == Buffer::Kind::result;
 }
 
 }  // namespace
+
+/// Doubles that a buffer takes, in whole lines of the cache.
+std::size_t Workspace::room_for(const Buffer& buffer) { return (buffer.lanes + line - 1) / line * line; }
 
 Workspace::Workspace(const BoundProgram& program)
     : buffers_(program.schedule.buffers), addresses_(program.schedule.buffers.size()) {
@@ -101,6 +99,9 @@ void Workspace::clear_accumulators(const BoundRowLoop& loop) {
 
 void Workspace::enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count) {
   for (const std::size_t column : loop.columns) addresses_[column] = const_cast<double*>(buffers_[column].data) + first;
+  ahead_ = &loop;
+  next_row_ = first + count;
+  end_of_next_ = std::min(next_row_ + loop.tile_rows, loop.rows->local_rows);
   if (loop.numbers_rows) {
     std::iota(row_numbers_.begin(), row_numbers_.begin() + static_cast<std::ptrdiff_t>(count),
               static_cast<double>(loop.rows->first_row + first));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,6 +37,18 @@ class Workspace {
 
   void clear_accumulators(const BoundRowLoop& loop);
 
+  /// Asks for a few more rows of the next tile, so that they are in the cache when it is entered: a kernel that is the
+  /// first to read a column would wait for memory, while others leave it idle.
+  void fetch_ahead() {
+    if (next_row_ >= end_of_next_) return;
+    for (const std::size_t column : ahead_->columns) {
+      for (std::size_t row = next_row_; row < next_row_ + ahead_->rows_ahead; row += line) {
+        __builtin_prefetch(buffers_[column].data + std::min(row, end_of_next_ - 1));
+      }
+    }
+    next_row_ += ahead_->rows_ahead;
+  }
+
   /// Moves to the tile that begins at this rank's row `first`.
   void enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count);
 
@@ -44,7 +57,9 @@ class Workspace {
     void operator()(double* memory) const { ::operator delete[](memory, alignment); }
   };
   static constexpr std::align_val_t alignment{64};
+  static constexpr std::size_t line = 64 / sizeof(double);  ///< of the cache
 
+  static std::size_t room_for(const Buffer& buffer);
   void place_registers(const BoundRowLoop& loop);
   void make_room_for(const std::vector<BoundLoop>& loops);
 
@@ -57,6 +72,8 @@ class Workspace {
   std::map<std::size_t, Message> messages_;
   std::unique_ptr<double[], Free> memory_;  ///< values, accumulators and results, then the registers of a row loop
   double* registers_ = nullptr;
+  const BoundRowLoop* ahead_ = nullptr;         ///< the loop at hand
+  std::size_t next_row_ = 0, end_of_next_ = 0;  ///< what is left to be fetched of its next tile
 };
 
 }  // namespace allgrad

@@ -54,6 +54,11 @@ OptimizeResult ModelBase::run_bfgs(const Guess& guess, const Lbfgsb& options, So
                  [&] { return options.minimize(objective(guess.size(), where), guess, where); });
 }
 
+OptimizeResult ModelBase::run_trust_region(const Guess& guess, const TrustRegion& options, SourceLocation where) {
+  return in_call("run_trust_region", where, communicator(),
+                 [&] { return options.minimize(objective(guess.size(), where), guess, where); });
+}
+
 ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLimits& xmaxs, std::size_t n_dim,
                                         std::size_t num_evaluations, const std::optional<std::uint64_t>& seed,
                                         const std::optional<Key>& randkey, SourceLocation where) {

@@ -26,7 +26,7 @@ class OnePointGroup::Sum final : public Objective {
         models_(models),
         params_(num_params),
         gradient_(num_params),
-        message_(2 + num_params),
+        gradient_message_(2 + num_params),
         number_(comm.next_number()) {
     const Operation compilation("the compilation of a group", where);
     check_same_num_params(num_params, comm_, compilation, where);
@@ -42,6 +42,7 @@ class OnePointGroup::Sum final : public Objective {
   const Communicator& communicator() const override { return comm_; }
 
   double value(std::span<const double> params, const EvaluationOptions& options) override {
+    message_ = &gradient_message_;
     return evaluate(params, options,
                     [&](CompiledGraph& graph, const EvaluationOptions& own) { return graph.value(params_, own); });
   }
@@ -53,14 +54,41 @@ class OnePointGroup::Sum final : public Objective {
     } catch (...) {
       fail(std::current_exception());
     }
+    message_ = &gradient_message_;
     const double loss = evaluate(params, options, [&](CompiledGraph& graph, const EvaluationOptions& own) {
       const double value = graph.value_and_gradient(params_, gradient_, own);
-      if (graph.communicator().is_root()) {
-        std::ranges::transform(gradient_, gradients(), gradients().begin(), std::plus<>());
-      }
+      if (graph.communicator().is_root()) add(gradient_, gradients());
       return value;
     });
     std::ranges::copy(gradients(), gradient.begin());
+    return loss;
+  }
+
+  bool has_hessian(Curvature) const override { return true; }
+
+  double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
+                                    std::span<double> hessian, Curvature curvature,
+                                    const EvaluationOptions& options) override {
+    try {
+      check_room(gradient, num_params(), where_);
+      check_hessian_room(hessian, num_params(), where_);
+      if (!hessian_message_) hessian_message_.emplace(2 + num_params() * (1 + num_params()));
+      hessian_.resize(num_params() * num_params());
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    message_ = &*hessian_message_;
+    const auto evaluate_model = [&](CompiledGraph& graph, const EvaluationOptions& own) {
+      const double value = graph.value_gradient_and_hessian(params_, gradient_, hessian_, curvature, own);
+      if (graph.communicator().is_root()) {
+        add(gradient_, gradients());
+        add(hessian_, hessians());
+      }
+      return value;
+    };
+    const double loss = evaluate(params, options, evaluate_model);
+    std::ranges::copy(gradients(), gradient.begin());
+    std::ranges::copy(hessians(), hessian.begin());
     return loss;
   }
 
@@ -140,9 +168,14 @@ class OnePointGroup::Sum final : public Objective {
   /// Built anew where the model was rebuilt since.
   CompiledGraph& graph_of(OnePointModel& model) { return model.graph_without_warning(num_params(), where_); }
 
-  double& loss() { return message_.payload()[0]; }
-  double& drawing() { return message_.payload()[1]; }  // how many ranks' models draw random numbers
-  std::span<double> gradients() { return message_.payload().subspan(2); }
+  double& loss() { return message_->payload()[0]; }
+  double& drawing() { return message_->payload()[1]; }  // how many ranks' models draw random numbers
+  std::span<double> gradients() { return message_->payload().subspan(2, num_params()); }
+  std::span<double> hessians() { return message_->payload().subspan(2 + num_params()); }
+
+  static void add(std::span<const double> own, std::span<double> sum) {
+    std::ranges::transform(own, sum, sum.begin(), std::plus<>());
+  }
 
   /// A model that draws nothing gets no key.
   const EvaluationOptions& options_for(const CompiledGraph& graph, const EvaluationOptions& options) {
@@ -163,7 +196,7 @@ class OnePointGroup::Sum final : public Objective {
         Operation("an evaluation of a group", where_).with("group", number_).with("random key", key.value());
     run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
       sum_over_models(options, evaluate_model);
-      comm_.allreduce(message_, operation);
+      comm_.allreduce(*message_, operation);
     });
     if (options.randkey && drawing() == 0.0) {
       throw ArgumentError(
@@ -176,7 +209,7 @@ class OnePointGroup::Sum final : public Objective {
   /// Of this rank's models, into the message.
   template <class Evaluate>
   void sum_over_models(const EvaluationOptions& options, const Evaluate& evaluate_model) {
-    std::ranges::fill(message_.payload(), 0.0);
+    std::ranges::fill(message_->payload(), 0.0);
     for (OnePointModel& model : models_) {
       attempt(model.communicator(), [&] {
         CompiledGraph& graph = graph_of(model);
@@ -201,8 +234,10 @@ class OnePointGroup::Sum final : public Objective {
   Communicator comm_;
   std::vector<std::reference_wrapper<OnePointModel>> models_;
   std::vector<double> params_;
-  std::vector<double> gradient_;  // of one model
-  Message message_;               // loss, how many draw, gradient
+  std::vector<double> gradient_, hessian_;  // of one model
+  Message gradient_message_;                // loss, how many draw, gradient
+  std::optional<Message> hessian_message_;  // and Hessian
+  Message* message_ = &gradient_message_;   // of this evaluation
   EvaluationOptions model_options_;
   const std::uint64_t number_;
   std::exception_ptr failure_;  // of this rank's models, until the group meets

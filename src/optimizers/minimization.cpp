@@ -16,7 +16,6 @@
 #include "base/fingerprint.hpp"
 #include "base/interrupt.hpp"
 #include "base/mask_recipe.hpp"
-#include "comm/agreement.hpp"
 #include "optimizers/named.hpp"
 
 namespace allgrad {
@@ -125,12 +124,20 @@ bool Minimization::evaluate(std::span<const double> variables, Point& point) {
     end_by(*stop);
     return false;
   }
-  comm().attempt([&] { point.loss = objective_->value_and_gradient(point.params, point.gradient, evaluation_); });
+  comm().attempt([&] { compute(*objective_, point); });
   agree_on_results(point);
   for (std::size_t i = 0; i < point.gradient.size(); ++i) {
     if (space_.frozen()[i]) point.gradient[i] = 0.0;
   }
   return true;
+}
+
+void Minimization::compute(Objective& objective, Point& point) {
+  point.loss = objective.value_and_gradient(point.params, point.gradient, evaluation_);
+}
+
+void Minimization::agree_on(const OwnNumbers& numbers) {
+  agree(comm(), operation("the end of an evaluation"), numbers);
 }
 
 // Differences of the size of rounding errors of what was computed before are of the last bits too: at a minimum, the
@@ -147,7 +154,7 @@ void Minimization::agree_on_results(Point& point) {
   result_scales_[0] = rounding * largest_loss_;
   results_[0] = point.loss;
   std::ranges::copy(point.gradient, results_.begin() + 1);
-  agree(comm(), operation("the end of an evaluation"), {"loss and gradient", results_, result_scales_});
+  agree_on({"loss and gradient", results_, result_scales_});
   point.loss = results_[0];
   std::copy(results_.begin() + 1, results_.end(), point.gradient.begin());
 }

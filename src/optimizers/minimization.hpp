@@ -15,6 +15,7 @@
 #include "allgrad/objective.hpp"
 #include "allgrad/optimizer.hpp"
 #include "allgrad/params.hpp"
+#include "comm/agreement.hpp"
 #include "comm/stop_request.hpp"
 #include "optimizers/arguments.hpp"
 #include "optimizers/checkpoint_file.hpp"
@@ -60,6 +61,13 @@ class Minimization {
   /// The parameters at `variables`, where loss and gradient are then computed. Returns false where some rank wanted to
   /// stop, which has ended this. Collective.
   bool evaluate(std::span<const double> variables, Point& point);
+
+  /// Loss and gradient at the parameters of `point`, by this rank's objective; and what else an optimizer needs of
+  /// them.
+  virtual void compute(Objective& objective, Point& point);
+
+  /// Makes numbers that each rank has computed for itself the same on all ranks; collective.
+  void agree_on(const OwnNumbers& numbers);
 
   /// A signal that was noted becomes a wish to stop: a step ends with it, since its InterruptGuard would raise it
   /// again.

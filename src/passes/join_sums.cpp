@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"

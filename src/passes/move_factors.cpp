@@ -2,8 +2,6 @@
 
 #include <cmath>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/constant.hpp"
@@ -26,6 +24,10 @@ bool is_per_row(const Expr& expr) { return expr.placement() == Placement::per_ro
 std::optional<Kernel> kernel_of(const Expr& expr) {
   const auto* op = as<Elementwise>(expr);
   return op == nullptr ? std::nullopt : std::optional(op->kernel());
+}
+
+bool is_a_product(std::optional<Kernel> kernel) {
+  return kernel == Kernel::multiply || kernel == Kernel::safe_multiply;
 }
 
 /// Which operand of a product or quotient per row varies along fewer axes than the result; nothing where none does.
@@ -65,7 +67,10 @@ class Plan {
     for (const Expr& output : outputs) need(output, true, true);
     for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
       for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
-        if (is_per_row(operand(*expr, k))) need(operand(*expr, k), needs_whole(*expr, k), shows_zeros(*expr, k));
+        if (!is_per_row(operand(*expr, k))) continue;
+        // One whole product takes the factors with it at the cost of the whole operand, a second one does not.
+        const bool again = is_in_whole_product(*expr) && !in_product_.insert(operand(*expr, k).node());
+        need(operand(*expr, k), again || needs_whole(*expr, k), shows_zeros(*expr, k));
       }
     }
   }
@@ -115,7 +120,7 @@ class Plan {
       case Kernel::safe_multiply:
       case Kernel::divide: {
         const auto factor = factor_of(expr);
-        return factor ? k == *factor : is_whole(expr);
+        return factor && k == *factor;
       }
       case Kernel::where: return k != 1 || !is_zero(operand(expr, 2)) || is_whole(expr);
       case Kernel::add:
@@ -124,17 +129,22 @@ class Plan {
     }
   }
 
+  /// True for a product or quotient of values along all axes that is used as such.
+  bool is_in_whole_product(const Expr& expr) const {
+    const auto kernel = kernel_of(expr);
+    return is_whole(expr) && (is_a_product(kernel) || kernel == Kernel::divide) && !factor_of(expr);
+  }
+
   bool shows_zeros(const Expr& expr, std::size_t k) const {
     if (as<Sum>(expr) != nullptr) return false;
     if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return shows_zeros(expr) || is_whole(expr);
     const auto kernel = kernel_of(expr);
-    const bool is_product = kernel == Kernel::multiply || kernel == Kernel::safe_multiply || kernel == Kernel::neg ||
-                            (kernel == Kernel::divide && k == 0);
+    const bool is_product = is_a_product(kernel) || kernel == Kernel::neg || (kernel == Kernel::divide && k == 0);
     return !is_product || shows_zeros(expr) || is_whole(expr);
   }
 
   NodeMap<double> scales_;
-  NodeSet whole_, zeros_;
+  NodeSet whole_, zeros_, in_product_;
 };
 
 /// Builds the graph anew, values per row as products.
@@ -145,11 +155,8 @@ class FactorMover {
       const NodeOrigin origin(expr.node()->where, expr.node()->backward);
       Product product = product_of_node(expr);
       const bool is_whole = !is_per_row(expr) || plan_.is_whole(expr) || (product.is_sum && plan_.shows_zeros(expr));
-      if (is_whole || product.is_core()) {
-        values_.emplace(expr.node(), value_of(product));
-      } else {
-        products_.emplace(expr.node(), std::move(product));
-      }
+      if (is_whole || product.is_core()) values_.emplace(expr.node(), value_of(product));
+      if (!product.is_core()) (is_whole ? factored_ : products_).emplace(expr.node(), std::move(product));
     }
   }
 
@@ -162,10 +169,17 @@ class FactorMover {
   }
 
  private:
+  /// Operand k as a product. Where the operand is computed as a whole and the node ends in sums, factors are taken out
+  /// all the same: what is left is computed anyway, and sums of it need not wait for them.
   Product product(const Expr& expr, std::size_t k) const {
     const Node* node = operand(expr, k).node();
     const auto found = products_.find(node);
-    return found != products_.end() ? found->second : product_of(values_.at(node));
+    if (found != products_.end()) return found->second;
+    const auto factored = factored_.find(node);
+    const bool ends_in_sums = as<Sum>(expr) != nullptr || !plan_.shows_zeros(expr);
+    const bool takes_factors = ends_in_sums && factored != factored_.end() && factored->second.row.empty() &&
+                               !is_reciprocal(factored->second.core);
+    return takes_factors ? factored->second : product_of(values_.at(node));
   }
 
   Product product_of_node(const Expr& expr) {
@@ -257,7 +271,7 @@ class FactorMover {
 
   std::vector<Expr> order_;
   Plan plan_;
-  NodeMap<Product> products_;
+  NodeMap<Product> products_, factored_;  // of values that are not whole, and that are
   Replacements values_;
 };
 
@@ -266,7 +280,7 @@ class FactorMover {
 std::vector<Expr> move_factors(const std::vector<Expr>& outputs) {
   const auto is_product = [](const Expr& expr) {
     const auto kernel = kernel_of(expr);
-    return is_per_row(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide || kernel == Kernel::neg);
+    return is_per_row(expr) && (is_a_product(kernel) || kernel == Kernel::divide || kernel == Kernel::neg);
   };
   if (!any_node(outputs, is_product)) return outputs;
   FactorMover mover(outputs);

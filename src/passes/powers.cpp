@@ -52,19 +52,22 @@ Expr small_power(const Expr& x, double exponent) {
   return is_whole ? power : where(equal(x, -infinity), std::pow(-infinity, exponent), power);
 }
 
-bool is_power(const Expr& expr) {
+std::optional<Kernel> kernel_of(const Expr& expr) {
   const auto* op = as<Elementwise>(expr);
-  return op != nullptr && op->kernel() == Kernel::pow;
+  return op == nullptr ? std::nullopt : std::optional(op->kernel());
 }
+
+bool is_power(const Expr& expr) { return kernel_of(expr) == Kernel::pow || kernel_of(expr) == Kernel::power_below; }
 
 Expr without_power(const Expr& expr) {
   if (!is_power(expr)) return expr;
+  const bool is_below = kernel_of(expr) == Kernel::power_below;
   const Expr &x = expr.node()->operands[0], &y = expr.node()->operands[1];
   const auto base = uniform_value(x), exponent = uniform_value(y);
   Expr power;
   if (exponent) {
-    power = small_power(x, *exponent);
-  } else if (base) {
+    power = small_power(x, is_below ? *exponent - 1.0 : *exponent);
+  } else if (base && !is_below) {
     power = exponential(*base, y);
   }
   if (power.empty()) return expr;

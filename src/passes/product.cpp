@@ -28,9 +28,7 @@ Expr aligned(const Expr& expr, const Shape& shape) {
 bool is_plain(double number) { return std::isnormal(number) && std::isnormal(1.0 / number); }
 
 /// x * y, as the factors of a product meet.
-Expr times(const Expr& x, const Expr& y, bool is_safe) {
-  return is_safe && !is_factor(x) && !is_factor(y) ? safe_multiply(x, y) : x * y;
-}
+Expr times(const Expr& x, const Expr& y, bool is_safe) { return is_safe ? chain(x, y) : x * y; }
 
 /// Joins a factor with those of its kind, unless their product had more lanes than both.
 bool join(Expr& factors, const Expr& factor, bool divide, bool is_safe) {
@@ -70,10 +68,7 @@ Expr without_rows(const Product& product) {
 Expr scaled(const Expr& factor, const Expr& x, bool is_safe) {
   if (uniform_value(factor) == -1.0) return -x;
   if (is_safe) return times(factor, x, true);
-  const auto* op = as<Elementwise>(x);
-  const bool is_reciprocal =
-      op != nullptr && op->kernel() == Kernel::divide && uniform_value(x.node()->operands[0]) == 1.0;
-  return is_reciprocal ? factor / x.node()->operands[1] : factor * x;
+  return is_reciprocal(x) ? factor / x.node()->operands[1] : factor * x;
 }
 
 /// The axes of a list along which a factor varies, or those along which it does not.
@@ -109,6 +104,11 @@ bool is_finite(const Expr& expr) {
 }
 
 }  // namespace
+
+bool is_reciprocal(const Expr& expr) {
+  const auto* op = as<Elementwise>(expr);
+  return op != nullptr && op->kernel() == Kernel::divide && uniform_value(expr.node()->operands[0]) == 1.0;
+}
 
 bool is_power_of_2(double number) {
   int exponent = 0;

@@ -14,7 +14,7 @@ struct Product {
   Expr row = {};        ///< per row, with fewer lanes than the whole; empty for 1
   Expr core = {};
   Shape shape = {};
-  bool is_sum = false;  ///< its zeros are 0, never -0
+  bool is_sum = false;   ///< its zeros are 0, never -0
   bool is_safe = false;  ///< made by safe_multiply: its factors meet by that again
 
   bool is_core() const { return number == 1.0 && fixed.empty() && row.empty(); }
@@ -23,8 +23,8 @@ struct Product {
 /// A product of the value alone.
 Product product_of(const Expr& value);
 
-/// Multiplies by what varies along fewer axes, or divides by it; safely where the product is safe. What cannot join a factor of other axes joins the
-/// core, as does what is known not to be finite.
+/// Multiplies by what varies along fewer axes, or divides by it; safely where the product is safe. What cannot join a
+/// factor of other axes joins the core, as does what is known not to be finite.
 void multiply_by(Product& product, const Expr& factor, bool divide);
 
 /// How two values meet.
@@ -38,6 +38,9 @@ Expr value_of(const Product& product);
 
 /// The sum over axes (ascending), factors outside where they do not vary: sums over lanes, then over rows.
 Product summed(Product product, const std::vector<std::size_t>& axes, const Shape& shape);
+
+/// True for 1 / x.
+bool is_reciprocal(const Expr& expr);
 
 /// True where a factor can be split off and joined again without any rounding.
 bool is_power_of_2(double number);

@@ -1,8 +1,6 @@
 #include "passes/share_functions.hpp"
 
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "allgrad/elementwise.hpp"
 #include "dsl/elementwise.hpp"

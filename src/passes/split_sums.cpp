@@ -1,7 +1,6 @@
 #include "passes/split_sums.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "dsl/sum.hpp"
 #include "graph/shape.hpp"

@@ -1,9 +1,12 @@
 #include "schedule/fuse_lanes.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <unordered_map>
+
+#include "dsl/kernel_id.hpp"
 
 namespace allgrad {
 
@@ -26,17 +29,57 @@ class Fuser {
   explicit Fuser(const std::vector<Buffer>& buffers) : buffers_(buffers) { choose_loop({}, 0); }
 
   void add(const std::vector<std::size_t>& extents, Instruction instruction) {
+    if (fills(extents, instruction)) {
+      fills_.emplace(instruction.out.buffer, LaneLoop{extents, {std::move(instruction)}});
+      return;
+    }
+    for (const View& view : instruction.inputs) place_fill(view.buffer);
+    auto fill = fills_.extract(instruction.out.buffer);
+    if (!fill.empty() && !instruction.adds) place(std::move(fill.mapped()));
     const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
+    if (!fill.empty() && instruction.adds) {  // just before what adds to it, so that it joins the loop of its terms
+      note_write(fill.mapped().instructions[0], loop);
+      before_[loop].push_back(std::move(fill.mapped()));
+    }
     note_write(instruction, loop);
     loops_[loop].instructions.push_back(std::move(instruction));
   }
 
   std::vector<LaneLoop> finish() {
-    std::erase_if(loops_, [](const LaneLoop& loop) { return loop.instructions.empty(); });
-    return std::move(loops_);
+    std::vector<LaneLoop> result;
+    for (std::size_t loop = 0; loop < loops_.size(); ++loop) {
+      std::ranges::move(before_[loop], std::back_inserter(result));
+      if (!loops_[loop].instructions.empty()) result.push_back(std::move(loops_[loop]));
+    }
+    return result;
   }
 
  private:
+  /// True for what sets all lanes of a register to a number, to add to them.
+  bool fills(const std::vector<std::size_t>& extents, const Instruction& instruction) const {
+    const auto is_number = [&](const View& view) { return buffers_[view.buffer].kind == Buffer::Kind::constant; };
+    return instruction.kernel == Kernel::copy && !instruction.adds && !extents.empty() &&
+           is_register(instruction.out) && is_whole(extents, instruction.out) &&
+           std::ranges::all_of(instruction.inputs, is_number);
+  }
+
+  /// True for a view of all lanes of a buffer, in their order.
+  bool is_whole(const std::vector<std::size_t>& extents, const View& view) const {
+    std::size_t lanes = 1;
+    for (const std::size_t extent : extents) lanes *= extent;
+    return lanes == buffers_[view.buffer].lanes && view.offset == 0 && view.strides == row_major_strides(extents);
+  }
+
+  void place_fill(std::size_t buffer) {
+    if (auto fill = fills_.extract(buffer); !fill.empty()) place(std::move(fill.mapped()));
+  }
+
+  void place(LaneLoop fill) {
+    const std::size_t loop = choose_loop(fill.extents, 0);
+    note_write(fill.instructions[0], loop);
+    loops_[loop].instructions.push_back(std::move(fill.instructions[0]));
+  }
+
   bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }
 
   /// The earliest loop in which all that the instruction reads is there, and all that it adds to or completes.
@@ -64,16 +107,14 @@ class Fuser {
     if (found != candidates.end()) return *found;
     candidates.push_back(loops_.size());
     loops_.push_back({extents, {}});
+    before_.emplace_back();
     return candidates.back();
   }
 
   void note_write(const Instruction& instruction, std::size_t loop) {
     const View& out = instruction.out;
     if (!is_register(out)) return;
-    std::size_t lanes = 1;
-    for (std::size_t extent : loops_[loop].extents) lanes *= extent;
-    const bool whole = !instruction.is_call() && lanes == buffers_[out.buffer].lanes && out.offset == 0 &&
-                       out.strides == row_major_strides(loops_[loop].extents);
+    const bool whole = !instruction.is_call() && is_whole(loops_[loop].extents, out);
     const auto [entry, is_first] = writes_.try_emplace(out.buffer, Writes{out, loop, whole});
     Writes& writes = entry->second;
     if (is_first) return;
@@ -83,6 +124,8 @@ class Fuser {
 
   const std::vector<Buffer>& buffers_;
   std::vector<LaneLoop> loops_;
+  std::vector<std::vector<LaneLoop>> before_;        // of each loop, the registers to fill for it
+  std::unordered_map<std::size_t, LaneLoop> fills_;  // that are not placed yet, by buffer
   std::map<std::vector<std::size_t>, std::vector<std::size_t>> by_extents_;
   std::unordered_map<std::size_t, Writes> writes_;  // by buffer
 };

@@ -36,7 +36,15 @@ root_2 = mp.sqrt(2)
 norm_pdf = lambda x: e(-x * x / 2) / mp.sqrt(2 * pi)
 norm_cdf = lambda x: mp.erfc(-x / root_2) / 2
 erfcx = lambda x: e(x * x) * mp.erfc(x)
-erfcx_derivative = lambda x: 2 * x * erfcx(x) - 2 / mp.sqrt(pi)
+
+
+def erfcx_derivative(x):
+    if x < 1e6:
+        return 2 * x * erfcx(x) - 2 / mp.sqrt(pi)
+    t = 1 / (2 * x * x)  # where 60 digits cancel, by the asymptotic series
+    return -2 * t / mp.sqrt(pi) * (1 - 3 * t + 15 * t**2 - 105 * t**3 + 945 * t**4)
+
+
 sigmoid = lambda x: 1 / (1 + e(-x))
 
 
@@ -83,7 +91,6 @@ UNARY = {
     "erf": (mp.erf, lambda x: 2 / mp.sqrt(pi) * e(-x * x), between(-26, 26) + signed(decades(-300, 0))),
     "erfc": (mp.erfc, lambda x: -2 / mp.sqrt(pi) * e(-x * x), between(-26, 26) + decades(-300, 1)),
     "erfcx": (erfcx, erfcx_derivative, between(-26, 26) + between(0, 3) + decades(0, 150)),
-    "exp_minus_square": (lambda x: e(-x * x), lambda x: -2 * x * e(-x * x), between(-26, 26)),
     "norm_pdf": (norm_pdf, lambda x: -x * norm_pdf(x), between(-37, 37)),
     "norm_cdf": (norm_cdf, norm_pdf, between(-37, 37) + between(-3, 3)),
     "log_norm_cdf": (lambda x: mp.log1p(-norm_cdf(-x)) if x > 0 else mp.log(norm_cdf(x)),
@@ -125,6 +132,12 @@ BINARY = {
     "gammainc_derivative": (gamma_pdf, [lambda a, x: gamma_pdf(a, x) * (mp.log(x) - mp.digamma(a)),
                                         lambda a, x: gamma_pdf(a, x) * ((a - 1) / x - 1)], gamma_points),
 }
+power_points = pairs(decades(-5, 5), between(-50, 50)) + pairs(between(0.5, 2), between(-300, 300))
+TERNARY = {  # whose third operand is the power of the others
+    "power_below": (lambda x, y, z: x ** (y - 1), [lambda x, y, z: (y - 1) * x ** (y - 2),
+                                                   lambda x, y, z: x ** (y - 1) * mp.log(x), lambda x, y, z: mp.mpf(0)],
+                    [(x, y, x**y) for x, y in power_points]),
+}
 integer = {"polygamma"}  # whose first operand counts
 
 
@@ -146,7 +159,7 @@ def entry(name, value, derivatives, points):
 
 
 entries = [entry(n, f, [d], [(x,) for x in xs]) for n, (f, d, xs) in UNARY.items()]
-entries += [entry(n, f, ds, xs) for n, (f, ds, xs) in BINARY.items()]
+entries += [entry(n, f, ds, xs) for n, (f, ds, xs) in (BINARY | TERNARY).items()]
 with open(sys.argv[1], "w") as out:
     out.write("[\n" + ",\n".join(json.dumps(each) for each in entries) + "\n]\n")
 print(len(entries), "operators,", sum(len(each["points"]) for each in entries), "points")

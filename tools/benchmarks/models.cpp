@@ -96,6 +96,42 @@ class MassFit final : public ag::OnePointModel {
   ag::Table events_;
 };
 
+/// A statistic for each of some lanes: bells around centers between 0 and 1.
+class Lanes final : public ag::OnePointModel {
+ public:
+  Lanes(const ag::Table& table, std::size_t count)
+      : OnePointModel(table.communicator()), x_(table["x"]), centers_(xt::linspace<double>(0.0, 1.0, count)) {}
+
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    return sum(exp(-square((centers_ - params[0] * expand_dims(x_, 1)) * params[1])), 0);
+  }
+
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& counts) const override {
+    return mean(square(log10(counts.value) - 1.0));
+  }
+
+ private:
+  ag::Expr x_;
+  ag::Array centers_;
+};
+
+/// A polynomial with a coefficient for each of some parameters, under a function.
+class Polynomial final : public ag::OnePointModel {
+ public:
+  explicit Polynomial(const ag::Table& table) : OnePointModel(table.communicator()), x_(table["x"]), y_(table["w"]) {}
+
+  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
+    ag::Expr value = params[-1];
+    for (std::size_t k = params.shape()[0].length - 1; k-- > 0;) value = params[k] + value * x_;
+    return mean(square(tanh(value) - y_));
+  }
+
+  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& distance) const override { return log(distance.value); }
+
+ private:
+  ag::Expr x_, y_;
+};
+
 /// Number `row` of a sequence that fills the interval from 0 to 1 evenly, in an order like a random one; the same in
 /// peers.py. 0.618 and 0.755 make two sequences without correlation.
 double spread(std::size_t row, double irrational) { return std::fmod(static_cast<double>(row + 1) * irrational, 1.0); }
@@ -135,8 +171,10 @@ limits::Observation observe(std::size_t rows) {
 
 }  // namespace
 
-Model make_model(const std::string& name, std::size_t rows, const ag::Communicator& comm) {
+Model make_model(const std::string& name, std::size_t size, const ag::Communicator& comm,
+                 const ag::CompileOptions& options) {
   Model made;
+  const std::size_t rows = name == "lanes" || name == "params" ? 100000 : size;
   const auto add_column = [&](const std::string& column, auto value) {
     made.columns.emplace(column, make_column(rows, comm, value));
   };
@@ -153,7 +191,7 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
   if (name == "smf") {
     made.params = {-1.9, 0.3};
     add_column("log_mass", [](double u, double) { return 10.0 - std::log10(1.0 - 0.95 * u); });
-    made.model = std::make_unique<ag::testing::Smf>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::Smf>(table(), options);
     made.limit = [m = span("log_mass"), p = made.params](auto gradient) { return limits::smf(m, p, gradient); };
   } else if (name == "gama") {
     const auto observed = observe(rows);
@@ -167,14 +205,14 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
     made.params = {12.2, 0.35, 12.4, 13.3, 1.1};
     add_column("log_mass", [](double u, double) { return 11.0 + 4.0 * u; });
     add_column("weight", [](double, double v) { return 0.5 + 1.5 * v; });
-    made.model = std::make_unique<ag::testing::Hod>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::Hod>(table(), options);
     made.limit = [m = span("log_mass"), w = span("weight"), p = made.params](auto gradient) {
       return limits::hod(m, w, p, gradient);
     };
   } else if (name == "twostage") {
     made.params = {0.8, 0.2};
     add_column("x", [](double u, double v) { return 0.3 + 1.2 * normal(u, v); });
-    made.model = std::make_unique<ag::testing::TwoStage>(table(), ag::CompileOptions{});
+    made.model = std::make_unique<ag::testing::TwoStage>(table(), options);
     made.limit = [x = span("x"), p = made.params](auto gradient) { return limits::twostage(x, p, gradient); };
   } else if (name == "wide") {
     auto constants = ag::Array::from_shape({22, 94, 9});
@@ -186,6 +224,15 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
     made.limit = [constants, x = span("x"), w = span("w"), p = made.params](auto gradient) {
       return limits::wide(x, w, {constants.data(), constants.size()}, p, gradient);
     };
+  } else if (name == "lanes") {
+    made.params = {1.0, 3.0};
+    add_column("x", [](double u, double) { return u; });
+    made.model = std::make_unique<Lanes>(table(), size);
+  } else if (name == "params") {
+    made.params.assign(size, 0.5);
+    add_column("x", [](double u, double) { return u; });
+    add_column("w", [](double, double v) { return v; });
+    made.model = std::make_unique<Polynomial>(table());
   } else if (name == "massfit") {
     made.params = {peak_mass + 0.001, peak_width + 0.001, tail_slope + 0.1, peak_fraction - 0.02};
     add_column("mass", mass_of_event);
@@ -194,8 +241,10 @@ Model make_model(const std::string& name, std::size_t rows, const ag::Communicat
       return limits::massfit(x, lowest_mass, highest_mass, p, gradient);
     };
   } else {
-    throw std::runtime_error(fmt::format(
-        "expected a model of smf, gama, hod, twostage, wide, massfit, but got '{}'; see tools/bench --help", name));
+    throw std::runtime_error(
+        fmt::format("expected a model of smf, gama, hod, twostage, wide, massfit, lanes, params, but got '{}'; see "
+                    "tools/bench --help",
+                    name));
   }
   return made;
 }

@@ -3,8 +3,8 @@
 //
 //   values WHO          loss and gradient as `ours` and `limit` compute them
 //   time WHO COUNT      seconds and seconds of processor time of one of COUNT evaluations; one more warms up several.
-//                       WHO is `ours`, `loss`, which is ours without gradient, `limit`, or `compile`, which ends with
-//                       one evaluation
+//                       WHO is `ours`, `loss`, which is ours without gradient, `reproducible`, which is ours with sums
+//                       that do not depend on the ranks, `limit`, or `compile`, which ends with one evaluation
 //   memory              MB that compiling and evaluating loss and gradient, and the loss, takes; the first request
 //   graph               seconds to compile the graph, and MB
 
@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <sstream>
@@ -57,7 +58,10 @@ double seconds() { return std::chrono::duration<double>(std::chrono::steady_cloc
 
 class Worker {
  public:
-  explicit Worker(Model model) : model_(std::move(model)), gradient_(model_.params.size()) {}
+  Worker(const std::string& name, std::size_t size, const ag::Communicator& world)
+      : make_([=](const ag::CompileOptions& options) { return benchmarks::make_model(name, size, world, options); }),
+        model_(make_({})),
+        gradient_(model_.params.size()) {}
 
   std::vector<double> answer(std::istream& request) {
     std::string verb, who;
@@ -80,11 +84,15 @@ class Worker {
   double evaluate(const std::string& who) {
     if (who == "limit") return model_.limit(gradient_);
     if (who == "compile") model_.model->rebuild();
-    ag::Objective& ours = model_.model->compiled(model_.params.size());
+    if (who == "reproducible" && !reproducible_) reproducible_.emplace(make_({.reproducible = true}));
+    const Model& model = who == "reproducible" ? *reproducible_ : model_;
+    ag::Objective& ours = model.model->compiled(model_.params.size());
     return who == "loss" ? ours.value(model_.params) : ours.value_and_gradient(model_.params, gradient_);
   }
 
+  std::function<Model(const ag::CompileOptions&)> make_;
   Model model_;
+  std::optional<Model> reproducible_;
   std::vector<double> gradient_;
 };
 
@@ -126,7 +134,7 @@ int main(int argc, char** argv) {
   const std::size_t size = std::stoul(argv[2]);
   return ag::run(argc, argv, [&](const ag::Communicator& world) {
     std::optional<Worker> worker;
-    if (!benchmarks::is_graph(name)) worker.emplace(benchmarks::make_model(name, size, world));
+    if (!benchmarks::is_graph(name)) worker.emplace(name, size, world);
     for (std::string line; !(line = next_request(world)).empty();) {
       std::istringstream request(line);
       const auto numbers = worker ? worker->answer(request) : measure_graph(name, size, world);

@@ -1,0 +1,183 @@
+// take: elements of an axis at computed positions, v [.., n], index [..] -> [..]; gather is a special case. Adjoint by
+// v: scatter_add of the cotangent. scatter_add: x [..], index [..] -> [.., n], the sum of x at each position, partial
+// where x has rows and the result has none; segment_sum and histogram are special cases. Adjoint by x: take of the
+// cotangent. The index has no derivative; positions that are not there give NaN, and are left out of sums.
+#include "dsl/take.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "allgrad/elementwise.hpp"
+#include "allgrad/error.hpp"
+#include "allgrad/lookup.hpp"
+#include "dsl/axes.hpp"
+#include "dsl/broadcast_to.hpp"
+#include "dsl/reshape.hpp"
+#include "dsl/transpose.hpp"
+
+namespace allgrad {
+
+namespace {
+
+Shape without_last(const Shape& shape) { return Shape(shape.begin(), shape.end() - 1); }
+
+/// The position that a number is, or -1 where it is none of `length`.
+std::ptrdiff_t position_of(double number, double length) {
+  if (!(number >= 0.0 && number < length)) return -1;
+  const auto position = static_cast<std::ptrdiff_t>(number);
+  return static_cast<double>(position) == number ? position : -1;
+}
+
+void require_lanes(const Shape& shape, std::string_view what) {
+  if (!shape.empty() && !shape.back().is_rows()) return;
+  throw ExpressionError(fmt::format("expected {}, got shape {}", what, to_string(shape)));
+}
+
+/// The order of `ndim` axes with one moved to the end.
+std::vector<std::size_t> to_the_end(std::size_t ndim, std::size_t from) {
+  std::vector<std::size_t> order;
+  for (std::size_t axis = 0; axis < ndim; ++axis) {
+    if (axis != from) order.push_back(axis);
+  }
+  order.push_back(from);
+  return order;
+}
+
+/// An index with as many axes of length 1 behind as it is to have more.
+Expr widened(const Expr& index, std::size_t more) {
+  Shape shape = index.shape();
+  shape.insert(shape.end(), more, Extent(1));
+  return reshaped(index, shape);
+}
+
+}  // namespace
+
+Shape Take::infer_shape(std::span<const Expr> operands) const {
+  require_lanes(operands[0].shape(), "values with a last axis of lanes to take from");
+  return broadcast(without_last(operands[0].shape()), operands[1].shape());
+}
+
+Expr Take::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
+  if (k == 1) return {};
+  const std::vector<Expr>& operands = node.node()->operands;
+  return make_node(std::make_shared<const ScatterAdd>(operands[0].shape()), {cotangent, operands[1]},
+                   node.node()->where);
+}
+
+Expr Take::tangent(const Expr& node, std::span<const Expr> tangents) const {
+  return tangents[0].empty() ? Expr() : take_last(tangents[0], node.node()->operands[1], node.node()->where);
+}
+
+void Take::call(const Node& node, const CallArguments& arguments) const {
+  const CallOperand &out = arguments.out, &v = arguments.in[0], &index = arguments.in[1];
+  const Shape &to = node.shape, &from = node.operands[0].shape();
+  const std::ptrdiff_t step = v.strides.back();
+  const auto length = static_cast<double>(from.back().length);
+  const std::array<LaneStrides, 3> strides = {strides_along(out, to, to), strides_along(v, from, to, 1),
+                                              strides_along(index, node.operands[1].shape(), to)};
+  for_each_lane<3>(to, strides, [&](const auto& at) {
+    for (std::size_t row = 0; row < arguments.num_rows; ++row) {
+      const auto r = static_cast<std::ptrdiff_t>(row);
+      const std::ptrdiff_t position = position_of(index.data[at[2] + r * index.row_stride], length);
+      out.data[at[0] + r * out.row_stride] =
+          position < 0 ? std::numeric_limits<double>::quiet_NaN() : v.data[at[1] + r * v.row_stride + position * step];
+    }
+  });
+}
+
+Shape ScatterAdd::infer_shape(std::span<const Expr> operands) const {
+  require_lanes(shape_, "a last axis of lanes to add to");
+  for (const Shape& shape : {without_last(shape_), operands[1].shape()}) {
+    if (broadcasts_to(shape, operands[0].shape())) continue;
+    throw ExpressionError(
+        fmt::format("shape {} does not broadcast to {}", to_string(shape), to_string(operands[0].shape())));
+  }
+  return shape_;
+}
+
+Placement ScatterAdd::infer_placement(std::span<const Expr> operands, const Shape& shape) const {
+  const bool over_rows = row_axis(operands[0].shape()) && !row_axis(shape);
+  return over_rows ? Placement::partial : Operator::infer_placement(operands, shape);
+}
+
+Expr ScatterAdd::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
+  if (k == 1) return {};
+  const std::vector<Expr>& operands = node.node()->operands;
+  return broadcast_to(take_last(cotangent, operands[1], node.node()->where), operands[0].shape());
+}
+
+Expr ScatterAdd::tangent(const Expr& node, std::span<const Expr> tangents) const {
+  if (tangents[0].empty()) return {};
+  return with_operands(node, {tangents[0], node.node()->operands[1]});
+}
+
+void ScatterAdd::call(const Node& node, const CallArguments& arguments) const {
+  const CallOperand &out = arguments.out, &x = arguments.in[0], &index = arguments.in[1];
+  const Shape &from = node.operands[0].shape(), &to = node.shape;
+  const std::ptrdiff_t step = out.strides.back();
+  const auto length = static_cast<double>(to.back().length);
+  const std::array<LaneStrides, 3> strides = {strides_along(out, to, from, 1), strides_along(x, from, from),
+                                              strides_along(index, node.operands[1].shape(), from)};
+  for_each_lane<3>(from, strides, [&](const auto& at) {
+    for (std::size_t row = 0; row < arguments.num_rows; ++row) {
+      const auto r = static_cast<std::ptrdiff_t>(row);
+      const std::ptrdiff_t position = position_of(index.data[at[2] + r * index.row_stride], length);
+      if (position < 0) continue;
+      out.data[at[0] + r * out.row_stride + position * step] += x.data[at[1] + r * x.row_stride];
+    }
+  });
+}
+
+Expr take_last(const Expr& v, const Expr& index, SourceLocation where) {
+  return make_node(std::make_shared<const Take>(), {v, index}, where);
+}
+
+Expr take(const Operand& v, const Operand& index, const Position& axis) {
+  const std::size_t at = chosen_lane_axis(v, axis, "take",
+                                          "rows lie on several ranks; gather takes from a vector that "
+                                          "is the same on all");
+  const NodeOrigin origin(v.where(), false);
+  return take_last(transposed(v.expr(), to_the_end(v.expr().ndim(), at), v.where()), index.expr(), v.where());
+}
+
+Expr gather(const Operand& v, const Operand& index) {
+  const Shape& shape = v.expr().shape();
+  if (shape.empty() || row_axis(shape)) {
+    throw ExpressionError(
+        fmt::format("gather({}): expected an array [n, ..] that is not per row; rows of a table lie on "
+                    "several ranks and cannot be taken by number",
+                    to_string(shape)),
+        v.where());
+  }
+  const NodeOrigin origin(v.where(), false);  // [n, ..] and [rows] by [.., n] and [rows, 1, ..]
+  const Expr last = transposed(v.expr(), to_the_end(shape.size(), 0), v.where());
+  return take_last(last, widened(index.expr(), shape.size() - 1), v.where());
+}
+
+Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments) {
+  const Shape &shape = x.expr().shape(), &groups = index.expr().shape();
+  if (groups.size() != 1 || shape.empty() || !(shape[0] == groups[0])) {
+    throw ExpressionError(
+        fmt::format("segment_sum({}): expected an index of the length of the first axis of the values, got shape {}; "
+                    "give every row the number of its segment",
+                    to_string(shape), to_string(groups)),
+        x.where());
+  }
+  const NodeOrigin origin(x.where(), false);
+  Shape to(shape.begin() + 1, shape.end());
+  to.emplace_back(num_segments);
+  const Expr sums =
+      make_node(std::make_shared<const ScatterAdd>(to), {x.expr(), widened(index.expr(), shape.size() - 1)}, x.where());
+  std::vector<std::size_t> order = {shape.size() - 1};
+  for (std::size_t axis = 0; axis + 1 < shape.size(); ++axis) order.push_back(axis);
+  return transposed(sums, order, x.where());
+}
+
+Expr histogram(const Operand& bin, const Operand& weights, std::size_t nbins) {
+  const NodeOrigin origin(bin.where(), false);
+  const Expr whole = broadcast_to(weights, bin.expr().shape());
+  return make_node(std::make_shared<const ScatterAdd>(Shape{nbins}), {whole, bin.expr()}, bin.where());
+}
+
+}  // namespace allgrad

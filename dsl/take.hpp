@@ -1,0 +1,46 @@
+#pragma once
+
+#include "dsl/call_operator.hpp"
+
+namespace allgrad {
+
+/// The elements of the last axis at computed positions: v [.., n] and an index that broadcasts with the other axes of
+/// v.
+class Take final : public CallOperator {
+ public:
+  std::string_view name() const override { return "take"; }
+  void identify(Fingerprint&) const override {}
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::first; }
+  bool is_finite(std::span<const Expr>) const override { return false; }  // NaN where there is no such position
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
+  void call(const Node& node, const CallArguments& arguments) const override;
+};
+
+/// The transpose of Take: x, added up at the positions of the last axis of a value of the given shape, [.., n]. Its
+/// other axes and the index broadcast to the shape of x; the sum is over axes of x that it lacks.
+class ScatterAdd final : public CallOperator {
+ public:
+  explicit ScatterAdd(Shape shape) : shape_(std::move(shape)) {}
+
+  std::string_view name() const override { return "scatter_add"; }
+  std::string attributes() const override { return "shape=" + to_string(shape_); }
+  void identify(Fingerprint& hash) const override { add_to(hash, shape_); }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::first; }
+  Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
+  void call(const Node& node, const CallArguments& arguments) const override;
+
+ protected:
+  bool adds() const override { return true; }
+
+ private:
+  Shape shape_;
+};
+
+Expr take_last(const Expr& v, const Expr& index, SourceLocation where);
+
+}  // namespace allgrad

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "allgrad/arrays.hpp"
+
+namespace allgrad {
+
+// Looking up elements by numbers that are computed, and adding up in places that are. Positions are whole numbers from
+// 0. A position that is none of the axis gives NaN where elements are looked up, which compiling's search for values
+// that are not finite then names, and is left out where they are added up. Positions have no gradient. All throw
+// ExpressionError for shapes that do not fit, and for an empty Expr.
+
+/// The element of v at a position along an axis, by default the last. The other axes of v broadcast with those of the
+/// index: [n] with an index [rows] gives [rows], [rows, n] with [rows] the element of each row, [rows, 1, n] with
+/// [rows, k] several. The gradient by v adds up in the places that were looked up.
+Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
+
+/// Rows of a replicated array by number: v [n, ...] and an index [rows] give [rows, ...].
+/// In Python: v[index].
+Expr gather(const Operand& v, const Operand& index);
+
+/// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to num_segments - 1 give
+/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These sums
+/// are not among those that CompileOptions::reproducible makes the same to the bit.
+/// In Python: jax.ops.segment_sum.
+Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments);
+
+/// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].
+/// In Python: numpy.bincount(bin, weights, nbins).
+Expr histogram(const Operand& bin, const Operand& weights, std::size_t nbins);
+
+/// What is spread over neighbouring bins in a soft histogram.
+enum class SmoothingKernel {
+  gaussian,   ///< of standard deviation `width`
+  logistic,   ///< of scale `width`
+  triweight,  ///< of half-width 3 * `width`, so of standard deviation `width`
+};
+
+/// A histogram whose bins x enters gradually, so that it has a gradient by x: [nbins + 1] increasing edges give
+/// [nbins], the sum over all elements of x of `weights` times the part of the kernel around x between the edges.
+/// Weights and width broadcast with x.
+/// In Python: none.
+Expr soft_histogram(const Operand& x, const Operand& edges, const Operand& width, const Operand& weights = 1.0,
+                    SmoothingKernel kernel = SmoothingKernel::gaussian);
+
+enum class Side { left, right };
+
+/// How many elements of an increasing vector [.., n] are less than x, or with Side::right not larger: where x would be
+/// put in. The axes before the last broadcast with x. It counts as a constant.
+Expr searchsorted(const Operand& sorted, const Operand& x, Side side = Side::left);
+
+/// What `interp` gives outside of the positions.
+enum class Outside {
+  clamp,        ///< the first or last value, as numpy.interp
+  extrapolate,  ///< the line through the first or last two
+  nan,
+};
+
+/// Linear interpolation at x between the points (xp, fp), where xp [n] increases, as numpy.interp: constants,
+/// parameters, or per row, [rows, n]; axes before the last broadcast with x. It has a gradient by x, xp and fp. Throws
+/// ExpressionError for fewer than two points and for a constant xp that does not increase.
+Expr interp(const Operand& x, const Operand& xp, const Operand& fp, Outside outside = Outside::clamp);
+
+}  // namespace allgrad

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "allgrad/checkpoint.hpp"
+#include "allgrad/key.hpp"
+#include "allgrad/objective.hpp"
+#include "allgrad/optimize_result.hpp"
+#include "allgrad/optimizer.hpp"
+#include "allgrad/params.hpp"
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+/// A run of TrustRegion.
+class TrustRegionState final : public OptimizerState {
+ public:
+  /// What it has found so far.
+  OptimizeResult result() const;
+
+ private:
+  friend struct TrustRegion;
+  explicit TrustRegionState(std::unique_ptr<Minimization> run);
+};
+
+/// Newton's method within a trust region, for objectives with second derivatives, as models and groups have them. It
+/// takes fewer evaluations than L-BFGS-B, each of which costs more with every parameter.
+///
+/// A step minimizes the quadratic model of loss, gradient and curvature within a radius, from the eigenvalues of the
+/// curvature: More, Sorensen 1983 (SIAM J. Sci. Stat. Comput. 4, 553), so that eigenvalues below 0 lead away from
+/// saddles. The radius follows how well the model predicts the loss, and shrinks where loss, gradient or curvature are
+/// not finite. It walks in params / scale, in which the radius is, and may end on a bound. Bounds are kept by
+/// projection: a step that meets one goes there, and from there on minimizes by the parameters that are left. On the
+/// way no point has a higher model loss, and a parameter on a bound leaves it where the loss falls inwards.
+///
+/// The inverse of the curvature at x is hess_inv of the result.
+struct TrustRegion {
+  std::size_t maxsteps = 100;           ///< iterations, each of one or more evaluations; from 1 on
+  Bounds param_bounds = {};             ///< [ndim] or empty
+  std::optional<Key> randkey = {};      ///< for objectives that draw random numbers: every evaluation takes it
+  double ftol = 2.220446049250313e-09;  ///< converged when a step that no radius shortens gains, and was to gain, at
+                                        ///< most ftol max(|loss_k|, |loss_k+1|, 1)
+  double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is
+                                        ///< larger, and the loss falls along no direction to second order
+  std::optional<Curvature> curvature = {};  ///< where none is given, the Gauss-Newton matrix if the objective has it
+  double radius = 0.3;                      ///< of the first step, in units of the scales; above 0
+  Callback callback = {};                   ///< may stop the run
+  bool progress = true;                     ///< whether to tell of it on rank 0, see set_sink
+  Checkpoint checkpoint = {};               ///< whether to keep its state in a file and to go on from there
+
+  /// Minimizes from `guess` [ndim]. Collective over the objective's communicator: options and guess are the same on
+  /// every rank, and so is the result; callback and progress may differ. SIGINT, SIGTERM and what the callback throws
+  /// on any rank end it early. Throws what Lbfgsb::minimize throws, and ArgumentError for an objective without second
+  /// derivatives. Not to converge is no exception: see `success`. Where gradient and curvature are 0, as where all
+  /// statistics vanish, it does not converge.
+  OptimizeResult minimize(Objective& objective, const Guess& guess,
+                          SourceLocation where = SourceLocation::current()) const;
+
+  /// The same by hand: minimize is init, and step until the state has ended. A step is one iteration; the first of them
+  /// evaluates the guess before. It takes maxsteps, ftol, gtol, callback and progress as they are then. Both are
+  /// collective. Signals, wrong options and evaluations that throw are treated as in Adam::step.
+  TrustRegionState init(Objective& objective, const Guess& guess,
+                        SourceLocation where = SourceLocation::current()) const;
+  void step(TrustRegionState& state) const;
+};
+
+}  // namespace allgrad

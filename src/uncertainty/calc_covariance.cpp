@@ -1,0 +1,179 @@
+// Covariances of parameters from second derivatives of a loss.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "allgrad/error.hpp"
+#include "allgrad/model_base.hpp"
+#include "comm/agreement.hpp"
+#include "comm/call.hpp"
+#include "optimizers/arguments.hpp"
+#include "optimizers/finite.hpp"
+#include "optimizers/named.hpp"
+#include "uncertainty/positive_definite.hpp"
+
+namespace allgrad {
+
+namespace {
+
+constexpr std::string_view name = "calc_covariance";
+
+/// Loss, gradient and second derivatives at a point, one after the other.
+class Expansion {
+ public:
+  explicit Expansion(std::size_t num_params) : num_params_(num_params), numbers_(1 + num_params * (1 + num_params)) {}
+
+  std::span<double> numbers() { return numbers_; }
+  double& loss() { return numbers_[0]; }
+  std::span<double> gradient() { return numbers().subspan(1, num_params_); }
+  std::span<double> hessian() { return numbers().subspan(1 + num_params_); }
+
+  /// Of the size of these numbers, beside what they are near a minimum.
+  std::vector<double> scales(double errordef) {
+    std::vector<double> scales{errordef}, roots;
+    for (std::size_t i = 0; i < num_params_; ++i) {
+      const double diagonal = std::abs(hessian()[i * (num_params_ + 1)]);
+      roots.push_back(std::isfinite(diagonal) ? std::sqrt(diagonal) : 0.0);
+    }
+    const double size = std::isfinite(loss()) ? std::sqrt(std::max(std::abs(loss()), errordef)) : 0.0;
+    for (const double root : roots) scales.push_back(size * root);
+    for (const double root : roots) {
+      for (const double other : roots) scales.push_back(root * other);
+    }
+    return scales;
+  }
+
+ private:
+  std::size_t num_params_;
+  std::vector<double> numbers_;
+};
+
+Params declared(const ParamValues& values, const Params& declared, SourceLocation where) {
+  Params params = declared.empty() ? Guess(values).params() : Guess(declared).params();
+  if (params.size() != values.size()) {
+    throw ArgumentError(fmt::format("{}: expected as many .params as values of parameters, {}, got {}; declare each of "
+                                    "them, or none",
+                                    name, values.size(), params.size()),
+                        where);
+  }
+  for (std::size_t i = 0; i < params.size(); ++i) params[i].guess = std::span<const double>(values)[i];
+  return params;
+}
+
+Expansion expand(Objective& objective, const Params& params, const CovarianceOptions& options, SourceLocation where) {
+  Expansion at(params.size());
+  std::vector<double> values;
+  std::vector<std::string> names;
+  EvaluationOptions evaluation{.randkey = options.randkey};
+  for (const Param& param : params) {
+    values.push_back(param.guess);
+    names.push_back(param.name);
+    evaluation.frozen.push_back(param.frozen);
+  }
+  if (std::ranges::find(evaluation.frozen, true) == evaluation.frozen.end()) evaluation.frozen.clear();
+  at.loss() = objective.value_gradient_and_hessian(values, at.gradient(), at.hessian(), options.curvature, evaluation);
+  const std::vector<double> scales = at.scales(options.errordef.value);
+  agree(objective.communicator(), Operation("the end of an evaluation", where),
+        {"loss and derivatives", at.numbers(), scales});
+  if (all_finite(at.numbers())) return at;
+  const std::string what = objective.what_is_not_finite(values, evaluation);
+  throw ArgumentError(
+      fmt::format("{}: expected parameters at which the loss and its second derivatives are finite, but they are not "
+                  "at {}{}{}; give the minimum of the loss",
+                  name, named(names, values), what.empty() ? "" : ": ", what),
+      where);
+}
+
+/// "0.8 log_f - 0.6 beta", of a vector of length 1; what is small beside its largest element is left out.
+std::string direction(const Eigen::VectorXd& vector, const std::vector<std::string>& names) {
+  const double sign = vector(Eigen::Index{0}) < 0.0 ? -1.0 : 1.0;
+  std::string text;
+  for (Eigen::Index i = 0; i < vector.size(); ++i) {
+    const double part = sign * vector(i);
+    if (std::abs(part) < 1e-3 * vector.cwiseAbs().maxCoeff()) continue;
+    text += fmt::format("{}{:.3g} {}",
+                        text.empty() ? (part < 0.0 ? "-" : "")
+                        : part < 0.0 ? " - "
+                                     : " + ",
+                        std::abs(part), names[static_cast<std::size_t>(i)]);
+  }
+  return text;
+}
+
+[[noreturn]] void refuse(const Eigen::MatrixXd& hessian, const std::vector<std::string>& names, SourceLocation where) {
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(hessian);
+  std::vector<double> eigenvalues(eigen.eigenvalues().begin(), eigen.eigenvalues().end());
+  throw ArgumentError(
+      fmt::format(
+          "{}: expected second derivatives that are positive definite, got the eigenvalues {:.6g}: along {} the "
+          "loss does not rise. Minimize the loss first; where a parameter, or a combination of them, does not "
+          "matter there, freeze one, or add a prior to the loss",
+          name, fmt::join(eigenvalues, ", "), direction(eigen.eigenvectors().col(0), names)),
+      where);
+}
+
+/// What may still move: not at a bound that the loss falls towards.
+bool is_held(const Param& param, double gradient) {
+  return (param.guess == param.bounds.low && gradient > 0.0) || (param.guess == param.bounds.high && gradient < 0.0);
+}
+
+Covariance covariance_of(Expansion& at, const Params& params, double errordef, const Communicator& comm,
+                         SourceLocation where) {
+  const std::size_t n = params.size();
+  Covariance result{.names = {},
+                    .values = xt::xtensor<double, 1>::from_shape({n}),
+                    .matrix = xt::zeros<double>({n, n}),
+                    .frozen = {},
+                    .at_bounds = {},
+                    .loss = at.loss(),
+                    .errordef = errordef,
+                    .distance = 0.0,
+                    .comm = comm};
+  std::vector<Eigen::Index> free;
+  std::vector<std::string> free_names;
+  for (std::size_t i = 0; i < n; ++i) {
+    const Param& param = params[i];
+    result.names.push_back(param.name);
+    result.values(i) = param.guess;
+    result.frozen.push_back(param.frozen);
+    if (param.frozen) continue;
+    free.push_back(static_cast<Eigen::Index>(i));
+    free_names.push_back(param.name);
+    if (param.guess == param.bounds.low || param.guess == param.bounds.high) result.at_bounds.push_back(param.name);
+  }
+  const Eigen::MatrixXd hessian = symmetric(at.hessian(), n)(free, free);
+  const auto inverse = positive_inverse(hessian);
+  if (!inverse) refuse(hessian, free_names, where);
+  Eigen::Map<RowMajorMatrix>(result.matrix.data(), static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n))(
+      free, free) = 2.0 * errordef * *inverse;
+  Eigen::VectorXd gradient(inverse->rows());
+  for (std::size_t k = 0; k < free.size(); ++k) {
+    const auto i = static_cast<std::size_t>(free[k]);
+    gradient(static_cast<Eigen::Index>(k)) = is_held(params[i], at.gradient()[i]) ? 0.0 : at.gradient()[i];
+  }
+  result.distance = 0.5 * gradient.dot(*inverse * gradient);
+  return result;
+}
+
+}  // namespace
+
+Covariance ModelBase::calc_covariance(const ParamValues& params, const CovarianceOptions& options,
+                                      SourceLocation where) {
+  return in_call(name, where, communicator(), [&] {
+    Objective& objective = this->objective(params.size(), where);
+    const Guess guess = communicator().attempt([&] { return Guess(declared(params, options.params, where)); });
+    const Checked checked =
+        check_arguments({name, objective, guess, {}, options.randkey, where}, BoundsBy::optimizer, [&] {
+          return std::vector{Option::positive("errordef", options.errordef.value),
+                             Option::flag("curvature", options.curvature == Curvature::exact)};
+        });
+    Expansion at = expand(objective, checked.params, options, where);
+    return communicator().guarded(
+        [&] { return covariance_of(at, checked.params, options.errordef.value, communicator(), where); },
+        Operation("the end of a covariance", where));
+  });
+}
+
+}  // namespace allgrad

@@ -20,6 +20,7 @@ struct ColumnStore {
   RowNumbers numbers = {};
   Expr computed_from = {};       ///< what they are the value of; empty for data
   std::uint64_t generation = 0;  ///< of the rows that they were computed for
+  bool is_finite = false;        ///< on every rank: neither NaN nor infinite, which graphs may rely on
 };
 
 /// The numbers of an array [rows, ..].
@@ -39,6 +40,7 @@ class ColumnOperator final : public Operator {
   void identify(Fingerprint& hash) const override;
   bool same_on_this_rank(const Operator& other) const override;
   std::string label() const override { return name_; }
+  bool is_finite(std::span<const Expr>) const override { return store_->is_finite; }
   Shape infer_shape(std::span<const Expr>) const override;
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "base/fingerprint.hpp"
@@ -14,7 +15,9 @@ Constant::Constant(Array value, Placement placement)
     : value_(std::move(value)),
       placement_(placement),
       is_zero_(placement == Placement::replicated &&
-               std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })) {}
+               std::ranges::all_of(value_.storage(), [](double v) { return v == 0.0; })),
+      is_finite_(placement == Placement::replicated &&
+                 std::ranges::all_of(value_.storage(), [](double v) { return std::isfinite(v); })) {}
 
 std::string Constant::attributes() const {
   return value_.size() == 1 ? fmt::format("{}", value_.storage()[0]) : label();
@@ -62,6 +65,12 @@ Expr rank_constant(Array value, SourceLocation where) {
 
 Expr folded_constant(Array value, Placement placement, SourceLocation where) {
   return make_node(std::make_shared<const Constant>(std::move(value), placement), {}, where);
+}
+
+bool is_factor(const Expr& expr) {
+  const Constant* constant = as<Constant>(expr);
+  return constant != nullptr && expr.placement() == Placement::replicated && expr.node()->finite &&
+         std::ranges::none_of(constant->value().storage(), [](double v) { return v == 0.0; });
 }
 
 std::optional<double> uniform_value(const Expr& expr) {

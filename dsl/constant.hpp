@@ -19,6 +19,7 @@ class Constant final : public Operator {
   std::string label() const override;
   void identify(Fingerprint& hash) const override;
   bool is_zero() const override { return is_zero_; }
+  bool is_finite(std::span<const Expr>) const override { return is_finite_; }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }
   Placement infer_placement(std::span<const Expr> operands, const Shape& shape) const override;
@@ -29,11 +30,14 @@ class Constant final : public Operator {
  private:
   Array value_;
   Placement placement_;
-  bool is_zero_;
+  bool is_zero_, is_finite_;  // the same on every rank
 };
 
 /// A constant computed while compiling.
 Expr folded_constant(Array value, Placement placement, SourceLocation where);
+
+/// True for a replicated constant that multiplies like a number: all of its elements are finite and not 0.
+bool is_factor(const Expr& expr);
 
 /// The only element of a replicated constant whose elements are all the same to the bit; nothing otherwise.
 std::optional<double> uniform_value(const Expr& expr);

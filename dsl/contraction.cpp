@@ -12,6 +12,7 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "dsl/elementwise.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"
 #include "dsl/transpose.hpp"
@@ -150,7 +151,7 @@ class ContractionOrder {
   std::map<char, double> lengths_;
 };
 
-Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Letters& kept) {
+Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Letters& kept, Terms terms) {
   const Labelled x = summed(unstretched(whole_x, whole_y), kept + whole_y.letters);
   const Labelled y = summed(unstretched(whole_y, whole_x), kept + x.letters);
   Letters all, result;
@@ -162,14 +163,15 @@ Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Le
   const SourceLocation where = x.expr.node()->where;
   const bool has_rows = row_axis(x.expr.shape()) || row_axis(y.expr.shape());
   if (!has_rows && result.size() < all.size() && num_products(x, y, all) > small_product) {
-    const auto op = std::make_shared<const Contraction>(x.letters, y.letters, result);
+    if (x.expr.node()->finite && y.expr.node()->finite) terms = Terms::products;
+    const auto op = std::make_shared<const Contraction>(x.letters, y.letters, result, terms);
     return {make_node(op, {x.expr, y.expr}, where), result};
   }
   // In the order of the larger operand, so that the product is made where that is.
   const auto lanes = [](const Labelled& operand) { return num_lanes(operand.expr.shape()); };
   Letters order = lanes(x) < lanes(y) ? y.letters : x.letters;
   add_letters(order, all);
-  const Expr products = aligned(x, order) * aligned(y, order);
+  const Expr a = aligned(x, order), b = aligned(y, order), products = terms == Terms::products ? a * b : chain(a, b);
   return summed({products, order}, kept);
 }
 
@@ -186,15 +188,18 @@ Shape Contraction::infer_shape(std::span<const Expr> operands) const {
 
 Expr Contraction::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   const std::vector<Expr>& operands = node.node()->operands;
-  return contract({{cotangent, result_}, {operands[1 - k], k == 0 ? y_ : x_}}, k == 0 ? x_ : y_);
+  return contract({{cotangent, result_}, {operands[1 - k], k == 0 ? y_ : x_}}, k == 0 ? x_ : y_, Terms::safe_products);
 }
 
 Expr Contraction::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const std::vector<Expr>& operands = node.node()->operands;
+  const auto contracted = [&](const Expr& x, const Expr& y) {
+    return contract({{x, x_}, {y, y_}}, result_, Terms::safe_products);
+  };
   Expr change;
-  if (!tangents[0].empty()) change = with_operands(node, {tangents[0], operands[1]});
+  if (!tangents[0].empty()) change = contracted(tangents[0], operands[1]);
   if (tangents[1].empty()) return change;
-  const Expr by_y = with_operands(node, {operands[0], tangents[1]});
+  const Expr by_y = contracted(operands[0], tangents[1]);
   return change.empty() ? by_y : change + by_y;
 }
 
@@ -213,11 +218,14 @@ void Contraction::call(const Node& node, const CallArguments& arguments) const {
     return result;
   };
   const CallOperand &out = arguments.out, &in_x = arguments.in[0], &in_y = arguments.in[1];
-  for_each_lane<3>(domain, {strides(out, result_), strides(in_x, x_), strides(in_y, y_)},
-                   [&](const auto& at) { out.data[at[0]] += in_x.data[at[1]] * in_y.data[at[2]]; });
+  for_each_lane<3>(domain, {strides(out, result_), strides(in_x, x_), strides(in_y, y_)}, [&](const auto& at) {
+    const double a = in_x.data[at[1]], b = in_y.data[at[2]];
+    const bool is_zero = terms_ == Terms::safe_products && (a == 0.0 || b == 0.0);
+    out.data[at[0]] += is_zero ? 0.0 : a * b;
+  });
 }
 
-Expr contract(std::vector<Labelled> operands, const Letters& result) {
+Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms) {
   if (operands.size() == 1) {
     const Labelled sum = summed(operands[0], result);
     return aligned(sum, result);
@@ -227,7 +235,7 @@ Expr contract(std::vector<Labelled> operands, const Letters& result) {
     std::vector<Letters> words;
     for (const Labelled& operand : operands) words.push_back(operand.letters);
     const auto [i, j] = order.first_pair(words);
-    operands[i] = contract_two(operands[i], operands[j], order.kept(words, i, j));
+    operands[i] = contract_two(operands[i], operands[j], order.kept(words, i, j), terms);
     operands.erase(operands.begin() + static_cast<std::ptrdiff_t>(j));
   }
   return aligned(operands[0], result);

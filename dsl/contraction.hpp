@@ -10,14 +10,20 @@ namespace allgrad {
 /// A letter for each axis of a value, each once.
 using Letters = std::string;
 
+/// What a contraction adds up: in derivatives, products that are 0 where a factor is, whatever the other is.
+enum class Terms { products, safe_products };
+
 /// The sum of products of two values that are not per row, over the letters that the result lacks. Letters of an
 /// operand are in the other operand or in the result.
 class Contraction final : public CallOperator {
  public:
-  Contraction(Letters x, Letters y, Letters result) : x_(std::move(x)), y_(std::move(y)), result_(std::move(result)) {}
+  Contraction(Letters x, Letters y, Letters result, Terms terms)
+      : x_(std::move(x)), y_(std::move(y)), result_(std::move(result)), terms_(terms) {}
 
   std::string_view name() const override { return "contraction"; }
-  std::string attributes() const override { return x_ + "," + y_ + "->" + result_; }
+  std::string attributes() const override {
+    return x_ + "," + y_ + "->" + result_ + (terms_ == Terms::products ? "" : ", safe");
+  }
   void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::each; }
@@ -30,6 +36,7 @@ class Contraction final : public CallOperator {
 
  private:
   Letters x_, y_, result_;
+  Terms terms_;
 };
 
 /// A value with a letter for each axis.
@@ -40,6 +47,6 @@ struct Labelled {
 
 /// The sum of products over the letters that `result` lacks, whose letters are all in an operand. An axis of length 1
 /// stretches. New nodes are at the line of the NodeOrigin at hand.
-Expr contract(std::vector<Labelled> operands, const Letters& result);
+Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms = Terms::products);
 
 }  // namespace allgrad

@@ -1,22 +1,60 @@
 #include "dsl/elementwise.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <cmath>
 #include <xtensor/xmath.hpp>
+#include <xtensor/xvectorize.hpp>
 
 #include "allgrad/elementwise.hpp"
-#include "dsl/inverse_erf.hpp"
-#include "dsl/power_below.hpp"
+#include "allgrad/error.hpp"
+#include "dsl/constant.hpp"
+#include "dsl/special_functions.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
 
 namespace {
 
-/// xtensor has none.
+/// x * y - product, exactly: what rounding left of the product.
+Array product_error(const Array& x, const Array& y, const Array& product) {
+  return xt::make_lambda_xfunction([](double a, double b, double p) { return std::fma(a, b, -p); }, x, y, product);
+}
+
+}  // namespace
+
+}  // namespace allgrad
+
+#include "dsl/elementwise_functions.hpp"  // finds the function above
+
+namespace allgrad {
+
+namespace {
+
+// What xtensor lacks.
 Array exp10(const Array& x) { return xt::pow(10.0, x); }
+#define ALLGRAD_SPECIAL_1(name) \
+  Array name(const Array& x) { return xt::make_lambda_xfunction(special::name, x); }
+#define ALLGRAD_SPECIAL_2(name) \
+  Array name(const Array& x, const Array& y) { return xt::make_lambda_xfunction(special::name, x, y); }
+#include "dsl/special_functions.def"
+
+/// cotangent / y, likewise.
+Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cotangent / y : chain(cotangent, 1.0 / y); }
+
+/// In place of the cotangent of operand k of a node.
+[[noreturn]] Expr refused(const Expr& node, std::size_t k) {
+  const std::string_view name = node.node()->op->name();
+  throw ExpressionError(
+      fmt::format("{} has no derivative by operand {}, which depends on parameters; make that of constants and columns",
+                  name, k + 1),
+      node.node()->where);
+}
 
 // The columns of the table, as functions. `value_` and `adjoint_` have the formulas; unused operands are common.
 #define ALLGRAD_ZERO Expr()
+#define ALLGRAD_REFUSED refused(v, k)
 #define ALLGRAD_UNARY(name, linearity, value, dx, ...)                                   \
   Array value_##name([[maybe_unused]] std::span<const Array* const> operands) {          \
     const Array& x = *operands[0];                                                       \
@@ -49,25 +87,89 @@ Array exp10(const Array& x) { return xt::pow(10.0, x); }
   }
 #include "allgrad/operators.def"
 
+#define ALLGRAD_ULPS(name, value_ulps, derivative_ulps)                                                          \
+  double value_ulps_##name([[maybe_unused]] double x, [[maybe_unused]] double y, [[maybe_unused]] double z,      \
+                           [[maybe_unused]] double v) {                                                          \
+    return value_ulps;                                                                                           \
+  }                                                                                                              \
+  double derivative_ulps_##name([[maybe_unused]] double x, [[maybe_unused]] double y, [[maybe_unused]] double z, \
+                                [[maybe_unused]] double v) {                                                     \
+    return derivative_ulps;                                                                                      \
+  }
+#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, value_ulps, derivative_ulps, ...) \
+  ALLGRAD_ULPS(name, value_ulps, derivative_ulps)
+#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, value_ulps, derivative_ulps, ...) \
+  ALLGRAD_ULPS(name, value_ulps, derivative_ulps)
+#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, value_ulps, \
+                        derivative_ulps, ...)                                                               \
+  ALLGRAD_ULPS(name, value_ulps, derivative_ulps)
+#include "allgrad/operators.def"
+
+#define ALLGRAD_ROW(name, count, linearity, value, domain, derivatives, value_ulps, derivative_ulps, text, peers) \
+  {#name,                                                                                                         \
+   Kernel::name,                                                                                                  \
+   count,                                                                                                         \
+   Linearity::linearity,                                                                                          \
+   value_##name,                                                                                                  \
+   adjoint_##name,                                                                                                \
+   domain,                                                                                                        \
+   value_ulps_##name,                                                                                             \
+   derivative_ulps_##name,                                                                                        \
+   #value,                                                                                                        \
+   derivatives,                                                                                                   \
+   #value_ulps,                                                                                                   \
+   #derivative_ulps,                                                                                              \
+   text,                                                                                                          \
+   peers},
+#define ALLGRAD_LIST(...) \
+  { __VA_ARGS__ }
 constexpr ElementwiseRow rows[] = {
-#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, ...) \
-  {#name, Kernel::name, 1, Linearity::linearity, value_##name, adjoint_##name, {{lo, hi}}},
-#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, ...) \
-  {#name, Kernel::name, 2, Linearity::linearity, value_##name, adjoint_##name, {{lo_x, hi_x}, {lo_y, hi_y}}},
-#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, ...) \
-  {#name,                                                                                            \
-   Kernel::name,                                                                                     \
-   3,                                                                                                \
-   Linearity::linearity,                                                                             \
-   value_##name,                                                                                     \
-   adjoint_##name,                                                                                   \
-   {{lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}}},
+#define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, value_ulps, derivative_ulps, text, peers)                    \
+  ALLGRAD_ROW(name, 1, linearity, value, ALLGRAD_LIST({lo, hi}), ALLGRAD_LIST(#dx), value_ulps, derivative_ulps, text, \
+              peers)
+#define ALLGRAD_BINARY(name, linearity, value, dx, dy, lo_x, hi_x, lo_y, hi_y, value_ulps, derivative_ulps, text,      \
+                       peers)                                                                                          \
+  ALLGRAD_ROW(name, 2, linearity, value, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}), ALLGRAD_LIST(#dx, #dy), value_ulps, \
+              derivative_ulps, text, peers)
+#define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, lo_x, hi_x, lo_y, hi_y, lo_z, hi_z, value_ulps, \
+                        derivative_ulps, text, peers)                                                       \
+  ALLGRAD_ROW(name, 3, linearity, value, ALLGRAD_LIST({lo_x, hi_x}, {lo_y, hi_y}, {lo_z, hi_z}),            \
+              ALLGRAD_LIST(#dx, #dy, #dz), value_ulps, derivative_ulps, text, peers)
 #include "allgrad/operators.def"
 };
+
+/// True where numbers from 0 to 1e5, of either sign, give numbers: no pole, no branch point and no exponential growth.
+bool is_finite_for_finite(const ElementwiseRow& row) {
+  constexpr double numbers[] = {0.0, 1.0, -1.0, 1e5, -1e5};
+  const auto numbers_of = [&](std::size_t k) { return std::span(numbers).first(k < row.num_operands ? 5 : 1); };
+  for (const double x : numbers) {
+    for (const double y : numbers_of(1)) {
+      for (const double z : numbers_of(2)) {
+        const Array operands[] = {Array(x), Array(y), Array(z)};
+        const Array* const at[] = {&operands[0], &operands[1], &operands[2]};
+        if (!std::isfinite(row.evaluate(std::span(at).first(row.num_operands))())) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/// Of each row. Found when the library is loaded: later, floating-point exceptions may be trapped.
+const std::vector<bool> finite_for_finite = [] {
+  std::vector<bool> result;
+  for (const ElementwiseRow& row : rows) result.push_back(is_finite_for_finite(row));
+  return result;
+}();
 
 }  // namespace
 
 std::span<const ElementwiseRow> elementwise_rows() { return rows; }
+
+Expr chain(const Expr& cotangent, const Expr& partial) {
+  const bool are_finite = cotangent.node()->finite && partial.node()->finite;
+  return are_finite || is_factor(cotangent) || is_factor(partial) ? cotangent * partial
+                                                                  : safe_multiply(cotangent, partial);
+}
 
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where) {
   static const auto operators = [] {
@@ -94,6 +196,14 @@ Shape Elementwise::infer_shape(std::span<const Expr> operands) const {
     if (operand.shape() != shape) shape = broadcast(shape, operand.shape());
   }
   return shape;
+}
+
+bool Elementwise::is_finite(std::span<const Expr> operands) const {
+  const auto k = static_cast<std::size_t>(row_.kernel);
+  const bool keeps_finite =
+      k < finite_for_finite.size() && finite_for_finite[k];  // none yet while the library is loaded
+  const bool is_scaling = row_.kernel == Kernel::divide && is_factor(operands[1]);
+  return (keeps_finite || is_scaling) && Operator::is_finite(operands);
 }
 
 Expr Elementwise::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {

@@ -14,6 +14,7 @@
 #include "allgrad/reductions.hpp"
 #include "base/fingerprint.hpp"
 #include "dsl/axes.hpp"
+#include "dsl/elementwise.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"
 
@@ -122,12 +123,12 @@ Expr Extremum::shares(const Expr& node) const {
 
 Expr Extremum::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   if (k == 1) return {};
-  return shares(node) * reshaped(cotangent, with_single(node.node()->operands[0].shape(), axes_));
+  return chain(reshaped(cotangent, with_single(node.node()->operands[0].shape(), axes_)), shares(node));
 }
 
 Expr Extremum::tangent(const Expr& node, std::span<const Expr> tangents) const {
   if (tangents[0].empty()) return {};
-  return sum_over(shares(node) * tangents[0], axes_, node.node()->where);
+  return sum_over(chain(tangents[0], shares(node)), axes_, node.node()->where);
 }
 
 void Extremum::call(const Node& node, const CallArguments& arguments) const {

@@ -17,7 +17,7 @@ T polynomial(const double (&coefficients)[n], const T& w) {
 
 /// The x of erf(result) = x; infinite at -1 and 1, NaN beyond. T is an array or a SIMD batch.
 template <class T>
-T inverse_erf(const T& x) {
+[[gnu::noinline]] T inverse_erf(const T& x) {
   // Coefficients from the highest power down, of w - 3.125 for w < 6.25, where w = -log(1 - x^2); of sqrt(w) - 3.25 for
   // w < 16; of sqrt(w) - 5 beyond.
   static constexpr double center[] = {

@@ -7,14 +7,14 @@
 
 namespace allgrad {
 
-/// x raised to y - 1, or to 0 for y = 0, given z = x raised to y. T is an array or a SIMD batch.
+/// x raised to y - 1, given z = x raised to y. T is an array or a SIMD batch.
 template <class T>
-T lower_power(const T& x, const T& y, const T& z) {
+[[gnu::noinline]] T lower_power(const T& x, const T& y, const T& z) {
   T power = z / x;
   const T size = abs(z);
   const auto is_exact = size >= std::numeric_limits<double>::min() && size <= std::numeric_limits<double>::max();
   if (any(!is_exact)) power = where(is_exact, power, pow(x, y - 1.0));  // 0, infinite, or with too few digits
-  return where(equal(y, 0.0), 1.0, power);
+  return power;
 }
 
 }  // namespace allgrad

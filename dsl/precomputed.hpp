@@ -29,6 +29,7 @@ class Precomputed final : public Operator {
     return precomputed != nullptr && precomputed->store_ == store_;
   }
   Shape infer_shape(std::span<const Expr>) const override { return source().shape; }
+  bool is_finite(std::span<const Expr>) const override { return false; }
   Linearity linearity() const override { return Linearity::none; }
   Placement infer_placement(std::span<const Expr>, const Shape&) const override { return source().placement; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }

@@ -9,6 +9,7 @@
 #include "dsl/axes.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/concatenate.hpp"
+#include "dsl/elementwise.hpp"
 #include "dsl/extremum.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
@@ -48,12 +49,12 @@ Expr RowExtremum::shares(const Expr& node) const {
 }
 
 Expr RowExtremum::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
-  return shares(node) * element_beside(cotangent, 1, node.node()->operands[0]);
+  return chain(element_beside(cotangent, 1, node.node()->operands[0]), shares(node));
 }
 
 Expr RowExtremum::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const Expr& x = node.node()->operands[0];
-  const Expr change = sum_over(shares(node) * tangents[0], {*row_axis(x.shape())}, node.node()->where);
+  const Expr change = sum_over(chain(tangents[0], shares(node)), {*row_axis(x.shape())}, node.node()->where);
   const Expr own = reshaped(as_placement(change, Placement::per_rank), with_first(change.shape(), 1));
   return concatenate_axis({0.0 * own, own}, 0, node.node()->where);
 }

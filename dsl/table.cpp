@@ -196,6 +196,18 @@ RowAxis Table::check_columns(const std::string& table, const Columns& columns, c
   return {table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)};
 }
 
+/// For each column, whether no rank declares that it may be NaN or infinite: graphs depend on it. Collective.
+std::vector<bool> Table::are_finite(const Columns& columns, const Communicator& comm) {
+  Message message(columns.size());
+  std::ranges::transform(columns, message.payload().begin(), [](const auto& column) {
+    return column.second.may_be_nan_ || column.second.may_be_infinite_ ? 1.0 : 0.0;
+  });
+  comm.allreduce(message, Operation("the comparison of declarations", {}));
+  std::vector<bool> finite;
+  for (const double count : message.payload()) finite.push_back(count == 0.0);
+  return finite;
+}
+
 RowNumbers Table::numbers_of(const Column& column) {
   return {column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
 }
@@ -210,8 +222,11 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
         [&] {
           const Columns columns = load();
           State state{std::make_shared<RowAxis>(check_columns(name, columns, comm, where)), {}};
-          for (const auto& [column_name, column] : columns) {
-            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(ColumnStore{numbers_of(column)}));
+          const std::vector<bool> finite = are_finite(columns, comm);
+          for (std::size_t i = 0; i < columns.size(); ++i) {
+            const auto& [column_name, column] = columns[i];
+            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(ColumnStore{
+                                                        .numbers = numbers_of(column), .is_finite = finite[i]}));
           }
           state_ = std::make_shared<const State>(std::move(state));
         },
@@ -255,7 +270,19 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
                                names_of(state_->columns), name),
                    where);
           }
-          return check_columns(rows.table, columns, rows.comm, where);
+          const RowAxis checked = check_columns(rows.table, columns, rows.comm, where);
+          const std::vector<bool> finite = are_finite(columns, rows.comm);
+          for (std::size_t i = 0; i < columns.size(); ++i) {
+            const auto own =
+                std::ranges::find(state_->columns, columns[i].first, [](const auto& c) { return c.first; });
+            if (finite[i] || !own->second->is_finite) continue;
+            refuse(rows.table,
+                   fmt::format("column \"{}\" may be NaN or infinite now, and could not before, which graphs rely on; "
+                               "declare it so from the beginning",
+                               columns[i].first),
+                   where);
+          }
+          return checked;
         },
         Operation("the assigning of rows", where));
     for (auto& [store, numbers] : assigned) store->numbers = std::move(numbers);
@@ -276,7 +303,7 @@ Table Table::with_computed(std::string name, Expr value, Array numbers, SourceLo
   check_column(this->name(), name, column, first_row(), where);
   State state = *state_;
   state.columns.emplace_back(std::move(name), std::make_shared<ColumnStore>(ColumnStore{
-                                                  numbers_of(column), std::move(value), state.rows->generation}));
+                                                  numbers_of(column), std::move(value), state.rows->generation, true}));
   Table table = *this;
   table.state_ = std::make_shared<const State>(std::move(state));
   return table;

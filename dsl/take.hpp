@@ -14,6 +14,7 @@ class Take final : public CallOperator {
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::first; }
+  bool is_finite(std::span<const Expr>) const override { return false; }  // NaN where there is no such position
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
   View lower(const Node& node, Lowering& lowering) const override;

@@ -83,27 +83,20 @@ TEST_CASE("the first operation that is not finite is named with the lowest row o
   check_row(*found, bad);
   CHECK(found->text == fmt::format("sqrt at {} is nan in row {} of halos on rank {}, where its operand is -4",
                                    line.str(), bad, rank_of(bad)));
-  CHECK(fmt::format("{}", *found) ==
-        found->text + ". To keep it finite there, mask the operand, not the result: where(ok, f(where(ok, x, 1)), 0)");
+  CHECK(fmt::format("{}", *found) == found->text + ". To keep it finite there, mask the result: where(ok, f(x), 0)");
 }
 
-/// So many that gradients are computed in reverse mode, which multiplies what a mask leaves out by 0.
+/// So many that gradients are computed in reverse mode, where what a mask leaves out has the cotangent 0.
 const std::vector<double> many_params = {5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
 
-TEST_CASE("a masked result, whose loss is finite and whose gradient is not") {
+TEST_CASE("a masked result is no reason for a gradient that is not finite") {
   const auto halos = table_of([](std::size_t row) { return row == 70 || row == 4321 ? 7.0 : 1.0; }, one);
-  Line line;
-  const auto found = find(
+  CHECK_FALSE(find(
       [&](const ag::Expr& p) {
         const auto x = halos["x"];
-        line.line = __LINE__ + 1;
         return sum(where(x < p[0], sqrt(p[0] - x), 0.0)) + sum(square(view(p, ag::range(1, 9))));
       },
-      many_params);
-  REQUIRE(found);
-  check_row(*found, 70);
-  CHECK(found->text == fmt::format("sqrt at {} is nan in row 70 of halos on rank {}, where its operand is -2",
-                                   line.str(), rank_of(70)));
+      many_params));
 }
 
 TEST_CASE("a derivative that is not finite where all values are") {
@@ -257,8 +250,8 @@ TEST_CASE("statistics that are 0 under a logarithm") {
   CHECK_FALSE(found->row);
 
   check_error<ag::ArgumentError>(
-      {fmt::format("gradient by params[0] is nan, {}. Start where the loss can be computed. Where it should be finite, "
-                   "mask the operand",
+      {fmt::format("the loss is inf, {}. Start where the loss can be computed. Where it should be finite, "
+                   "mask the result",
                    found->text)},
       [&](unsigned& blamed) {
         blamed = __LINE__ + 1;
@@ -267,14 +260,15 @@ TEST_CASE("statistics that are 0 under a logarithm") {
 }
 
 TEST_CASE("a guess whose gradient alone is not finite is told to mask, not to start elsewhere") {
-  const auto halos = table_of([](std::size_t row) { return row == 70 ? 7.0 : 1.0; }, one);
-  LambdaModel model([&](const ag::Expr& p) { return sum(where(halos["x"] < p[0], sqrt(p[0] - halos["x"]), 0.0)); },
+  const auto halos = table_of([](std::size_t row) { return row == 70 ? 5.0 : 1.0; }, one);
+  LambdaModel model([&](const ag::Expr& p) { return sum(sqrt(p[0] - halos["x"])); },
                     [](const ag::Sumstats& sumstats) {
                       return square(sumstats.value) + sum(square(view(sumstats.params, ag::range(1, 9))));
                     });
   const std::string text = caught<ag::ArgumentError>([&](unsigned&) { model.run_bfgs(many_params); }).text;
-  check_parts(text, {"at params[0] = 5, params[1] = 0", "the gradient by params[0] is nan, sqrt at nonfinite.cpp:",
-                     fmt::format("is nan in row 70 of halos on rank {}", rank_of(70)),
-                     "The loss is finite there, its derivative is not: mask the operand, not the result: where(ok, "});
+  check_parts(text, {"at params[0] = 5, params[1] = 0",
+                     "the gradient by params[0] is inf, the derivative of sqrt at nonfinite.cpp:",
+                     fmt::format("is inf in row 70 of halos on rank {}", rank_of(70)),
+                     "The loss is finite there, its derivative is not: mask the result: where(ok, "});
   CHECK(text.find("Start where") == std::string::npos);
 }

@@ -195,9 +195,9 @@ TEST_CASE("a loss that is not finite at the guess") {
                   : wall == Wall::loss_infinite ? "the loss is inf, statistic 3 of 10 is nan."
                                                 : "the loss is nan, statistic 3 of 10 is nan.") != std::string::npos);
   const bool has_loss = wall == Wall::gradient_nan;
-  CHECK((text.find("Start where the loss can be computed. Where it should be finite, mask the operand") !=
+  CHECK((text.find("Start where the loss can be computed. Where it should be finite, mask the result") !=
          std::string::npos) == !has_loss);
-  CHECK((text.find("The loss is finite there, its derivative is not: mask the operand, not the result: where(ok") !=
+  CHECK((text.find("The loss is finite there, its derivative is not: mask the result: where(ok") !=
          std::string::npos) == has_loss);
   CHECK(text.find("optimizer_walls.cpp:") != std::string::npos);
   CHECK(objective.evaluations() == 1);

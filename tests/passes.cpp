@@ -296,7 +296,11 @@ std::vector<Expr> expressions_of(const std::vector<Expr>& leaves) {
     for (const Expr& x : operands) {
       if (row.num_operands == 1) result.push_back(elementwise(row.kernel, {x}, {}));
       for (const Expr& y : operands) {
-        if (row.num_operands == 2) result.push_back(elementwise(row.kernel, {x, y}, {}));
+        if (row.kernel == ag::Kernel::safe_multiply) {
+          result.push_back(safe_multiply(x, y) + 0.0);  // whose zeros may have either sign
+        } else if (row.num_operands == 2) {
+          result.push_back(elementwise(row.kernel, {x, y}, {}));
+        }
         if (row.num_operands != 3) continue;
         const bool takes_power = row.kernel == ag::Kernel::power_below;
         result.push_back(

@@ -116,7 +116,7 @@ out2 = %12
 %0 = column halos.x()
 %1 = square(%0)
 %2 = constant 1()
-%3 = broadcast_to shape=[rows](%2)
+%3 = divide(%2, %0)
 out0 = %1
 out1 = %3
 )");

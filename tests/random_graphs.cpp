@@ -10,6 +10,7 @@
 
 #include "allgrad/error.hpp"
 #include "catch.hpp"
+#include "dsl/elementwise.hpp"
 #include "evaluation.hpp"
 #include "graph/shape.hpp"
 
@@ -80,7 +81,7 @@ class GraphBuilder {
     const auto axis = [&](std::size_t count) {
       return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
     };
-    switch (step[0] % 34) {
+    switch (step[0] % 42) {
       case 0: return {x + y, x_bound + y_bound};
       case 1: return {x - y, x_bound + y_bound};
       case 2: return {x * y, x_bound * y_bound};
@@ -119,8 +120,30 @@ class GraphBuilder {
         return {ag::take(x, minimum(groups(), static_cast<double>(length) - 1.0), axis(x.ndim())), x_bound};
       }
       case 32: return {segment_sum(x, groups(), 3), 9.0 * x_bound};
-      default: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
+      case 33: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
+      default: {
+        const auto rows = ag::elementwise_rows();
+        return operation(rows[choice % rows.size()], {x, y, values_[(step[2] + 1) % values_.size()].expr});
+      }
     }
+  }
+
+  /// A row of operators.def, of operands that are brought into the middle of its domain.
+  static Value operation(const ag::ElementwiseRow& row, std::vector<Expr> operands) {
+    operands.resize(row.num_operands);
+    std::vector<ag::Array> corners(row.num_operands);  // all combinations of the ends of what operands can be
+    for (std::size_t k = 0; k < row.num_operands; ++k) {
+      const auto [low, high] = row.domain[k];
+      const double center = 0.5 * (low + high), width = std::min(0.4 * (high - low), 1.0);
+      operands[k] = row.has_derivative(k) ? center + width * sin(operands[k]) : ag::constant(center);
+      const xt::xarray<double> corner = xt::arange<double>(8.0);
+      corners[k] = center + width * (2.0 * xt::fmod(xt::floor(corner / std::exp2(k)), 2.0) - 1.0);
+    }
+    if (row.kernel == ag::Kernel::power_below) operands[2] = pow(operands[0], operands[1]);  // what it is given
+    const ag::Array* const at[] = {&corners[0], &corners[std::min<std::size_t>(1, corners.size() - 1)],
+                                   &corners.back()};
+    const ag::Array values = row.evaluate(std::span(at).first(row.num_operands));
+    return {elementwise(row.kernel, std::move(operands), {}), 2.0 * (1.0 + largest(values.storage()))};
   }
 
   /// A number from 0 to 2 for each row.
@@ -129,7 +152,7 @@ class GraphBuilder {
   Expr with(Flaw flaw) const {
     const Expr x = halos_["x"], c = params[0] * halos_["c"];
     if (flaw == Flaw::none) return x;
-    return x + 0.0 * (flaw == Flaw::value ? log10(c) : sqrt(c));
+    return x + (flaw == Flaw::value ? 0.0 * log10(c) : 1e-3 * sqrt(c));
   }
 
   const Expr key_ = ag::random::key();

@@ -39,6 +39,7 @@ Expr mean(const Operand& x, const Axes& axes = {});
 
 /// Sum over all ranks of a value that each rank has of its own, of the same shape: what `rank_constant` gives and what
 /// is computed from it. Throws ExpressionError for any other value; these need no sum over ranks.
+/// In Python: none.
 Expr reduce_sum(const Expr& per_rank, SourceLocation where = SourceLocation::current());
 
 /// A new axis of length 1, which becomes number `axis`: expand_dims(x, 1) takes [rows] to [rows, 1].
@@ -143,6 +144,7 @@ class Slice {
 /// Part of a value: an index or a range for each of the leading axes, or, behind an ellipsis(), for the last ones.
 /// view(x, all(), range(0, 3)) takes [rows, 11] to [rows, 3], view(x, ellipsis(), -1) to [rows], and
 /// view(x, all(), newaxis()) to [rows, 1, 11]. The row axis is taken whole.
+/// In Python: x[...].
 Expr view(const Operand& x, const std::vector<Slice>& slices);
 
 template <class... S>
@@ -165,10 +167,12 @@ Expr cumprod(const Operand& x, const Position& axis = -1, bool reverse = false);
 Expr trapezoid(const Operand& y, const Operand& x = 1.0, const Position& axis = -1);
 
 /// The integrals up to each element but the first, by the trapezoidal rule: the axis becomes 1 shorter. `x` as above.
+/// In Python: scipy.integrate.cumulative_trapezoid.
 Expr cumulative_trapezoid(const Operand& y, const Operand& x = 1.0, const Position& axis = -1);
 
 /// Integral of y over x by Simpson's rule, `x` as above. With an even number of elements, the last interval is
 /// integrated under the parabola through the last three (Cartwright 2017, as in SciPy since 1.11).
+/// In Python: scipy.integrate.simpson.
 Expr simpson(const Operand& y, const Operand& x = 1.0, const Position& axis = -1);
 
 /// The elements of an axis, or of all but the row axis, in reverse order.
@@ -188,6 +192,7 @@ Expr pad(const Operand& x, std::size_t before, std::size_t after, const Position
          const Operand& value = 0.0);
 
 /// The same value, which derivatives take for a constant.
+/// In Python: jax.lax.stop_gradient.
 Expr stop_gradient(const Operand& x);
 
 /// The same value per row, which is computed once, when a graph with it is compiled first, and kept in memory: for what

@@ -15,14 +15,17 @@ namespace allgrad {
 Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
 
 /// Rows of a replicated array by number: v [n, ...] and an index [rows] give [rows, ...].
+/// In Python: v[index].
 Expr gather(const Operand& v, const Operand& index);
 
 /// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to num_segments - 1 give
-/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These
-/// sums are not among those that CompileOptions::reproducible makes the same to the bit.
+/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These sums
+/// are not among those that CompileOptions::reproducible makes the same to the bit.
+/// In Python: jax.ops.segment_sum.
 Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments);
 
 /// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].
+/// In Python: numpy.bincount(bin, weights, nbins).
 Expr histogram(const Operand& bin, const Operand& weights, std::size_t nbins);
 
 /// What is spread over neighbouring bins in a soft histogram.
@@ -35,6 +38,7 @@ enum class SmoothingKernel {
 /// A histogram whose bins x enters gradually, so that it has a gradient by x: [nbins + 1] increasing edges give
 /// [nbins], the sum over all elements of x of `weights` times the part of the kernel around x between the edges.
 /// Weights and width broadcast with x.
+/// In Python: none.
 Expr soft_histogram(const Operand& x, const Operand& edges, const Operand& width, const Operand& weights = 1.0,
                     SmoothingKernel kernel = SmoothingKernel::gaussian);
 

@@ -16,6 +16,7 @@ Expr prod(const Operand& x, const Axes& axes = {});
 Expr var(const Operand& x, const Axes& axes = {}, double ddof = 0.0);
 
 /// Standard deviation, the root of `var`.
+/// In Python: numpy.std.
 Expr stddev(const Operand& x, const Axes& axes = {}, double ddof = 0.0);
 
 /// Weighted mean, sum(x * weights) / sum(weights). The weights broadcast to the shape of x. Beside an xtensor array, it
@@ -37,18 +38,23 @@ Expr argmax(const Operand& x, const Position& axis = -1);
 Expr argmin(const Operand& x, const Position& axis = -1);
 
 /// log(sum(exp(x))), without overflow or underflow: the maximum is subtracted first. -inf over no elements.
+/// In Python: scipy.special.logsumexp.
 Expr logsumexp(const Operand& x, const Axes& axes = {});
 
 /// exp(x) / sum(exp(x)), of the shape of x, without overflow or underflow.
+/// In Python: scipy.special.softmax.
 Expr softmax(const Operand& x, const Axes& axes = {});
 
 /// log(softmax(x)), exact for small probabilities too.
+/// In Python: scipy.special.log_softmax.
 Expr log_softmax(const Operand& x, const Axes& axes = {});
 
 /// Sum of absolute values.
+/// In Python: numpy.linalg.norm(x, 1).
 Expr norm_l1(const Operand& x, const Axes& axes = {});
 
 /// Euclidean norm, the root of the sum of squares.
+/// In Python: numpy.linalg.norm(x).
 Expr norm_l2(const Operand& x, const Axes& axes = {});
 
 /// Number of elements that are not 0; NaN counts. It has the derivative 0, as `all` and `any`.

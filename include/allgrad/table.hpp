@@ -170,6 +170,7 @@ class Table {
                                SourceLocation where);
   static void check_column(const std::string& table, const std::string& name, const Column& column,
                            std::uint64_t first_row, SourceLocation where);
+  static std::vector<bool> are_finite(const Columns& columns, const Communicator& comm);
   static RowNumbers numbers_of(const Column& column);
   void check_is_own(const Expr& value, std::string_view what, SourceLocation where) const;
   Table with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const;

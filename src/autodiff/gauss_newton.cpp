@@ -53,7 +53,7 @@ Expr put(const Expr& expr, Replacements replacements) {
 
 /// The sum over all elements of c of a [..., n] times b [..., n]: [n, n].
 Expr contracted(const Expr& a, const Expr& b) {
-  Expr product = expand_dims(a, a.ndim()) * expand_dims(b, b.ndim() - 1);
+  Expr product = chain(expand_dims(a, a.ndim()), expand_dims(b, b.ndim() - 1));
   while (product.ndim() > 2) product = sum(product, 0);
   return product;
 }

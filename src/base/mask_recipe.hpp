@@ -5,6 +5,6 @@
 namespace allgrad {
 
 /// What helps where a function is not finite for some of its operands.
-inline constexpr std::string_view mask_recipe = "mask the operand, not the result: where(ok, f(where(ok, x, 1)), 0)";
+inline constexpr std::string_view mask_recipe = "mask the result: where(ok, f(x), 0)";
 
 }  // namespace allgrad

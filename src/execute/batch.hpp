@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <xsimd/xsimd.hpp>
 
+#include "dsl/special_functions.hpp"
+
 namespace allgrad::kernels {
 
 template <class A>
@@ -46,11 +48,32 @@ struct Batch {
   friend Batch where(const Mask<A>& mask, const Batch& x, const Batch& y) { return xsimd::select(mask.m, x.v, y.v); }
 
   friend Batch abs(const Batch& x) { return xsimd::abs(x.v); }
+  /// Zeros keep their sign; xsimd's do not for some instruction sets.
+  friend Batch floor(const Batch& x) { return xsimd::copysign(xsimd::floor(x.v), x.v); }
+  friend Batch ceil(const Batch& x) { return xsimd::copysign(xsimd::ceil(x.v), x.v); }
+  friend Batch trunc(const Batch& x) { return xsimd::copysign(xsimd::trunc(x.v), x.v); }
+  friend Batch rint(const Batch& x) { return xsimd::copysign(xsimd::nearbyint(x.v), x.v); }
   friend Batch sqrt(const Batch& x) { return xsimd::sqrt(x.v); }
   /// NaN stays NaN, as in the reference executor.
   friend Batch sign(const Batch& x) { return where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)); }
   friend Batch maximum(const Batch& x, const Batch& y) { return where(x > y, x, y); }
   friend Batch minimum(const Batch& x, const Batch& y) { return where(x < y, x, y); }
+
+  /// x * y - product, exactly: what rounding left of the product; NaN where that or a number on the way is not finite.
+  friend Batch product_error(const Batch& x, const Batch& y, const Batch& product) {
+#if defined(__AVX512F__)
+    return Raw(_mm512_fmsub_pd(x.v, y.v, product.v));  // xsimd's fms rounds twice for some instruction sets
+#elif defined(__FMA__)
+    return Raw(_mm256_fmsub_pd(x.v, y.v, product.v));
+#else
+    const auto upper_half = [](const Batch& number) {  // Dekker's products of halves, which are exact
+      const Batch scaled = 134217729.0 * number;
+      return scaled - (scaled - number);
+    };
+    const Batch x1 = upper_half(x), x2 = x - x1, y1 = upper_half(y), y2 = y - y1;
+    return ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2;
+#endif
+  }
 };
 
 template <class A>
@@ -109,12 +132,43 @@ ALLGRAD_MATH(log)
 ALLGRAD_MATH(log2)
 ALLGRAD_MATH(log10)
 ALLGRAD_MATH(log1p)
+ALLGRAD_MATH(cbrt)
 ALLGRAD_MATH(sin)
 ALLGRAD_MATH(cos)
+ALLGRAD_MATH(tan)
+ALLGRAD_MATH(asin)
+ALLGRAD_MATH(acos)
+ALLGRAD_MATH(atan)
 ALLGRAD_MATH(sinh)
 ALLGRAD_MATH(cosh)
 ALLGRAD_MATH(tanh)
+ALLGRAD_MATH(asinh)
+ALLGRAD_MATH(acosh)
+ALLGRAD_MATH(atanh)
 ALLGRAD_MATH(erf)
+ALLGRAD_MATH(erfc)
 ALLGRAD_MATH_2(pow)
+ALLGRAD_MATH_2(hypot)
+ALLGRAD_MATH_2(atan2)
+
+// Element by element, by functions that are compiled once.
+#define ALLGRAD_SPECIAL_1(name)                                    \
+  template <class A>                                               \
+  [[gnu::noinline]] Batch<A> name(const Batch<A>& x) {             \
+    double numbers[Batch<A>::size];                                \
+    x.store(numbers);                                              \
+    for (double& number : numbers) number = special::name(number); \
+    return Batch<A>::load(numbers);                                \
+  }
+#define ALLGRAD_SPECIAL_2(name)                                                                     \
+  template <class A>                                                                                \
+  [[gnu::noinline]] Batch<A> name(const Batch<A>& x, const Batch<A>& y) {                           \
+    double first[Batch<A>::size], second[Batch<A>::size];                                           \
+    x.store(first);                                                                                 \
+    y.store(second);                                                                                \
+    for (std::size_t i = 0; i < Batch<A>::size; ++i) first[i] = special::name(first[i], second[i]); \
+    return Batch<A>::load(first);                                                                   \
+  }
+#include "dsl/special_functions.def"
 
 }  // namespace allgrad::kernels

@@ -5,8 +5,7 @@
 #include <type_traits>
 
 #include "dsl/bins.hpp"
-#include "dsl/inverse_erf.hpp"
-#include "dsl/power_below.hpp"
+#include "dsl/elementwise_functions.hpp"
 #include "dsl/threefry.hpp"
 #include "execute/batch.hpp"
 #include "execute/kernel_call.hpp"

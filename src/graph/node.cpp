@@ -34,7 +34,8 @@ Node::Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, 
       shape(std::move(extents)),
       placement(placed),
       where(line),
-      backward(is_backward) {}
+      backward(is_backward),
+      finite(op->is_finite(operands)) {}
 
 Node::~Node() {
   std::vector<Expr> orphans = std::move(operands);

@@ -17,6 +17,7 @@ struct Node {
   Placement placement;
   SourceLocation where;
   bool backward;  ///< built by differentiation
+  bool finite;    ///< by its kind, see Operator::is_finite
 
   Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, Shape extents, Placement placed,
        SourceLocation line, bool is_backward);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "graph/placement.hpp"
@@ -18,6 +20,10 @@ std::uint64_t Operator::fingerprint() const {
 
 Expr Operator::tangent(const Expr& node, std::span<const Expr>) const {
   throw InternalError(fmt::format("the operator {} ({}) has no tangent", name(), node.node()->where.str()));
+}
+
+bool Operator::is_finite(std::span<const Expr> operands) const {
+  return std::ranges::all_of(operands, [](const Expr& operand) { return operand.node()->finite; });
 }
 
 void Operator::call(const Node&, const CallArguments&) const {

@@ -56,6 +56,10 @@ class Operator {
   /// True where ranks exchange a message.
   virtual bool is_collective() const { return false; }
 
+  /// False where the value may be infinite or NaN though parameters are finite, but by overflow of sums and products:
+  /// by default, where an operand may.
+  virtual bool is_finite(std::span<const Expr> operands) const;
+
   /// Shape of the result. Throws ExpressionError (without a line, which make_node adds) where there is none.
   virtual Shape infer_shape(std::span<const Expr> operands) const = 0;
 

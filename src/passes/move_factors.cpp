@@ -26,6 +26,10 @@ std::optional<Kernel> kernel_of(const Expr& expr) {
   return op == nullptr ? std::nullopt : std::optional(op->kernel());
 }
 
+bool is_a_product(std::optional<Kernel> kernel) {
+  return kernel == Kernel::multiply || kernel == Kernel::safe_multiply;
+}
+
 /// Which operand of a product or quotient per row varies along fewer axes than the result; nothing where none does.
 std::optional<std::size_t> factor_of(const Expr& expr) {
   for (const std::size_t k : {1U, 0U}) {
@@ -113,6 +117,7 @@ class Plan {
       case Kernel::neg: return false;
       case Kernel::square: return is_whole(expr);
       case Kernel::multiply:
+      case Kernel::safe_multiply:
       case Kernel::divide: {
         const auto factor = factor_of(expr);
         return factor && k == *factor;
@@ -127,14 +132,14 @@ class Plan {
   /// True for a product or quotient of values along all axes that is used as such.
   bool is_in_whole_product(const Expr& expr) const {
     const auto kernel = kernel_of(expr);
-    return is_whole(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide) && !factor_of(expr);
+    return is_whole(expr) && (is_a_product(kernel) || kernel == Kernel::divide) && !factor_of(expr);
   }
 
   bool shows_zeros(const Expr& expr, std::size_t k) const {
     if (as<Sum>(expr) != nullptr) return false;
     if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return shows_zeros(expr) || is_whole(expr);
     const auto kernel = kernel_of(expr);
-    const bool is_product = kernel == Kernel::multiply || kernel == Kernel::neg || (kernel == Kernel::divide && k == 0);
+    const bool is_product = is_a_product(kernel) || kernel == Kernel::neg || (kernel == Kernel::divide && k == 0);
     return !is_product || shows_zeros(expr) || is_whole(expr);
   }
 
@@ -186,8 +191,9 @@ class FactorMover {
     switch (kernel_of(expr).value_or(Kernel::copy)) {
       case Kernel::neg: return negative(product(expr, 0));
       case Kernel::square: return plan_.is_whole(expr) ? unchanged(expr) : squared(product(expr, 0));
-      case Kernel::multiply: return product_or_quotient(expr, false);
-      case Kernel::divide: return product_or_quotient(expr, true);
+      case Kernel::multiply: return product_or_quotient(expr, Meeting::product);
+      case Kernel::safe_multiply: return product_or_quotient(expr, Meeting::safe_product);
+      case Kernel::divide: return product_or_quotient(expr, Meeting::quotient);
       case Kernel::where:
         return is_zero(operand(expr, 2)) && is_per_row(operand(expr, 1)) ? masked(expr) : unchanged(expr);
       case Kernel::add:
@@ -210,19 +216,21 @@ class FactorMover {
   }
 
   static Product squared(const Product& x) {
-    Product result = multiplied(x, x, x.shape, false);
+    Product result = multiplied(x, x, x.shape, Meeting::product);
     result.core = square(x.core);
     return result;
   }
 
-  Product product_or_quotient(const Expr& expr, bool divide) {
+  Product product_or_quotient(const Expr& expr, Meeting meeting) {
     const auto factor = factor_of(expr);
-    if (!factor) return multiplied(product(expr, 0), product(expr, 1), expr.shape(), divide);
+    if (!factor) return multiplied(product(expr, 0), product(expr, 1), expr.shape(), meeting);
+    bool divide = meeting == Meeting::quotient;
     Product result = product(expr, 1 - *factor);
     if (divide && *factor == 0) {
-      result = multiplied(product_of(constant(1.0)), result, result.shape, true);
+      result = multiplied(product_of(constant(1.0)), result, result.shape, meeting);
       divide = false;
     }
+    result.is_safe = result.is_safe || meeting == Meeting::safe_product;
     multiply_by(result, value(operand(expr, *factor)), divide);
     result.shape = expr.shape();
     return result;
@@ -272,7 +280,7 @@ class FactorMover {
 std::vector<Expr> move_factors(const std::vector<Expr>& outputs) {
   const auto is_product = [](const Expr& expr) {
     const auto kernel = kernel_of(expr);
-    return is_per_row(expr) && (kernel == Kernel::multiply || kernel == Kernel::divide || kernel == Kernel::neg);
+    return is_per_row(expr) && (is_a_product(kernel) || kernel == Kernel::divide || kernel == Kernel::neg);
   };
   if (!any_node(outputs, is_product)) return outputs;
   FactorMover mover(outputs);

@@ -66,7 +66,7 @@ Expr without_power(const Expr& expr) {
   const auto base = uniform_value(x), exponent = uniform_value(y);
   Expr power;
   if (exponent) {
-    power = small_power(x, is_below && *exponent != 0.0 ? *exponent - 1.0 : *exponent);
+    power = small_power(x, is_below ? *exponent - 1.0 : *exponent);
   } else if (base && !is_below) {
     power = exponential(*base, y);
   }

@@ -27,15 +27,18 @@ Expr aligned(const Expr& expr, const Shape& shape) {
 /// True for a number that can join others: no product with it turns into 0 or infinity by itself.
 bool is_plain(double number) { return std::isnormal(number) && std::isnormal(1.0 / number); }
 
+/// x * y, as the factors of a product meet.
+Expr times(const Expr& x, const Expr& y, bool is_safe) { return is_safe ? chain(x, y) : x * y; }
+
 /// Joins a factor with those of its kind, unless their product had more lanes than both.
-bool join(Expr& factors, const Expr& factor, bool divide) {
+bool join(Expr& factors, const Expr& factor, bool divide, bool is_safe) {
   if (factors.empty()) {
     factors = divide ? 1.0 / factor : factor;
     return true;
   }
   const std::size_t lanes = num_lanes(broadcast(factors.shape(), factor.shape()));
   if (lanes > std::max(num_lanes(factors.shape()), num_lanes(factor.shape()))) return false;
-  factors = divide ? factors / factor : factors * factor;
+  factors = divide ? factors / factor : times(factors, factor, is_safe);
   return true;
 }
 
@@ -62,8 +65,9 @@ Expr without_rows(const Product& product) {
 }
 
 /// factor * x, of which either may be a reciprocal.
-Expr times(const Expr& factor, const Expr& x) {
+Expr scaled(const Expr& factor, const Expr& x, bool is_safe) {
   if (uniform_value(factor) == -1.0) return -x;
+  if (is_safe) return times(factor, x, true);
   return is_reciprocal(x) ? factor / x.node()->operands[1] : factor * x;
 }
 
@@ -89,7 +93,7 @@ void sum_up_to(Product& product, Expr& factor, AxisList& axes) {
   factor = aligned(factor, product.shape);
   const AxisList inner = select(axes, factor, false), outer = select(axes, factor, true);
   if (outer.empty()) return;
-  product.core = sum_kept(product.core, inner) * factor;
+  product.core = times(sum_kept(product.core, inner), factor, product.is_safe);
   factor = {};
   axes = outer;
 }
@@ -118,14 +122,18 @@ void multiply_by(Product& product, const Expr& factor, bool divide) {
   const auto number = uniform_value(factor);
   if (number && join(product.number, *number, divide)) return;
   const bool has_rows = row_axis(factor.shape()).has_value();
-  if (is_finite(factor) && join(has_rows ? product.row : product.fixed, without_axes(factor), divide)) return;
-  product.core = divide ? product.core / factor : product.core * factor;
+  Expr& joined = has_rows ? product.row : product.fixed;
+  if (is_finite(factor) && join(joined, without_axes(factor), divide, product.is_safe)) return;
+  product.core = divide ? product.core / factor : times(product.core, factor, product.is_safe);
 }
 
-Product multiplied(const Product& x, const Product& y, const Shape& shape, bool divide) {
+Product multiplied(const Product& x, const Product& y, const Shape& shape, Meeting meeting) {
+  const bool divide = meeting == Meeting::quotient;
+  if (divide && y.is_safe) return multiplied(x, product_of(value_of(y)), shape, meeting);
   Product result = x;
   result.shape = shape;
-  result.core = divide ? x.core / y.core : x.core * y.core;
+  result.is_safe = x.is_safe || y.is_safe || meeting == Meeting::safe_product;
+  result.core = divide ? x.core / y.core : times(x.core, y.core, result.is_safe);
   result.is_sum = false;
   if (!join(result.number, y.number, divide)) multiply_by(result, constant(y.number), divide);
   for (const Expr& factor : {y.fixed, y.row}) {
@@ -138,10 +146,10 @@ Expr value_of(const Product& product) {
   Expr value = product.core, fixed = without_rows(product);
   if (!product.row.empty()) {
     const bool is_uniform = !fixed.empty() && num_lanes(fixed.shape()) == 1;
-    value = times(is_uniform ? fixed * product.row : product.row, value);
+    value = scaled(is_uniform ? times(fixed, product.row, product.is_safe) : product.row, value, product.is_safe);
     if (is_uniform) fixed = {};
   }
-  if (!fixed.empty()) value = times(fixed, value);
+  if (!fixed.empty()) value = scaled(fixed, value, product.is_safe);
   if (product.is_sum && (product.number < 0.0 || !product.fixed.empty() || !product.row.empty())) {
     value = value + 0.0;
   }
@@ -162,7 +170,7 @@ Product summed(Product product, const std::vector<std::size_t>& axes, const Shap
     return !factor.empty() && !select(axes, aligned(factor, product.shape), true).empty();
   };
   if (varies(product.row) && varies(product.fixed)) {
-    product.core = product.core * product.fixed;
+    product.core = times(product.core, product.fixed, product.is_safe);
     product.fixed = {};
   }
   sum_up_to(product, product.row, left);

@@ -14,7 +14,8 @@ struct Product {
   Expr row = {};        ///< per row, with fewer lanes than the whole; empty for 1
   Expr core = {};
   Shape shape = {};
-  bool is_sum = false;  ///< its zeros are 0, never -0
+  bool is_sum = false;   ///< its zeros are 0, never -0
+  bool is_safe = false;  ///< made by safe_multiply: its factors meet by that again
 
   bool is_core() const { return number == 1.0 && fixed.empty() && row.empty(); }
 };
@@ -22,12 +23,15 @@ struct Product {
 /// A product of the value alone.
 Product product_of(const Expr& value);
 
-/// Multiplies by what varies along fewer axes, or divides by it. What cannot join a factor of other axes joins the
-/// core, as does what is known not to be finite.
+/// Multiplies by what varies along fewer axes, or divides by it; safely where the product is safe. What cannot join a
+/// factor of other axes joins the core, as does what is known not to be finite.
 void multiply_by(Product& product, const Expr& factor, bool divide);
 
-/// x * y or x / y, of values of which each varies along all axes of the result.
-Product multiplied(const Product& x, const Product& y, const Shape& shape, bool divide);
+/// How two values meet.
+enum class Meeting { product, safe_product, quotient };
+
+/// The product or quotient of values of which each varies along all axes of the result.
+Product multiplied(const Product& x, const Product& y, const Shape& shape, Meeting meeting);
 
 /// The value, at a cost of one operation for each kind of factor.
 Expr value_of(const Product& product);

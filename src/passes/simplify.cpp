@@ -49,6 +49,10 @@ Expr simpler(const Expr& expr) {
       if (constant_operand(0, 1.0)) return operand(expr, 1);
       if (constant_operand(1, 1.0)) return operand(expr, 0);
       return expr;
+    case Kernel::safe_multiply:
+      if (constant_operand(0, 1.0)) return operand(expr, 1);
+      if (constant_operand(1, 1.0)) return operand(expr, 0);
+      return is_factor(operand(expr, 0)) || is_factor(operand(expr, 1)) ? operand(expr, 0) * operand(expr, 1) : expr;
     case Kernel::divide: return constant_operand(1, 1.0) ? operand(expr, 0) : expr;
     case Kernel::neg: return is(operand(expr, 0), Kernel::neg) ? operand(operand(expr, 0), 0) : expr;
     default: return expr;

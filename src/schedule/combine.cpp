@@ -27,7 +27,9 @@ constexpr Pair pairs[] = {
 #include "dsl/pairs.def"
 };
 
-bool is_commutative(Kernel kernel) { return kernel == Kernel::add || kernel == Kernel::multiply; }
+bool is_commutative(Kernel kernel) {
+  return kernel == Kernel::add || kernel == Kernel::multiply || kernel == Kernel::safe_multiply;
+}
 
 /// True for what may be computed twice rather than stored.
 bool is_cheap(Kernel kernel) {

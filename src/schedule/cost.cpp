@@ -46,6 +46,7 @@ double weight_of(Kernel kernel) {
     case Kernel::where:
     case Kernel::copy: return 1.0;
     case Kernel::take: return 4.0;
+    case Kernel::safe_multiply: return 1.4;
     case Kernel::add_to_bins: return 6.0;
 #define ALLGRAD_PAIR(inner, outer, operand) case Kernel::inner##_##outer##_##operand:
 #include "dsl/pairs.def"

@@ -15,20 +15,13 @@
 
 #include "allgrad/exact.hpp"
 #include "allgrad/name.hpp"
+#include "allgrad/never.hpp"
 #include "allgrad/position.hpp"
 #include "allgrad/shape.hpp"
 #include "allgrad/source_location.hpp"
 #include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
-
-namespace detail {
-
-/// False for every type: what is never to be compiled asserts it, with a message.
-template <class...>
-inline constexpr bool never = false;
-
-}  // namespace detail
 
 struct Node;
 class Index;
@@ -80,17 +73,9 @@ class Expr {
   /// names there are, where it has none of that name.
   Expr operator[](const Name& name) const;
 
-  template <class T = void>
-  const Expr* begin() const {
-    static_assert(detail::never<T>,
-                  "an Expr is no range: loop over indices, x[i], or write what is done to all "
-                  "elements at once, as sum(square(x)); rows are never visited one by one");
-    return nullptr;
-  }
-  template <class T = void>
-  const Expr* end() const {
-    return begin<T>();
-  }
+  // An Expr is no range: loop over indices, x[i], or write what is done to all elements at once, as sum(square(x)).
+  void begin() const = delete;
+  void end() const = delete;
 
   /// True for a default-constructed handle, which stands for no value.
   bool empty() const { return node_ == nullptr; }

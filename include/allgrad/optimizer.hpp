@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <xtensor/xtensor.hpp>
 
+#include "allgrad/never.hpp"
 #include "allgrad/str_formatter.hpp"
 
 namespace allgrad {

@@ -1,4 +1,4 @@
-// expects: an Expr is no range: loop over indices
+// expects: (use of deleted function.*begin|attempt to use a deleted function)
 #include <allgrad/allgrad.hpp>
 double f(const allgrad::Expr& x) {
   double sum = 0.0;

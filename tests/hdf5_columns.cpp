@@ -291,6 +291,30 @@ TEST_CASE("what is no column of numbers is refused with what it is") {
   check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});
 }
 
+TEST_CASE("booleans as h5py stores them are 0 and 1, other enumerations are no numbers") {
+  const auto enumeration = [](std::int8_t other) {
+    Handle type(H5Tenum_create(H5T_NATIVE_INT8), H5Tclose);
+    const std::int8_t zero = 0;
+    H5Tenum_insert(type.get(), "FALSE", &zero);
+    H5Tenum_insert(type.get(), "TRUE", &other);
+    return type;
+  };
+  const Handle boolean = enumeration(1), other = enumeration(7);
+  const std::vector<std::int8_t> flags = {1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1};
+  TestFile source;
+  source.write_as("is_central", boolean.get(), flags.data(), {flags.size()});
+  const std::vector<std::int8_t> kinds = {0, 7};
+  source.write_as("kind", other.get(), kinds.data(), {kinds.size()});
+  const std::string file = source.path();
+  std::vector<double> read;
+  for (int rank = 0; rank < 2; ++rank) {
+    const auto values = read_hdf5_columns(file, {"is_central"}, rank, 2).columns[0].values;
+    read.insert(read.end(), values.begin(), values.end());
+  }
+  CHECK(read == std::vector<double>(flags.begin(), flags.end()));
+  check_columns_refused(file, {"kind"}, {"dataset 'kind'", "holds an enumeration of shape [2]"});
+}
+
 TEST_CASE("columns of unequal length are refused with both lengths") {
   TestFile source;
   source.write("long", counted(5));

@@ -25,7 +25,7 @@ std::string type_name(hid_t type) {
     case H5T_FLOAT: return fmt::format("floating-point numbers of {} bits", 8 * H5Tget_size(type));
     case H5T_STRING: return "strings";
     case H5T_COMPOUND: return "compound records";
-    case H5T_ENUM: return "an enumeration (as h5py stores booleans)";
+    case H5T_ENUM: return "an enumeration";
     case H5T_ARRAY:
     case H5T_VLEN: return "an array in each element";
     default: return "a type that is no number";

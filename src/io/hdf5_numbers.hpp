@@ -10,7 +10,8 @@
 
 namespace allgrad::hdf5 {
 
-/// Whether elements of this type are numbers that `read_numbers` reads: floats of up to 128 bits, integers of up to 64.
+/// Whether elements of this type are numbers that `read_numbers` reads: floats of up to 128 bits, integers of up to 64,
+/// booleans as h5py stores them.
 bool is_number(hid_t type);
 
 /// An integer that no double is equal to.

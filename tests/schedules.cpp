@@ -91,6 +91,19 @@ dense
 )");
 }
 
+TEST_CASE("a table that is looked up and contracted is never held, whatever has to be ready before") {
+  const Inputs in;
+  const ag::Array table = xt::ones<double>({7, 90, 4});
+  const Expr levels = softmax(expand_dims(in.x * in.params[0], 1) * xt::arange(90.0), 1);  // [rows, 90]
+  const Expr light =
+      exp(take(table, expand_dims(expand_dims(where(in.w > 0.0, 1.0, 2.0), 1), 1)) * in.params[1]);  // [rows, 7, 90]
+  ag::Schedule schedule = schedule_of({sum(log(ag::einsum("ra,rma->rm", {levels, light})), 0)});
+  const ag::RowLoop& loop = first_row_loop(schedule);
+  CHECK(loop.register_lanes < 7 * 90);
+  const auto contracts = [](const ag::LaneLoop& lanes) { return lanes.extents == std::vector<std::size_t>{7, 90}; };
+  CHECK(std::ranges::count_if(loop.loops, contracts) == 1);
+}
+
 TEST_CASE("a table is swept once for sums that do not need each other, again for those that do") {
   const Inputs in;
   const Expr mean = sum(in.x) / 4.0;

@@ -41,13 +41,8 @@ class Photometry final : public ag::OnePointModel {
         root_counts_(root_counts) {}
 
   ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    const auto magnitude = magnitudes(params);  // [rows, band]
-    std::vector<ag::Expr> counts;
-    for (std::size_t band = 0; band < magnitude.shape()[1].length; ++band) {
-      counts.push_back(
-          soft_histogram(view(magnitude, ag::all(), band), edges_, 0.3, 1.0, ag::SmoothingKernel::triweight));
-    }
-    return ag::concatenate(counts);
+    const auto magnitude = expand_dims(magnitudes(params), 2);              // [rows, band, 1]
+    return ravel(sum(diff(triweight_cdf((edges_ - magnitude) / 0.3)), 0));  // [bands * 6]
   }
 
   ag::Loss calc_loss_from_sumstats(const ag::Sumstats& counts) const override {
@@ -66,8 +61,9 @@ class Photometry final : public ag::OnePointModel {
     for (std::size_t i = 1; i < grid.size(); ++i) edges(i) = 0.5 * (grid(i - 1) + grid(i));
     const auto metallicities = diff(triweight_cdf((edges - lanes(params[3] + params[4] * mass)) / params[5]));
 
-    const auto table = interp(lanes(lanes(lanes(z))), library_.redshift, library_.magnitudes, ag::Outside::extrapolate);
-    const auto fluxes = pow(10.0, -0.4 * (table - 22.0));  // [rows, metallicity, age, band]
+    const xt::xarray<double> log_flux = -0.4 * (library_.magnitudes - 22.0);  // [metallicity, age, band, redshift]
+    const auto fluxes =
+        pow(10.0, interp(lanes(lanes(lanes(z))), library_.redshift, log_flux, ag::Outside::extrapolate));
     const auto flux = ag::einsum("im,ia,imab->ib", {metallicities, ages, fluxes});
     return 22.0 - 2.5 * log10(flux) - 2.5 * lanes(mass);
   }

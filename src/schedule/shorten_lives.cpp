@@ -1,6 +1,7 @@
 #include "schedule/shorten_lives.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -9,7 +10,7 @@ namespace allgrad {
 
 namespace {
 
-/// Who writes and reads the registers of a sweep. All numbers are those of loops.
+/// Who writes and reads a register of a sweep. All numbers are those of loops.
 struct Uses {
   std::size_t writes = 0, last_write = 0;
   std::map<std::size_t, std::size_t> reads;  // how many in each loop
@@ -25,7 +26,11 @@ class RegisterUses {
     }
   }
 
-  bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }
+  /// Of several lanes: one is kept at little cost.
+  bool is_register(const View& view) const {
+    const Buffer& buffer = buffers_[view.buffer];
+    return buffer.kind == Buffer::Kind::row_value && buffer.lanes > 1;
+  }
   const Uses& of(const View& view) const { return uses_.at(view.buffer); }
 
   void add(const Instruction& instruction, std::size_t loop) {
@@ -67,16 +72,19 @@ class Sinker {
 
   /// From the last instruction to the first, so that each finds its readers where they will be run.
   void run() {
+    std::vector<std::vector<Instruction>> stay(loops_.size()), moved(loops_.size());  // in each loop, the last first
     for (std::size_t loop = loops_.size(); loop-- > 0;) {
       std::vector<Instruction>& instructions = loops_[loop].instructions;
       for (std::size_t i = instructions.size(); i-- > 0;) {
         const std::size_t target = target_of(instructions[i], loop);
-        if (target == loop) continue;
-        uses_.move(instructions[i], loop, target);
-        std::vector<Instruction>& others = loops_[target].instructions;
-        others.insert(others.begin(), std::move(instructions[i]));
-        instructions.erase(instructions.begin() + static_cast<std::ptrdiff_t>(i));
+        if (target != loop) uses_.move(instructions[i], loop, target);
+        (target == loop ? stay[loop] : moved[target]).push_back(std::move(instructions[i]));
       }
+    }
+    for (std::size_t loop = 0; loop < loops_.size(); ++loop) {
+      std::ranges::move(moved[loop], std::back_inserter(stay[loop]));
+      std::ranges::reverse(stay[loop]);
+      loops_[loop].instructions = std::move(stay[loop]);
     }
     std::erase_if(loops_, [](const LaneLoop& loop) { return loop.instructions.empty(); });
   }

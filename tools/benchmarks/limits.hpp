@@ -20,6 +20,12 @@ struct Observation {
   double value_of_one;
 };
 
+/// A table of log10 of fluxes [metallicity, age, band, redshift] on an even grid of redshifts.
+struct Library {
+  std::vector<double> redshift, log_metallicity, log_age, log_flux;
+  std::size_t bands;
+};
+
 // All return the loss and write its gradient.
 double smf(Column log_mass, Params params, Gradient gradient);
 double gama(Column log_mass, const Observation& observed, Params params, Gradient gradient);
@@ -29,5 +35,11 @@ double twostage(Column x, Params params, Gradient gradient);
 double wide(Column x, Column w, Column table, Params params, Gradient gradient);
 /// On the interval from `low` to `high`.
 double massfit(Column mass, double low, double high, Params params, Gradient gradient);
+double growth(Column log_mass, Column weight, Column log_tq, Params params, Gradient gradient);
+double photometry(Column redshift, Column log_mstar, const Library& library, Params params, Gradient gradient);
+double kernels(Column x, Column y, Column z, Params params, Gradient gradient);
+double histogram(Column bin, Column x, std::size_t num_bins, Params params, Gradient gradient);
+double logistic(const std::vector<Column>& features, Column sign, Params params, Gradient gradient);
+double mixture(Column x, Params params, Gradient gradient);
 
 }  // namespace limits

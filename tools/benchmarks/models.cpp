@@ -8,10 +8,15 @@
 #include <xtensor/xview.hpp>
 
 #include "examples/csv.hpp"
+#include "examples/models/growth.hpp"
 #include "examples/models/hod.hpp"
+#include "examples/models/kernels.hpp"
+#include "examples/models/photometry.hpp"
+#include "examples/models/poisson.hpp"
 #include "examples/models/smf.hpp"
 #include "examples/models/twostage.hpp"
 #include "limits.hpp"
+#include "timed_models.hpp"
 
 namespace benchmarks {
 
@@ -20,119 +25,7 @@ namespace ag = allgrad;
 namespace {
 
 constexpr double bin_width = 0.2, number_density = 0.05;  // of gama: dex, halos per Mpc^3
-constexpr double lowest_mass = 5.0, highest_mass = 6.0;   // of massfit
 constexpr double peak_mass = 5.28, peak_width = 0.03, tail_slope = -2.0, peak_fraction = 0.3;
-
-/// The model of examples/01_gama_smf.cpp.
-class Gama final : public ag::OnePointModel {
- public:
-  Gama(const ag::Table& halos, const limits::Observation& observed)
-      : OnePointModel(halos.communicator()),
-        log_mass_(halos["log_mass"]),
-        edges_(xt::adapt(observed.edges)),
-        phi_(xt::adapt(observed.value)),
-        error_(xt::adapt(observed.error)),
-        phi_of_one_(observed.value_of_one) {}
-
-  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    const auto x = log_mass_ - params[0];
-    const auto ratio = log10(pow(10.0, -params[2] * x) + pow(10.0, params[3] * x));
-    const auto log_mstar = log_mass_ + std::log10(2.0) + params[1] - ratio;
-    const auto sigma = pow(10.0, params[4]);
-    const auto cdf = 0.5 * (1.0 + erf((edges_ - expand_dims(log_mstar, 1)) / (std::sqrt(2.0) * sigma)));
-    return phi_of_one_ * diff(sum(cdf, 0));
-  }
-
-  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& phi) const override {
-    const auto chi_squared = sum(square((phi.value - phi_) / error_));
-    const auto prior = square((phi.params[4] - std::log10(0.15)) / 0.1);
-    return 0.5 * chi_squared + 0.5 * prior;
-  }
-
- private:
-  ag::Expr log_mass_;
-  ag::Array edges_, phi_, error_;
-  double phi_of_one_;
-};
-
-/// One statistic of a value per row with many lanes, [rows, 22, 94, 9].
-class Wide final : public ag::OnePointModel {
- public:
-  Wide(const ag::Table& table, const ag::Array& constants)
-      : OnePointModel(table.communicator()), table_(table), constants_(constants) {}
-
-  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    const auto expand = [](const ag::Expr& x) { return expand_dims(expand_dims(expand_dims(x, 1), 1), 1); };
-    const auto exponent = (params[0] * constants_ + 0.1 * params[1] * expand(table_["x"])) * expand(table_["w"]);
-    return sum(exp(-exponent)) / static_cast<double>(table_.total_rows() * constants_.size());
-  }
-
-  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& mean) const override { return square(log10(mean.value) + 0.3); }
-
- private:
-  ag::Table table_;
-  ag::Array constants_;
-};
-
-/// The unbinned likelihood of a Gaussian peak on an exponential, each normalized on an interval of masses.
-/// params = (mu, sigma, slope, fraction in the peak)
-class MassFit final : public ag::OnePointModel {
- public:
-  explicit MassFit(const ag::Table& events) : OnePointModel(events.communicator()), events_(events) {}
-
-  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    const auto mu = params[0], sigma = params[1], slope = params[2], fraction = params[3], mass = events_["mass"];
-    const auto cdf = [&](double x) { return erf((x - mu) / (std::sqrt(2.0) * sigma)); };
-    const auto peak_norm = sigma * std::sqrt(0.5 * std::numbers::pi) * (cdf(highest_mass) - cdf(lowest_mass));
-    const auto peak = exp(-0.5 * square((mass - mu) / sigma)) / peak_norm;
-    const auto tail_norm = (exp(slope * (highest_mass - lowest_mass)) - 1.0) / slope;
-    const auto tail = exp(slope * (mass - lowest_mass)) / tail_norm;
-    return sum(log(fraction * peak + (1.0 - fraction) * tail));
-  }
-
-  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& log_likelihood) const override {
-    return -log_likelihood.value / static_cast<double>(events_.total_rows());
-  }
-
- private:
-  ag::Table events_;
-};
-
-/// A statistic for each of some lanes: bells around centers between 0 and 1.
-class Lanes final : public ag::OnePointModel {
- public:
-  Lanes(const ag::Table& table, std::size_t count)
-      : OnePointModel(table.communicator()), x_(table["x"]), centers_(xt::linspace<double>(0.0, 1.0, count)) {}
-
-  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    return sum(exp(-square((centers_ - params[0] * expand_dims(x_, 1)) * params[1])), 0);
-  }
-
-  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& counts) const override {
-    return mean(square(log10(counts.value) - 1.0));
-  }
-
- private:
-  ag::Expr x_;
-  ag::Array centers_;
-};
-
-/// A polynomial with a coefficient for each of some parameters, under a function.
-class Polynomial final : public ag::OnePointModel {
- public:
-  explicit Polynomial(const ag::Table& table) : OnePointModel(table.communicator()), x_(table["x"]), y_(table["w"]) {}
-
-  ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& params) const override {
-    ag::Expr value = params[-1];
-    for (std::size_t k = params.shape()[0].length - 1; k-- > 0;) value = params[k] + value * x_;
-    return mean(square(tanh(value) - y_));
-  }
-
-  ag::Loss calc_loss_from_sumstats(const ag::Sumstats& distance) const override { return log(distance.value); }
-
- private:
-  ag::Expr x_, y_;
-};
 
 /// Number `row` of a sequence that fills the interval from 0 to 1 evenly, in an order like a random one; the same in
 /// peers.py. 0.618 and 0.755 make two sequences without correlation.
@@ -169,6 +62,12 @@ limits::Observation observe(std::size_t rows) {
   observed.value = list(xt::col(table, 1));
   observed.error = list(xt::col(table, 2));
   return observed;
+}
+
+limits::Library as_vectors(const models::StellarLibrary& library) {
+  const auto list = [](const ag::Array& values) { return std::vector<double>(values.begin(), values.end()); };
+  return {list(library.redshift), list(library.log_metallicity), list(library.log_age),
+          list(-0.4 * (library.magnitudes - 22.0)), library.magnitudes.shape(2)};
 }
 
 }  // namespace
@@ -226,6 +125,66 @@ Model make_model(const std::string& name, std::size_t size, const ag::Communicat
     made.limit = [constants, x = span("x"), w = span("w"), p = made.params](auto gradient) {
       return limits::wide(x, w, {constants.data(), constants.size()}, p, gradient);
     };
+  } else if (name == "poisson") {
+    made.params = {0.1, -0.1, 0.1, -0.5, 0.3};
+    add_column("x", [](double u, double v) { return 0.8 * normal(u, v); });
+    add_column("y", [](double u, double v) { return 0.6 * normal(v, u); });
+    made.model = std::make_unique<models::Poisson>(table(), options);
+  } else if (name == "growth") {
+    made.params = {2.5, 0.2, 0.3, -0.05, 0.4, 0.05, -1.3, 12.0, 0.8, -0.9, 0.25, -1.5};
+    add_column("log_mass", [](double u, double) { return 11.0 + 3.0 * u; });
+    add_column("weight", [](double, double v) { return 0.5 + 1.5 * v; });
+    add_column("log_tq", [](double u, double v) { return 0.5 + 0.7 * std::fmod(u + v, 1.0); });
+    made.model = std::make_unique<models::Growth>(table(), options);
+    made.limit = [m = span("log_mass"), w = span("weight"), t = span("log_tq"), p = made.params](auto gradient) {
+      return limits::growth(m, w, t, p, gradient);
+    };
+  } else if (name == "photometry" || name == "dsps") {
+    made.params = {-0.3, 0.2, 0.8, -0.6, 0.3, 0.25};
+    add_column("redshift", [](double u, double) { return 0.05 + 1.9 * u; });
+    add_column("log_mstar", [](double u, double v) { return 0.6 * normal(u, v); });
+    const auto library = name == "dsps" ? models::StellarLibrary(15, 22, 94, 9) : models::StellarLibrary(5, 6, 10, 3);
+    made.model = std::make_unique<models::Photometry>(table(), options, library);
+    made.limit = [grid = as_vectors(library), z = span("redshift"), m = span("log_mstar"),
+                  p = made.params](auto gradient) { return limits::photometry(z, m, grid, p, gradient); };
+  } else if (name == "kernels") {
+    made.params = {0.1, -0.1, 0.2, 0.9, 1.1, 0.8, 0.4};
+    add_column("x", [](double u, double v) { return normal(u, v); });
+    add_column("y", [](double u, double v) { return normal(v, u); });
+    add_column("z", [](double u, double v) { return normal(std::fmod(u + v, 1.0), u); });
+    made.model = std::make_unique<models::Kernels>(table(), options);
+    made.limit = [x = span("x"), y = span("y"), z = span("z"), p = made.params](auto gradient) {
+      return limits::kernels(x, y, z, p, gradient);
+    };
+  } else if (name == "histogram") {
+    constexpr std::size_t num_bins = 100000;
+    made.params = {0.1, -0.2};
+    add_column("x", [](double u, double) { return u; });
+    add_column("bin", [](double, double v) { return std::floor(static_cast<double>(num_bins) * v); });
+    made.model = std::make_unique<Histogram>(table(), num_bins);
+    made.limit = [b = span("bin"), x = span("x"), p = made.params](auto gradient) {
+      return limits::histogram(b, x, num_bins, p, gradient);
+    };
+  } else if (name == "logistic") {
+    constexpr std::size_t num_features = 20;
+    for (std::size_t k = 0; k < num_features; ++k) {
+      const double turn = static_cast<double>(k);
+      add_column(fmt::format("x{}", k), [=](double u, double v) { return std::cos(turn + 6.0 * u + turn * v); });
+      made.params.push_back(0.1 * std::sin(turn));
+    }
+    add_column("sign", [](double u, double v) { return u + 0.3 * v < 0.6 ? -1.0 : 1.0; });
+    made.params.push_back(0.1);
+    made.model = std::make_unique<Logistic>(table());
+    std::vector<limits::Column> features;
+    for (std::size_t k = 0; k < num_features; ++k) features.push_back(span(fmt::format("x{}", k)));
+    made.limit = [features, s = span("sign"), p = made.params](auto gradient) {
+      return limits::logistic(features, s, p, gradient);
+    };
+  } else if (name == "mixture") {
+    made.params = {-2.0, -1.0, 0.0, 1.0, 2.0, -0.5, -0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.2, 0.1};
+    add_column("x", [](double u, double v) { return normal(u, v) + std::floor(5.0 * v) - 2.0; });
+    made.model = std::make_unique<Mixture>(table());
+    made.limit = [x = span("x"), p = made.params](auto gradient) { return limits::mixture(x, p, gradient); };
   } else if (name == "lanes") {
     made.params = {1.0, 3.0};
     add_column("x", [](double u, double) { return u; });
@@ -244,9 +203,7 @@ Model make_model(const std::string& name, std::size_t size, const ag::Communicat
     };
   } else {
     throw std::runtime_error(
-        fmt::format("expected a model of smf, gama, hod, twostage, wide, massfit, lanes, params, but got '{}'; see "
-                    "tools/bench --help",
-                    name));
+        fmt::format("expected a model that tools/bench --help names, or lanes or params, but got '{}'", name));
   }
   return made;
 }

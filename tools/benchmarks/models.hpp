@@ -20,8 +20,8 @@ struct Model {
   std::function<double(std::span<double> gradient)> limit;  // the loss at `params`, on one rank
 };
 
-/// The model `name` with `size` rows on all ranks; of `lanes` and `params` with so many of these and 1e5 rows, without a
-/// limit. Throws std::runtime_error where there is none of that name. Options are those of smf, hod and twostage.
+/// The model `name` with `size` rows on all ranks; of `lanes` and `params` with so many of these and 1e5 rows, without
+/// a limit. Throws std::runtime_error where there is none of that name. Options are those of smf, hod and twostage.
 Model make_model(const std::string& name, std::size_t size, const allgrad::Communicator& comm,
                  const allgrad::CompileOptions& options = {});
 

@@ -7,38 +7,13 @@
 
 #include "allgrad/allgrad.hpp"
 #include "catch.hpp"
-#include "lambda_model.hpp"
-#include "reference_models.hpp"
-#include "world.hpp"
+#include "readme_model.hpp"
 
 namespace ag = allgrad;
 
-namespace {
-
-/// The README's.
-allgrad::testing::LambdaModel smf_model(const ag::Communicator& world) {
-  const auto [first, last] = allgrad::testing::first_is_empty(10000, world.rank(), world.size());
-  const xt::xarray<double> row = xt::arange(static_cast<double>(first), static_cast<double>(last));
-  const ag::Table halos("halos", {{"log_mass", xt::xarray<double>(10.0 - xt::log10(1.0 - 0.95 * row / 9999.0))}},
-                        world);
-  const auto statistics = [halos](const ag::Expr& params) {
-    const xt::xarray<double> edges = xt::linspace(9.0, 10.0, 11);
-    const auto z = (edges - expand_dims(params[0] + halos["log_mass"], 1)) / (std::sqrt(2.0) * pow(10.0, params[1]));
-    return sum(diff(0.5 * (1.0 + erf(z))), 0) / (1e5 * xt::diff(edges));
-  };
-  const auto loss = [](const ag::Sumstats& smf) {
-    const xt::xarray<double> observed = {0.0230104, 0.0169668,   0.0115974,   0.00709412,  0.00375973,
-                                         0.0016816, 0.000622301, 0.000187821, 4.57581e-05, 8.93181e-06};
-    return sum(square((log10(smf.value) - log10(observed)) / 0.05));
-  };
-  return {statistics, loss, world};
-}
-
-}  // namespace
-
 TEST_CASE("what the page on uncertainty shows") {
   const ag::Communicator& world = allgrad::testing::world();
-  allgrad::testing::LambdaModel model = smf_model(world);
+  allgrad::testing::LambdaModel model = allgrad::testing::readme_model(world);
   // [shown]
   const ag::Params params = {{.name = "log_f", .guess = -1.6, .bounds = {-4, 0}},
                              {.name = "log_sigma", .guess = -0.5, .bounds = {-2, 1}}};

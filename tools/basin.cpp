@@ -1,5 +1,6 @@
 // From how many of a grid of starts do optimizers find the minimum? See tools/basin.
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "../examples/smf_model.hpp"
@@ -25,10 +26,12 @@ bool is_found(const xt::xtensor<double, 1>& params) { return xt::amax(xt::abs(pa
 void count(const ag::Communicator& world, const example::Options& options) {
   example::SmfModel model(example::make_halos(options.rows, world), truth);
   const auto grid = make_grid();
+  std::vector<std::vector<int>> found;  // [optimizers, starts]
   const auto report = [&](const char* optimizer, const auto& fit) {
-    int found = 0;
-    for (const auto& start : grid) found += is_found(fit(start)) ? 1 : 0;
-    if (world.is_root()) fmt::print("{}: {} of {}\n", optimizer, found, grid.size());
+    auto& by_start = found.emplace_back();
+    for (const auto& start : grid) by_start.push_back(is_found(fit(start)) ? 1 : 0);
+    if (!world.is_root()) return;
+    fmt::print("{}: {} of {}\n", optimizer, std::accumulate(by_start.begin(), by_start.end(), 0), grid.size());
   };
   using Start = const std::vector<double>&;
   report("lbfgsb", [&](Start start) { return model.run_bfgs(start, {.progress = false}).x; });
@@ -40,6 +43,12 @@ void count(const ag::Communicator& world, const example::Options& options) {
   report("adam", [&](Start start) {
     return model.run_adam(start, {.nsteps = 1000, .learning_rate = 0.02, .progress = false}).last_params();
   });
+  if (!world.is_root()) return;
+  example::CsvFile csv(options.output + "/basin.csv",
+                       "log_f,log_sigma,lbfgsb,lbfgsb_with_bounds,trust_region,trust_region_with_bounds,adam");
+  for (std::size_t i = 0; i < grid.size(); ++i) {
+    csv.row(grid[i][0], grid[i][1], found[0][i], found[1][i], found[2][i], found[3][i], found[4][i]);
+  }
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ namespace allgrad {
 namespace {
 
 // What xtensor lacks.
+Array safe_product(const Array& x, const Array& y) {
+  return xt::where(xt::equal(x, 0.0) || xt::equal(y, 0.0), 0.0, x * y);
+}
 Array exp10(const Array& x) { return xt::pow(10.0, x); }
 #define ALLGRAD_SPECIAL_1(name) \
   Array name(const Array& x) { return xt::make_lambda_xfunction(special::name, x); }

@@ -10,12 +10,6 @@
 
 namespace allgrad {
 
-/// x * y, but 0 where either is 0, whatever the other is.
-template <class T>
-T safe_product(const T& x, const T& y) {
-  return where(equal(x, 0.0) || equal(y, 0.0), 0.0, x * y);
-}
-
 /// x between low and high, and high where low is above it; NaN where one of them is.
 template <class T>
 [[gnu::noinline]] T clipped(const T& x, const T& low, const T& high) {

@@ -20,10 +20,10 @@ using ag::Expr;
 namespace {
 
 constexpr std::size_t num_params = 4;
-const std::vector<double> params_at = {0.31, -0.43, 0.23, 0.17};
+const std::vector<double> params_at = {0.3127, -0.4271, 0.2319, 0.1513};
 const std::vector<double> direction = {0.5, -1.0, 0.25, 2.0};
 
-enum class Kind { constant, parameter, column, per_row, partial, per_rank };
+enum class Kind { constant, parameter, column, per_row, partial, per_rank, empty };
 constexpr Kind kinds[] = {Kind::constant, Kind::parameter, Kind::column, Kind::per_row, Kind::partial, Kind::per_rank};
 using Kinds = std::vector<Kind>;
 
@@ -51,7 +51,8 @@ class Operands {
 
   /// False where operand k must not depend on parameters.
   bool is_possible(std::size_t k, Kind kind) const {
-    return row_.has_derivative(k) || kind == Kind::constant || kind == Kind::column || kind == Kind::per_rank;
+    return row_.has_derivative(k) || kind == Kind::constant || kind == Kind::column || kind == Kind::per_rank ||
+           kind == Kind::empty;
   }
 
   Expr operand(std::size_t k, Kind kind) const {
@@ -63,7 +64,8 @@ class Operands {
       case Kind::column: return in_domain(k, 0.9 * column);
       case Kind::per_row: return in_domain(k, 0.8 * column * lanes + 0.3 * view(params_, ag::range(1, 4)));
       case Kind::partial: return sum(table_["weight"] * in_domain(k, params_[3] - 0.2 * static_cast<double>(k)));  // []
-      case Kind::per_rank: return in_domain(k, ag::rank_constant(xt::xarray<double>{0.2}));  // [1]
+      case Kind::per_rank: return in_domain(k, ag::rank_constant(xt::xarray<double>{0.2}));          // [1]
+      case Kind::empty: return in_domain(k, ag::constant(xt::xtensor<double, 1>::from_shape({0})));  // [0]
     }
     throw std::logic_error("a kind that is not known");
   }
@@ -102,6 +104,17 @@ std::vector<Kinds> all_kinds(std::size_t num_operands) {
   return all;
 }
 
+/// The operator of operands of these kinds; empty where one of them is not possible.
+Expr value_of(const ag::ElementwiseRow& row, const Operands& operands, const Kinds& some) {
+  std::vector<Expr> exprs;
+  for (std::size_t k = 0; k < some.size(); ++k) {
+    if (!operands.is_possible(k, some[k])) return {};
+    exprs.push_back(operands.operand(k, some[k]));
+  }
+  if (row.kernel == ag::Kernel::power_below) exprs[2] = pow(exprs[0], exprs[1]);
+  return elementwise(row.kernel, exprs, {});
+}
+
 /// The operator of operands of all kinds, in one number; of three operands, every fifth combination.
 Expr loss_of(const ag::ElementwiseRow& row, std::size_t num_rows, const Expr& params, const ag::Communicator& comm) {
   const ag::Table table = table_of(num_rows, comm);
@@ -110,16 +123,14 @@ Expr loss_of(const ag::ElementwiseRow& row, std::size_t num_rows, const Expr& pa
   double weight = 1.0;
   const std::vector<Kinds> combinations = all_kinds(row.num_operands);
   for (std::size_t i = 0; i < combinations.size(); i += row.num_operands == 3 ? 5 : 1) {
-    const Kinds& some = combinations[i];
-    std::vector<Expr> exprs;
-    for (std::size_t k = 0; k < some.size() && operands.is_possible(k, some[k]); ++k) {
-      exprs.push_back(operands.operand(k, some[k]));
-    }
-    if (exprs.size() < some.size()) continue;
-    if (row.kernel == ag::Kernel::power_below) exprs[2] = pow(exprs[0], exprs[1]);
+    const Expr value = value_of(row, operands, combinations[i]);
+    if (value.empty()) continue;
     weight = weight > 3.0 ? 0.7 : weight + 0.37;
-    loss = loss + weight * mean_of(elementwise(row.kernel, exprs, {}));
+    loss = loss + weight * mean_of(value);
   }
+  Kinds with_empty(row.num_operands, Kind::constant);
+  with_empty[0] = Kind::empty;
+  loss = loss + sum(value_of(row, operands, with_empty) * params[0]);
   return loss;
 }
 
@@ -199,7 +210,8 @@ class Wanted {
 
 TEST_CASE("operands of every kind and shape, on both executors, in both modes and with every instruction set") {
   const ag::Communicator world = ag::Communicator::world();
-  const std::size_t num_rows = GENERATE(1U, 9U, 67U);
+  const std::size_t num_rows = GENERATE(1U, 67U);
+  const std::string fastest = ag::available_kernel_sets().back().instruction_set;
   for (const ag::ElementwiseRow& row : ag::elementwise_rows()) {
     INFO(row.name << ", " << num_rows << " rows");
     LossProgram alone(row, num_rows, self(), ag::ExecutorKind::reference, ag::GradientMode::reverse);
@@ -212,6 +224,7 @@ TEST_CASE("operands of every kind and shape, on both executors, in both modes an
     check_run(ag::ExecutorKind::reference, ag::GradientMode::forward);
     check_run(ag::ExecutorKind::tiled, ag::GradientMode::forward);
     for (const ag::KernelSet& set : ag::available_kernel_sets()) {
+      if (num_rows == 1 && set.instruction_set != fastest) continue;
       INFO(set.instruction_set);
       const Wanted wanted(set.instruction_set);
       check_run(ag::ExecutorKind::tiled, ag::GradientMode::reverse);

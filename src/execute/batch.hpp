@@ -59,6 +59,21 @@ struct Batch {
   friend Batch maximum(const Batch& x, const Batch& y) { return where(x > y, x, y); }
   friend Batch minimum(const Batch& x, const Batch& y) { return where(x < y, x, y); }
 
+  /// x * y, but 0 where either is 0, whatever the other is.
+  friend Batch safe_product(const Batch& x, const Batch& y) {
+#if defined(__AVX512F__)
+    const __m512d zero = _mm512_setzero_pd();  // what is not 0, also NaN, is multiplied, what is left is 0
+    const __mmask8 x_counts = _mm512_cmp_pd_mask(x.v, zero, _CMP_NEQ_UQ);
+    return Raw(_mm512_maskz_mul_pd(_mm512_mask_cmp_pd_mask(x_counts, y.v, zero, _CMP_NEQ_UQ), x.v, y.v));
+#elif defined(__AVX2__)
+    const __m256d zero = _mm256_setzero_pd();
+    const __m256d x_counts = _mm256_cmp_pd(x.v, zero, _CMP_NEQ_UQ), y_counts = _mm256_cmp_pd(y.v, zero, _CMP_NEQ_UQ);
+    return Raw(_mm256_and_pd(_mm256_and_pd(x_counts, y_counts), _mm256_mul_pd(x.v, y.v)));
+#else
+    return where(equal(x, 0.0) || equal(y, 0.0), 0.0, x * y);
+#endif
+  }
+
   /// x * y - product, exactly: what rounding left of the product; NaN where that or a number on the way is not finite.
   friend Batch product_error(const Batch& x, const Batch& y, const Batch& product) {
 #if defined(__AVX512F__)

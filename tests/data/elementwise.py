@@ -91,6 +91,7 @@ UNARY = {
     "erf": (mp.erf, lambda x: 2 / mp.sqrt(pi) * e(-x * x), between(-26, 26) + signed(decades(-300, 0))),
     "erfc": (mp.erfc, lambda x: -2 / mp.sqrt(pi) * e(-x * x), between(-26, 26) + decades(-300, 1)),
     "erfcx": (erfcx, erfcx_derivative, between(-26, 26) + between(0, 3) + decades(0, 150)),
+    "erfcx_derivative": (erfcx_derivative, lambda x: 2 * erfcx(x) + 2 * x * erfcx_derivative(x), between(-26, 26) + between(0, 3) + decades(0, 5)),
     "norm_pdf": (norm_pdf, lambda x: -x * norm_pdf(x), between(-37, 37)),
     "norm_cdf": (norm_cdf, norm_pdf, between(-37, 37) + between(-3, 3)),
     "log_norm_cdf": (lambda x: mp.log1p(-norm_cdf(-x)) if x > 0 else mp.log(norm_cdf(x)),

@@ -60,9 +60,7 @@ class ModelProgram {
   std::span<const double> hessian() const {  // exact, or Gauss-Newton
     return program_.output(to_string(request_.hessian ? Derivative::hessian : Derivative::gauss_newton));
   }
-  std::span<const double> hessian_product() const {
-    return program_.output(to_string(Derivative::hessian_product));
-  }
+  std::span<const double> hessian_product() const { return program_.output(to_string(Derivative::hessian_product)); }
   Array derivative(Derivative which) const { return array(to_string(which)); }
 
   const NamedOutputs& graph() const { return program_.graph(); }

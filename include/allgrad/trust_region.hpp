@@ -57,7 +57,7 @@ struct TrustRegion {
   double ftol = 2.220446049250313e-09;  ///< converged when a step that no radius shortens gains, and was to gain, at
                                         ///< most ftol max(|loss_k|, |loss_k+1|, 1)
   double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is
-                                        ///< larger, and the loss falls along no direction to second order
+                                        ///< larger and, by eigenvalues, the loss falls along no direction
   std::optional<Curvature> curvature = {};  ///< where none is given, the Gauss-Newton matrix if the objective has it
   std::optional<TrustRegionSolver> solver = {};  ///< where none is given, eigenvalues for up to 32 free parameters
                                                  ///< or a curvature that is given, conjugate gradients for more

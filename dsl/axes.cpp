@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "dsl/row_count.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -60,12 +62,18 @@ Shape with_single(Shape shape, const std::vector<std::size_t>& axes) {
   return shape;
 }
 
-double num_elements(const Shape& shape, const std::vector<std::size_t>& axes) {
-  double count = 1.0;
+Expr num_elements(const Shape& shape, const std::vector<std::size_t>& axes, SourceLocation where) {
+  double lanes = 1.0;
+  Expr rows;
   for (const std::size_t axis : axes) {
-    count *= static_cast<double>(shape[axis].is_rows() ? shape[axis].rows->total_rows : shape[axis].length);
+    if (shape[axis].is_rows()) {
+      rows = row_count(shape[axis].rows, where);
+    } else {
+      lanes *= static_cast<double>(shape[axis].length);
+    }
   }
-  return count;
+  if (rows.empty()) return constant(lanes, where);
+  return lanes == 1.0 ? rows : multiply(Operand(lanes, where), Operand(rows, where));
 }
 
 }  // namespace allgrad

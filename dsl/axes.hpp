@@ -17,7 +17,7 @@ std::size_t chosen_lane_axis(const Operand& x, const Position& axis, std::string
 /// The shape with length 1 along some axes.
 Shape with_single(Shape shape, const std::vector<std::size_t>& axes);
 
-/// The number of elements along some axes, over all ranks.
-double num_elements(const Shape& shape, const std::vector<std::size_t>& axes);
+/// The number of elements along some axes, over all ranks [].
+Expr num_elements(const Shape& shape, const std::vector<std::size_t>& axes, SourceLocation where);
 
 }  // namespace allgrad

@@ -4,43 +4,36 @@
 
 namespace allgrad {
 
-namespace {
-
-/// A whole array as an operand: its lanes and strides, and where they are kept.
-struct WholeOperand {
-  std::vector<std::size_t> lanes;
-  std::vector<std::ptrdiff_t> strides;
-  CallOperand operand;
-
-  WholeOperand(const double* data, const Shape& shape) : lanes(lane_shape(shape)) {
-    strides = row_major_strides(local_shape(shape));
-    const auto rows = row_axis(shape);
-    operand.data = const_cast<double*>(data);  // operands are only read
-    if (rows) {
-      operand.row_stride = strides[*rows];
-      strides.erase(strides.begin() + static_cast<std::ptrdiff_t>(*rows));
-    }
-    operand.lanes = lanes;
-    operand.strides = strides;
+ArrayOperand::ArrayOperand(const double* data, const Shape& shape, std::size_t num_rows) : lanes_(lane_shape(shape)) {
+  const auto rows = row_axis(shape);
+  std::vector<std::size_t> lengths = lanes_;
+  if (rows) lengths.insert(lengths.begin() + static_cast<std::ptrdiff_t>(*rows), num_rows);
+  strides_ = row_major_strides(lengths);
+  operand_.data = const_cast<double*>(data);  // operands are only read
+  if (rows) {
+    operand_.row_stride = strides_[*rows];
+    strides_.erase(strides_.begin() + static_cast<std::ptrdiff_t>(*rows));
   }
-};
-
-}  // namespace
+  operand_.lanes = lanes_;
+  operand_.strides = strides_;
+}
 
 Array CallOperator::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
   Array result = xt::zeros<double>(local_shape(node.shape));
   if (result.size() == 0) return result;
   std::shared_ptr<const RowAxis> rows = rows_of(node.shape);
-  std::vector<WholeOperand> whole;
-  whole.reserve(operands.size());
+  for (const Expr& operand : node.operands) {
+    if (rows == nullptr) rows = rows_of(operand.shape());
+  }
+  const std::size_t num_rows = rows == nullptr ? 1 : rows->local_rows;
+  std::vector<ArrayOperand> arrays;
+  arrays.reserve(operands.size());
   std::vector<CallOperand> in;
   for (std::size_t k = 0; k < operands.size(); ++k) {
-    const Shape& shape = node.operands[k].shape();
-    if (rows == nullptr) rows = rows_of(shape);
-    in.push_back(whole.emplace_back(operands[k]->data(), shape).operand);
+    in.push_back(arrays.emplace_back(operands[k]->data(), node.operands[k].shape(), num_rows).operand());
   }
-  const WholeOperand out(result.data(), node.shape);
-  call(node, {out.operand, in, rows == nullptr ? 1 : rows->local_rows});
+  const ArrayOperand out(result.data(), node.shape, num_rows);
+  call(node, {out.operand(), in, num_rows});
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
@@ -16,6 +17,22 @@ class CallOperator : public Operator {
  protected:
   /// True where `call` adds to what is there, which is 0 before the first rows.
   virtual bool adds() const { return false; }
+};
+
+/// A row-major array as an operand, with the lanes and strides that it points to.
+class ArrayOperand {
+ public:
+  /// `data` has the numbers of a value of this shape in so many rows.
+  ArrayOperand(const double* data, const Shape& shape, std::size_t num_rows);
+  ArrayOperand(const ArrayOperand&) = delete;
+  ArrayOperand(ArrayOperand&&) = default;
+
+  const CallOperand& operand() const { return operand_; }
+
+ private:
+  std::vector<std::size_t> lanes_;
+  std::vector<std::ptrdiff_t> strides_;
+  CallOperand operand_;
 };
 
 /// A stride for each axis of lanes.

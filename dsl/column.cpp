@@ -1,22 +1,55 @@
 #include "dsl/column.hpp"
 
-#include <algorithm>
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xmanipulation.hpp>
 
 #include "base/fingerprint.hpp"
+#include "graph/shape.hpp"
 
 namespace allgrad {
+
+RowNumbers owned(Array&& values) {
+  RowNumbers numbers;
+  numbers.lanes.assign(values.shape().begin() + 1, values.shape().end());
+  std::shared_ptr<const Array> array;
+  if (values.dimension() > 1 && values.size() > 0) {
+    const std::size_t rows = values.shape()[0];
+    values.reshape({rows, values.size() / rows});
+    array = std::make_shared<const Array>(xt::transpose(values));
+  } else {
+    array = std::make_shared<const Array>(std::move(values));
+  }
+  numbers.data = array->data();
+  numbers.owner = array;
+  return numbers;
+}
 
 void ColumnOperator::identify(Fingerprint& hash) const {
   hash.add(std::string_view(rows_->table));
   hash.add(std::string_view(name_));
 }
 
-Array ColumnOperator::evaluate(const Node&, std::span<const Array* const>, Evaluation&) const {
-  Array values = Array::from_shape({rows_->local_rows});
-  std::copy_n(data_, rows_->local_rows, values.begin());
+bool ColumnOperator::same_on_this_rank(const Operator& other) const {
+  const auto* column = dynamic_cast<const ColumnOperator*>(&other);
+  return column != nullptr && column->store_ == store_;
+}
+
+Shape ColumnOperator::infer_shape(std::span<const Expr>) const {
+  Shape shape{rows_};
+  shape.insert(shape.end(), store_->numbers.lanes.begin(), store_->numbers.lanes.end());
+  return shape;
+}
+
+Array ColumnOperator::evaluate(const Node& node, std::span<const Array* const>, Evaluation&) const {
+  const std::vector<std::size_t> lanes_first{num_lanes(node.shape), rows_->local_rows};
+  Array values =
+      xt::transpose(xt::adapt(store_->numbers.data, lanes_first[0] * lanes_first[1], xt::no_ownership(), lanes_first));
+  values.reshape(local_shape(node.shape));
   return values;
 }
 
-View ColumnOperator::lower(const Node& node, Lowering& lowering) const { return lowering.external(data_, node.shape); }
+View ColumnOperator::lower(const Node& node, Lowering& lowering) const {
+  return lowering.external(store_->numbers.data, node.shape);
+}
 
 }  // namespace allgrad

@@ -7,23 +7,41 @@
 
 namespace allgrad {
 
-/// A column of a table, [rows]; per row. It shares the ownership of the numbers, where a table owns them.
+/// Numbers for each row of a table, [rows] or [rows, ..], in memory: for each lane those of all rows. Shares their
+/// ownership where they are owned.
+struct RowNumbers {
+  std::shared_ptr<const void> owner;
+  const double* data = nullptr;
+  std::vector<std::size_t> lanes = {};  ///< lengths of the axes behind the row axis
+};
+
+/// The numbers of a column, shared by all tables and graphs that have it. Table::assign replaces them.
+struct ColumnStore {
+  RowNumbers numbers = {};
+  Expr computed_from = {};       ///< what they are the value of; empty for data
+  std::uint64_t generation = 0;  ///< of the rows that they were computed for
+  bool is_finite = false;        ///< no rank declares that they may be NaN or infinite; graphs depend on it
+};
+
+/// The numbers of an array [rows, ..].
+RowNumbers owned(Array&& values);
+
+/// A column of a table; per row.
 class ColumnOperator final : public Operator {
  public:
-  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<const void> owner,
-                 const double* data, bool is_finite)
-      : name_(std::move(name)),
-        rows_(std::move(rows)),
-        owner_(std::move(owner)),
-        data_(data),
-        is_finite_(is_finite) {}
+  ColumnOperator(std::string name, std::shared_ptr<const RowAxis> rows, std::shared_ptr<ColumnStore> store)
+      : name_(std::move(name)), rows_(std::move(rows)), store_(std::move(store)) {}
+
+  const std::shared_ptr<const RowAxis>& rows() const { return rows_; }
+  ColumnStore& store() const { return *store_; }
 
   std::string_view name() const override { return "column"; }
   std::string attributes() const override { return rows_->table + "." + name_; }
   void identify(Fingerprint& hash) const override;
+  bool same_on_this_rank(const Operator& other) const override;
   std::string label() const override { return name_; }
-  bool is_finite(std::span<const Expr>) const override { return is_finite_; }
-  Shape infer_shape(std::span<const Expr>) const override { return {rows_}; }
+  bool is_finite(std::span<const Expr>) const override { return store_->is_finite; }
+  Shape infer_shape(std::span<const Expr>) const override;
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr&, const Expr&, std::size_t) const override { return {}; }
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
@@ -32,9 +50,7 @@ class ColumnOperator final : public Operator {
  private:
   std::string name_;
   std::shared_ptr<const RowAxis> rows_;
-  std::shared_ptr<const void> owner_;
-  const double* data_;
-  bool is_finite_;  ///< on every rank: not declared to be otherwise
+  std::shared_ptr<ColumnStore> store_;
 };
 
 }  // namespace allgrad

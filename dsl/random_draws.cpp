@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <xtensor/xbuilder.hpp>
@@ -14,6 +15,7 @@
 #include "allgrad/random.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/reshape.hpp"
+#include "dsl/row_count.hpp"
 #include "dsl/row_number.hpp"
 #include "graph/shape.hpp"
 
@@ -67,27 +69,30 @@ Expr element_numbers(const Shape& shape, const random::KeyOperand& key) {
   const auto rows_at = row_axis(shape);
   std::vector<std::size_t> lanes;
   for (const Extent& extent : shape) lanes.push_back(extent.is_rows() ? 1 : extent.length);
-  Array numbers = xt::zeros<double>(lanes);
+  // Behind the row axis, and before it, where all rows of the table are between one element and the next.
+  Array numbers = xt::zeros<double>(lanes), blocks = xt::zeros<double>(lanes);
   double stride = 1.0, row_stride = 0.0;
   for (std::size_t axis = shape.size(); axis-- > 0;) {
     if (axis == rows_at) {
       row_stride = stride;
-      stride *= static_cast<double>(shape[axis].rows->total_rows);
       continue;
     }
     const auto length = static_cast<double>(lanes[axis]);
     std::vector<std::size_t> along(shape.size(), 1);
     along[axis] = lanes[axis];
     Array steps = stride * xt::arange<double>(length);
-    numbers += steps.reshape(along);
+    (row_stride == 0.0 ? numbers : blocks) += steps.reshape(along);
     stride *= length;
   }
   if (!rows_at) return constant(numbers);
   const Expr row = make_node(std::make_shared<const RowNumber>(shape[*rows_at].rows), {}, {});
   Shape along(shape.size(), Extent(1));
   along[*rows_at] = shape[*rows_at];
-  const Expr first = reshaped(row_stride == 1.0 ? row : row * row_stride, along);
-  return num_lanes(shape) == 1 ? first : first + numbers;
+  Expr result = reshaped(row_stride == 1.0 ? row : row * row_stride, along);
+  if (num_lanes(shape) != 1) result = result + numbers;
+  const bool has_blocks = std::ranges::any_of(blocks.storage(), [](double number) { return number > 0.0; });
+  if (has_blocks) result = result + row_count(shape[*rows_at].rows, {}) * blocks;
+  return result;
 }
 
 void check_bound(const Operand& bound, const Shape& shape) {

@@ -31,7 +31,7 @@ class Reduction {
 
   const Expr& x() const { return x_; }
   const AxisList& axes() const { return axes_; }
-  double count() const { return num_elements(x_.shape(), axes_); }
+  Expr count() const { return num_elements(x_.shape(), axes_, {}); }
   Expr sum(const Expr& terms) const { return sum_over(terms, axes_, {}); }
 
   /// With the axes that a reduced value lacks.
@@ -74,7 +74,7 @@ Expr extremum(const Operand& x, const Axes& axes, bool smallest) {
 
 Expr variance(const Reduction& reduction, double ddof) {
   const Expr center = reduction.beside(reduction.sum(reduction.x()) / reduction.count());
-  return reduction.sum(square(reduction.x() - center)) / std::max(reduction.count() - ddof, 0.0);
+  return reduction.sum(square(reduction.x() - center)) / maximum(reduction.count() - ddof, 0.0);
 }
 
 bool is_empty(const Reduction& reduction) {

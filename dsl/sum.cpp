@@ -84,7 +84,7 @@ Expr sum(const Operand& x, const Axes& axes) { return sum_over(x.expr(), reduced
 
 Expr mean(const Operand& x, const Axes& axes) {
   const std::vector<std::size_t> reduced = reduced_axes(x, axes, "mean");
-  const double count = num_elements(x.expr().shape(), reduced);
+  const Expr count = num_elements(x.expr().shape(), reduced, x.where());
   return divide(Operand(sum_over(x.expr(), reduced, x.where()), x.where()), Operand(count, x.where()));
 }
 

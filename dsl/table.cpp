@@ -11,7 +11,9 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
+#include "dsl/checked_columns.hpp"
 #include "dsl/column.hpp"
+#include "dsl/row_count.hpp"
 
 namespace allgrad {
 
@@ -19,9 +21,10 @@ Column::Column(std::shared_ptr<const void> owner, const double* data, std::vecto
     : owner_(std::move(owner)), data_(data), shape_(std::move(shape)) {}
 
 Column::Column(Array&& values) : data_(nullptr), shape_(values.shape().begin(), values.shape().end()) {
-  const auto array = std::make_shared<const Array>(std::move(values));
-  data_ = array->data();
-  owner_ = array;
+  if (shape_.empty()) return;  // refused by the table
+  const RowNumbers numbers = owned(std::move(values));
+  owner_ = numbers.owner;
+  data_ = numbers.data;
 }
 
 Column::Column(std::vector<double> values) : data_(nullptr), shape_{values.size()} {
@@ -29,6 +32,8 @@ Column::Column(std::vector<double> values) : data_(nullptr), shape_{values.size(
   data_ = vector->data();
   owner_ = vector;
 }
+
+Column borrow(std::span<const double> values) { return Column(nullptr, values.data(), {values.size()}); }
 
 Column borrow(const Array& values) {
   return Column(nullptr, values.data(), std::vector<std::size_t>(values.shape().begin(), values.shape().end()));
@@ -45,23 +50,34 @@ Column may_be_infinite(Column column) {
 }
 
 struct Table::State {
-  std::shared_ptr<const RowAxis> rows;
-  Columns columns;
-  std::vector<bool> are_finite;  ///< of each column, that no rank declares it to be otherwise
+  std::shared_ptr<RowAxis> rows;
+  std::vector<std::pair<std::string, std::shared_ptr<ColumnStore>>> columns;
 };
 
 namespace {
 
-std::vector<std::string> names_of(const Table::Columns& columns) {
+template <class Columns>
+std::vector<std::string> names_of(const Columns& columns) {
   std::vector<std::string> names;
   for (const auto& [name, column] : columns) names.push_back(name);
   return names;
 }
 
-std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::string>& names) {
+/// "mass", or with more than one number in a row "colors [rows, 3]".
+std::vector<std::string> described(const std::vector<std::string>& names,
+                                   const std::vector<std::vector<std::size_t>>& shapes) {
+  std::vector<std::string> texts = names;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (shapes[i].size() > 1)
+      texts[i] += fmt::format(" [rows, {}]", fmt::join(shapes[i].begin() + 1, shapes[i].end(), ", "));
+  }
+  return texts;
+}
+
+std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::string>& columns) {
   Fingerprint hash;
   hash.add(std::string_view(table));
-  for (const std::string& name : names) hash.add(std::string_view(name));
+  for (const std::string& column : columns) hash.add(std::string_view(column));
   return hash.value();
 }
 
@@ -78,14 +94,13 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
     if (std::ranges::count(names, names[i]) > 1) {
       refuse(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
     }
-    if (shapes[i].size() != 1) {
+    if (shapes[i].empty()) {
       refuse(table,
-             fmt::format("column \"{}\" has shape {}; expected one number per row, shape [rows]; make a column of each "
-                         "component",
-                         names[i], shapes[i]),
+             fmt::format("column \"{}\" is one number; expected one for each row, shape [rows], or several, [rows, ..]",
+                         names[i]),
              where);
     }
-    if (shapes[i] != shapes[0]) {
+    if (shapes[i][0] != shapes[0][0]) {
       refuse(
           table,
           fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
@@ -95,16 +110,6 @@ std::size_t common_length(const std::string& table, const std::vector<std::strin
     }
   }
   return shapes[0][0];
-}
-
-/// For each column, whether no rank declares that it may be NaN or infinite: graphs depend on it.
-std::vector<bool> are_finite(const std::vector<bool>& declared, const Communicator& comm, const Operation& operation) {
-  Message message(declared.size());
-  std::ranges::copy(declared, message.payload().begin());
-  comm.allreduce(message, operation);
-  std::vector<bool> finite;
-  for (const double count : message.payload()) finite.push_back(count == 0.0);
-  return finite;
 }
 
 /// What a column must not hold unless that is declared.
@@ -130,16 +135,83 @@ void refuse_flaw(const std::string& table, const std::string& column, std::span<
          where);
 }
 
-[[noreturn]] void refuse_inexact(const std::string& table, const std::string& column, const detail::Inexact& inexact,
-                                 std::uint64_t first_row, SourceLocation where) {
-  refuse(table,
-         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
-                     "equals it: {}",
-                     column, inexact.number, first_row + inexact.place, detail::why_inexact),
-         where);
+}  // namespace
+
+void Table::check_column(const std::string& table, const std::string& name, const Column& column,
+                         std::uint64_t first_row, SourceLocation where) {
+  const std::size_t rows = column.shape_[0];
+  const std::size_t lanes =
+      std::reduce(column.shape_.begin() + 1, column.shape_.end(), std::size_t{1}, std::multiplies());
+  if (column.owner_ == nullptr && column.shape_.size() > 1) {
+    refuse(table,
+           fmt::format("column \"{}\" has several numbers for each row, {}, and is borrowed; leave out borrow(), since "
+                       "they are copied to lie in another order",
+                       name, column.shape_),
+           where);
+  }
+  if (column.inexact_) {
+    refuse(
+        table,
+        fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
+                    "equals it: {}",
+                    name, column.inexact_->number, first_row + column.inexact_->place / std::max<std::size_t>(lanes, 1),
+                    detail::why_inexact),
+        where);
+  }
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    const std::span values(column.data_ + lane * rows, rows);
+    if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
+    if (!column.may_be_nan_) refuse_flaw(table, name, values, first_row, nan_flaw, where);
+    if (!column.may_be_infinite_) refuse_flaw(table, name, values, first_row, infinite_flaw, where);
+  }
 }
 
-}  // namespace
+/// For each column, whether no rank declares that it may be NaN or infinite: all build the same graphs. Collective.
+std::vector<bool> Table::are_finite(const Columns& columns, const Communicator& comm, const Operation& operation) {
+  Message message(columns.size());
+  std::ranges::transform(columns, message.payload().begin(), [](const auto& named) {
+    return named.second.may_be_nan_ || named.second.may_be_infinite_ ? 1.0 : 0.0;
+  });
+  comm.allreduce(message, operation);
+  std::vector<bool> finite;
+  for (const double count : message.payload()) finite.push_back(count == 0.0);
+  return finite;
+}
+
+/// Checks columns of this rank's rows against each other and against those of other ranks. Collective, in a Call.
+Table::Checked Table::check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
+                                    SourceLocation where) {
+  const Operation check("the checking of a table", where);
+  std::vector<std::vector<std::size_t>> shapes;
+  for (const auto& [name, column] : columns) shapes.push_back(column.shape_);
+  const std::size_t local_rows = common_length(table, names_of(columns), shapes, where);
+
+  const std::vector<std::string> texts = described(names_of(columns), shapes);
+  const std::uint64_t fingerprint = fingerprint_of(table, texts);
+  if (comm.first_difference({&fingerprint, 1}, check) == 0) {
+    refuse(table,
+           fmt::format(
+               "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
+               "same order on every rank, with the same columns in the same order, and no rows where a rank has "
+               "none",
+               comm.rank(), table, texts),
+           where);
+  }
+
+  std::vector<bool> finite = are_finite(columns, comm, check);
+  const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
+  const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  if (total_rows == 0) {
+    refuse(table, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
+  }
+  const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
+  for (const auto& [name, column] : columns) check_column(table, name, column, first_row, where);
+  return {{table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)}, std::move(finite)};
+}
+
+RowNumbers Table::numbers_of(const Column& column) {
+  return {column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
+}
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
     : Table(
@@ -147,66 +219,113 @@ Table::Table(std::string name, Columns columns, Communicator comm, SourceLocatio
 
 Table::Table(std::string name, const std::function<Columns()>& load, Communicator comm, SourceLocation where) {
   in_call("Table", where, comm, [&] {
-    const Operation check("the building of a table", where);
-    Columns columns = load();
-    std::vector<std::vector<std::size_t>> shapes;
-    std::vector<bool> declared;
-    for (const auto& [column_name, column] : columns) {
-      shapes.push_back(column.shape_);
-      declared.push_back(column.may_be_nan_ || column.may_be_infinite_);
-    }
-    const std::size_t local_rows = common_length(name, names_of(columns), shapes, where);
-
-    const std::uint64_t names = fingerprint_of(name, names_of(columns));
-    if (comm.first_difference({&names, 1}, check) == 0) {
-      refuse(name,
-             fmt::format(
-                 "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
-                 "same order on every rank, with the same columns in the same order, and no rows where a rank has "
-                 "none",
-                 comm.rank(), name, names_of(columns)),
-             where);
-    }
-
-    std::vector<bool> finite = are_finite(declared, comm, check);
-    const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
-    const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-    if (total_rows == 0) {
-      refuse(name, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
-    }
-    const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
     comm.guarded(
         [&] {
-          for (const auto& [column_name, column] : columns) {
-            if (column.inexact_) refuse_inexact(name, column_name, *column.inexact_, first_row, where);
-            const std::span values(column.data_, local_rows);
-            if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
-            if (!column.may_be_nan_) refuse_flaw(name, column_name, values, first_row, nan_flaw, where);
-            if (!column.may_be_infinite_) refuse_flaw(name, column_name, values, first_row, infinite_flaw, where);
+          const Columns columns = load();
+          const Checked checked = check_columns(name, columns, comm, where);
+          State state{std::make_shared<RowAxis>(checked.rows), {}};
+          for (std::size_t i = 0; i < columns.size(); ++i) {
+            const auto& [column_name, column] = columns[i];
+            ColumnStore store{.numbers = numbers_of(column), .is_finite = checked.finite[i]};
+            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(std::move(store)));
           }
-          auto rows =
-              std::make_shared<const RowAxis>(RowAxis{std::move(name), local_rows, first_row, total_rows, comm});
-          state_ = std::make_shared<const State>(State{std::move(rows), std::move(columns), std::move(finite)});
+          state_ = std::make_shared<const State>(std::move(state));
         },
-        check);
+        Operation("the building of a table", where));
   });
 }
 
+void Table::assign(Columns columns, SourceLocation where) {
+  assign([&columns] { return std::move(columns); }, where);
+}
+
+void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
+  in_call("Table::assign", where, communicator(), [&] {
+    RowAxis& rows = *state_->rows;
+    std::vector<std::pair<ColumnStore*, RowNumbers>> assigned;
+    const RowAxis lengths = rows.comm.guarded(
+        [&] {
+          Columns columns = load();
+          for (const auto& [name, store] : state_->columns) {
+            if (!store->computed_from.empty()) continue;
+            const auto found = std::ranges::find(columns, name, &Columns::value_type::first);
+            if (found == columns.end() || found->second.shape_.empty() ||
+                numbers_of(found->second).lanes != store->numbers.lanes) {
+              refuse(rows.table,
+                     fmt::format("expected other rows of all its columns, with as many numbers for each row as before, "
+                                 "got none of that kind for \"{}\"; assign each column, [rows{}{}]",
+                                 name, store->numbers.lanes.empty() ? "" : ", ", fmt::join(store->numbers.lanes, ", ")),
+                     where);
+            }
+            assigned.emplace_back(store.get(), numbers_of(found->second));
+          }
+          for (const auto& [name, column] : columns) {
+            if (std::ranges::any_of(state_->columns, [&](const auto& own) {
+                  return own.first == name && own.second->computed_from.empty();
+                })) {
+              continue;
+            }
+            refuse(rows.table,
+                   fmt::format("expected rows of the columns {}, got some of \"{}\"; leave it out, since columns that "
+                               "are computed follow by themselves",
+                               names_of(state_->columns), name),
+                   where);
+          }
+          const Checked checked = check_columns(rows.table, columns, rows.comm, where);
+          for (const auto& [name, store] : state_->columns) {
+            const auto found = std::ranges::find(columns, name, &Columns::value_type::first);
+            if (found == columns.end() || !store->is_finite ||
+                checked.finite[static_cast<std::size_t>(found - columns.begin())]) {
+              continue;
+            }
+            refuse(
+                rows.table,
+                fmt::format("expected finite numbers for the column \"{}\", as when the table was made, got some that "
+                            "are declared to be otherwise; declare that when the table is made, too",
+                            name),
+                where);
+          }
+          return checked.rows;
+        },
+        Operation("the assigning of rows", where));
+    for (auto& [store, numbers] : assigned) store->numbers = std::move(numbers);
+    rows.local_rows = lengths.local_rows;
+    rows.first_row = lengths.first_row;
+    rows.total_rows = lengths.total_rows;
+    rows.count = lengths.count;
+    ++rows.generation;
+  });
+}
+
+Table Table::with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const {
+  const auto is_named = [&](const auto& column) { return column.first == name; };
+  if (std::ranges::any_of(state_->columns, is_named)) {
+    refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
+  }
+  const Column column(std::move(numbers));
+  check_column(this->name(), name, column, first_row(), where);
+  State state = *state_;
+  state.columns.emplace_back(std::move(name), std::make_shared<ColumnStore>(ColumnStore{
+                                                  numbers_of(column), std::move(value), state.rows->generation}));
+  Table table = *this;
+  table.state_ = std::make_shared<const State>(std::move(state));
+  return table;
+}
+
 Expr Table::operator[](const Name& name) const {
-  for (std::size_t i = 0; i < state_->columns.size(); ++i) {
-    const auto& [column_name, column] = state_->columns[i];
-    if (column_name != name.text) continue;
-    return make_node(std::make_shared<const ColumnOperator>(column_name, state_->rows, column.owner_, column.data_,
-                                                            state_->are_finite[i]),
-                     {}, name.where);
+  for (const auto& [column, store] : state_->columns) {
+    if (column != name.text) continue;
+    return make_node(std::make_shared<const ColumnOperator>(column, state_->rows, store), {}, name.where);
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }
 
-Extent Table::rows() const { return state_->rows; }
+Expr Table::count(SourceLocation where) const { return row_count(state_->rows, where); }
+Extent Table::rows() const { return std::shared_ptr<const RowAxis>(state_->rows); }
 const std::string& Table::name() const { return state_->rows->table; }
+std::vector<std::string> Table::column_names() const { return names_of(state_->columns); }
 std::size_t Table::local_rows() const { return state_->rows->local_rows; }
 std::size_t Table::first_row() const { return state_->rows->first_row; }
 std::size_t Table::total_rows() const { return state_->rows->total_rows; }

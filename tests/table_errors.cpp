@@ -62,22 +62,18 @@ TEST_CASE("columns of unequal length") {
                          });
 }
 
-TEST_CASE("columns with other than one axis") {
-  const std::vector<std::string> advice = {"expected one number per row, shape [rows]", "a column of each component"};
-  check_error<DataError>({"column \"x\" has shape [2, 3]", advice[0], advice[1]}, [](unsigned& line) {
-    const xt::xarray<double> positions = xt::ones<double>({2, 3});
-    line = __LINE__ + 1;
-    ag::Table("halos", {{"x", positions}});
-  });
-  check_error<DataError>({"column \"x\" has shape []", advice[0]}, [](unsigned& line) {
-    line = __LINE__ + 1;
-    ag::Table("halos", {{"x", xt::xarray<double>(1.0)}});
-  });
-  check_error<DataError>({"column \"x\" has shape [2, 1]", advice[0]}, [](unsigned& line) {
-    const xt::xarray<double> values = xt::ones<double>({2, 1});
-    line = __LINE__ + 1;
-    ag::Table("halos", {{"x", ag::borrow(values)}});
-  });
+TEST_CASE("columns without a row axis, and several numbers for each row that are borrowed") {
+  check_error<DataError>({"column \"x\" is one number", "expected one for each row, shape [rows], or several"},
+                         [](unsigned& line) {
+                           line = __LINE__ + 1;
+                           ag::Table("halos", {{"x", xt::xarray<double>(1.0)}});
+                         });
+  check_error<DataError>({"column \"x\" has several numbers for each row, [2, 3], and is borrowed; leave out borrow()"},
+                         [](unsigned& line) {
+                           const xt::xarray<double> positions = xt::ones<double>({2, 3});
+                           line = __LINE__ + 1;
+                           ag::Table("halos", {{"x", ag::borrow(positions)}});
+                         });
 }
 
 TEST_CASE("names twice, and no columns") {
@@ -162,6 +158,7 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   TestFile source;
   source.write<double>("log_mass", {12.0, 13.0, 14.0, 11.0});
   source.write<double>("position", {1, 2, 3, 4, 5, 6, 7, 8}, {4, 2});
+  source.write<double>("volume", {8.0}, {});
   source.write<double>("bins", {9.0, 10.0});
   source.write_as("name", H5T_C_S1, "abcd", {4});
   const std::string file = source.path();
@@ -173,9 +170,11 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
       ag::Table::from_hdf5(file, alone, {.columns = columns});
     });
   };
-  check({"log_mas"}, {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position'"});
+  check({"log_mas"},
+        {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position', 'volume'"});
   check({"log_mass", "name"}, {"'name'", "column of integers or floating-point numbers", "holds strings of shape [4]"});
-  check({"position"}, {"'position'", "floating-point numbers of 64 bits of shape [4, 2]", "a dataset of its own"});
+  check({"volume"}, {"'volume'", "floating-point numbers of 64 bits of shape []", "shape [rows] or [rows, ..]"});
+  check({"bins", "position"}, {"'bins' has 2 rows and 'position' has 4", "name the columns that belong to one table"});
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});
   check({}, {"equal length"});
   check({"log_mass", "log_mass"}, {"two columns are named \"log_mass\""});

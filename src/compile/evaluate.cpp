@@ -10,6 +10,7 @@
 #include "comm/call.hpp"
 #include "comm/require_same.hpp"
 #include "compile/check_graph.hpp"
+#include "compile/row_values.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
@@ -74,8 +75,10 @@ Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std
           check_known(expr, comm, where);
           check_key(expr, randkey, where);
           const bool keeps_share = !total && expr.placement() == Placement::partial;
-          const Expr graph = insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr})[0];
+          const Expr graph =
+              replace_stored(insert_allreduce({keeps_share ? as_placement(expr, Placement::per_rank) : expr}))[0];
           check_same_on_all_ranks({{"value", expr}}, 0, comm, evaluation, where);
+          compute_kept({graph}, comm, ExecutorKind::reference);
           const auto executor = make_executor(ExecutorKind::reference, {graph}, comm);
           const auto key = numbers_of(randkey.value_or(0));
           const InputValue inputs[] = {{random_key_name, key}};

@@ -13,6 +13,7 @@
 #include "compile/compiled_graph_state.hpp"
 #include "compile/describe_nonfinite.hpp"
 #include "compile/nonfinite_trace.hpp"
+#include "compile/row_values.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
@@ -44,7 +45,8 @@ class Calculator {
   const Communicator& communicator() const { return comm_; }
 
   std::vector<std::vector<double>> operator()(const std::function<std::vector<Expr>()>& build) const {
-    const std::vector<Expr> graph = merge_collectives(common_subexpressions(insert_allreduce(build())));
+    const std::vector<Expr> graph = merge_collectives(common_subexpressions(replace_stored(insert_allreduce(build()))));
+    compute_kept(graph, comm_, executor_);
     const auto executor = make_executor(executor_, graph, comm_);
     const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, key_}};
     executor->run(inputs, search());

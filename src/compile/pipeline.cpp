@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compile/differentiate.hpp"
+#include "compile/row_values.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
@@ -55,6 +56,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   };
 
   stages.apply("insert allreduce", insert_allreduce);
+  stages.apply("replace stored", replace_stored);
   if (mode) {
     stages.apply("differentiate", differentiate_all);
     stages.apply("total derivatives", insert_allreduce);
@@ -91,7 +93,9 @@ bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const s
   constexpr std::size_t most_params = 8, most_nodes = 2000;
   const auto num_frozen = static_cast<std::size_t>(std::ranges::count(frozen, true));
   const std::size_t directions = num_params - num_frozen;
-  return directions <= most_params && directions * topological_order(exprs_of(outputs)).size() <= most_nodes;
+  const std::vector<Expr> nodes = topological_order(exprs_of(outputs));
+  return directions <= most_params && directions * nodes.size() <= most_nodes &&
+         std::ranges::all_of(nodes, [](const Expr& expr) { return expr.node()->op->has_tangent(); });
 }
 
 bool asks_for_gradients(const DerivativesOf& derivatives) {
@@ -101,9 +105,7 @@ bool asks_for_gradients(const DerivativesOf& derivatives) {
   });
 }
 
-}  // namespace
-
-NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+NamedOutputs chosen_graph(NamedOutputs outputs, const Expr& params, const Communicator& comm,
                           const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
   if (!derivatives) return run_passes(std::move(outputs), params, comm, options, {}, std::nullopt, dump);
   add_placeholders(outputs, *derivatives);
@@ -130,6 +132,15 @@ NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Commun
            fmt::format("{}, estimated at {:.0f} ns forward and {:.0f} ns reverse",
                        mode == GradientMode::forward ? "forward" : "reverse", forward_cost, reverse_cost));
   return mode == GradientMode::forward ? forward : reverse;
+}
+
+}  // namespace
+
+NamedOutputs run_pipeline(NamedOutputs outputs, const Expr& params, const Communicator& comm,
+                          const CompileOptions& options, const std::optional<DerivativesOf>& derivatives, Dump& dump) {
+  NamedOutputs graph = chosen_graph(std::move(outputs), params, comm, options, derivatives, dump);
+  compute_kept(exprs_of(graph), comm, options.executor);
+  return graph;
 }
 
 }  // namespace allgrad

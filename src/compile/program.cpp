@@ -37,6 +37,7 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
       comm_(comm),
       where_(params.node()->where),
       params_(params.shape()[0].length),
+      kind_(options.executor),
       details_([this] {
         return fmt::format("of {} of model {} at the parameters [{}]", identity_.results, identity_.object,
                            fmt::join(params_, ", "));
@@ -58,7 +59,7 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
         Dump dump(comm, identity_.object, identity_.results);
         graph_ = run_pipeline(built, params, comm, options, derivatives, dump);
         const std::vector<Expr> outputs = exprs_of(graph_);
-        executor_ = make_executor(options.executor, outputs, comm);
+        plan();
         if (dump.is_on()) {
           for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
         }
@@ -67,6 +68,14 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
         if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
       },
       compilation);
+}
+
+/// For the rows that the tables have now.
+void Program::plan() {
+  const std::vector<Expr> outputs = exprs_of(graph_);
+  compute_kept(outputs, comm_, kind_);
+  executor_ = make_executor(kind_, outputs, comm_);
+  rows_.emplace(outputs);
 }
 
 std::size_t Program::position_of(std::string_view name) const {
@@ -91,6 +100,7 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         "same on every rank, for example {.randkey = 42}",
         *draw_)));
   }
+  if (rows_->have_changed()) comm_.guarded([&] { plan(); }, Operation("the planning for other rows", where_));
   std::ranges::copy(params, params_.begin());
   const auto words = numbers_of(randkey.value_or(0));
   const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}, {direction_name, direction}};

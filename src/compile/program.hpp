@@ -8,6 +8,7 @@
 
 #include "allgrad/compile.hpp"
 #include "compile/pipeline.hpp"
+#include "compile/row_values.hpp"
 #include "execute/executor.hpp"
 
 namespace allgrad {
@@ -48,6 +49,7 @@ class Program {
 
  private:
   std::size_t position_of(std::string_view name) const;
+  void plan();
 
   const ProgramIdentity identity_;
   NamedOutputs graph_;
@@ -55,7 +57,9 @@ class Program {
   SourceLocation where_;                // of the parameters
   std::optional<SourceLocation> draw_;  // of the first draw
   std::vector<double> params_;
+  ExecutorKind kind_;
   std::unique_ptr<Executor> executor_;
+  std::optional<RowsOfGraph> rows_;  // that the executor was planned for
   bool communicates_ = false;
   const std::function<std::string()> details_;
   Operation evaluation_;  // with neither key nor parameters

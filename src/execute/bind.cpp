@@ -35,12 +35,20 @@ std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t
   return std::clamp<std::size_t>(room / (lane_doubles * std::max<std::size_t>(loop.num_registers, 1)), 1, extent);
 }
 
-/// Binds a call; `lane_stride` doubles are between the lanes of registers.
-BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, std::size_t lane_stride) {
+/// Doubles from lane to lane of values, in a row loop with so many between the lanes of registers and of columns.
+struct LaneStrides {
+  std::size_t of_registers = 1, of_columns = 1;
+
+  std::ptrdiff_t operator()(Buffer::Kind kind) const {
+    const bool is_register = kind == Buffer::Kind::row_value || kind == Buffer::Kind::lane_value;
+    return static_cast<std::ptrdiff_t>(is_register ? of_registers : kind == Buffer::Kind::column ? of_columns : 1);
+  }
+};
+
+BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
   const auto bind = [&](const View& view, const Shape& shape) {
     const Buffer& buffer = buffers[view.buffer];
-    const bool is_register = buffer.kind == Buffer::Kind::row_value || buffer.kind == Buffer::Kind::lane_value;
-    const auto lane = static_cast<std::ptrdiff_t>(is_register ? lane_stride : 1);
+    const std::ptrdiff_t lane = strides(buffer.kind);
     const std::size_t register_lane = buffer.kind == Buffer::Kind::lane_value ? buffer.offset : 0;
     BoundOperand place{view.buffer, static_cast<std::ptrdiff_t>(register_lane + view.offset) * lane, 0, view.strides};
     for (std::ptrdiff_t& stride : place.strides) stride *= lane;
@@ -58,7 +66,10 @@ BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& b
 class RowBinder {
  public:
   RowBinder(const Schedule& schedule, const KernelSet& kernels, BoundRowLoop& bound)
-      : buffers_(schedule.buffers), kernels_(kernels), bound_(bound) {}
+      : buffers_(schedule.buffers),
+        kernels_(kernels),
+        bound_(bound),
+        strides_{bound.lane_stride, bound.rows->local_rows} {}
 
   BoundLoop bind(const LaneLoop& loop) const {
     BoundLoop result;
@@ -75,7 +86,7 @@ class RowBinder {
 
  private:
   BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const {
-    if (instruction.is_call()) return bind_call(instruction, buffers_, bound_.lane_stride);
+    if (instruction.is_call()) return bind_call(instruction, buffers_, strides_);
     const auto kernel = static_cast<std::size_t>(instruction.kernel);
     BoundKernel result{
         (instruction.adds ? kernels_.add : kernels_.store)[kernel], {}, instruction.inputs.size(), {}, {}};
@@ -95,7 +106,7 @@ class RowBinder {
       return {view.buffer, static_cast<std::ptrdiff_t>(buffer.offset * loop.block_lanes * bound_.lane_stride), 0,
               std::vector<std::ptrdiff_t>(loop.outer_extents.size())};
     }
-    const auto lane = static_cast<std::ptrdiff_t>(buffer.kind == Buffer::Kind::row_value ? bound_.lane_stride : 1);
+    const std::ptrdiff_t lane = strides_(buffer.kind);
     BoundOperand result{view.buffer, static_cast<std::ptrdiff_t>(view.offset) * lane, 0, view.strides};
     for (std::ptrdiff_t& stride : result.strides) stride *= lane;
     if (!result.strides.empty()) {
@@ -108,6 +119,7 @@ class RowBinder {
   const std::vector<Buffer>& buffers_;
   const KernelSet& kernels_;
   const BoundRowLoop& bound_;
+  LaneStrides strides_;
 };
 
 BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels) {
@@ -171,7 +183,7 @@ BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffe
   };
   for (const Instruction& instruction : loop.instructions) {
     if (instruction.is_call()) {
-      bound.instructions.emplace_back(bind_call(instruction, buffers, 1));
+      bound.instructions.emplace_back(bind_call(instruction, buffers, {}));
       continue;
     }
     const auto kernel = static_cast<std::size_t>(instruction.kernel);

@@ -42,8 +42,11 @@ class Workspace {
   void fetch_ahead() {
     if (next_row_ >= end_of_next_) return;
     for (const std::size_t column : ahead_->columns) {
-      for (std::size_t row = next_row_; row < next_row_ + ahead_->rows_ahead; row += line) {
-        __builtin_prefetch(buffers_[column].data + std::min(row, end_of_next_ - 1));
+      const double* lane = buffers_[column].data;
+      for (std::size_t i = 0; i < buffers_[column].lanes; ++i, lane += ahead_->rows->local_rows) {
+        for (std::size_t row = next_row_; row < next_row_ + ahead_->rows_ahead; row += line) {
+          __builtin_prefetch(lane + std::min(row, end_of_next_ - 1));
+        }
       }
     }
     next_row_ += ahead_->rows_ahead;

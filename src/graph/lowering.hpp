@@ -56,7 +56,8 @@ class Lowering {
   /// A new buffer of zeros, to add to: over rows where the instructions at hand run over rows and the shape has none.
   virtual View zeros(const Shape& shape) = 0;
 
-  /// Numbers that lie in memory already and outlive the schedule: one per lane, or one per row for shape [rows].
+  /// Numbers that lie in memory already and outlive the schedule: one for each lane, or of a value per row, for each
+  /// lane those of all rows.
   virtual View external(const double* data, const Shape& shape) = 0;
 
   /// The value of an input of the graph.

@@ -40,6 +40,10 @@ class Operator {
   /// become one.
   virtual void identify(Fingerprint& hash) const = 0;
 
+  /// Of two operators of one fingerprint: false where they compute different things, which a hash that is the same on
+  /// every rank cannot tell, such as functions of the user's.
+  virtual bool same_on_this_rank(const Operator&) const { return true; }
+
   /// A hash of the name and of what identifies the operator, the same on every rank.
   std::uint64_t fingerprint() const;
 
@@ -73,6 +77,9 @@ class Operator {
   /// it is the same; an empty Expr is zero by design. Not asked of operators that are linear in all operands jointly:
   /// these are applied to the tangents, unless they are elementwise.
   virtual Expr tangent(const Expr& node, std::span<const Expr> tangents) const;
+
+  /// False where `tangent` throws.
+  virtual bool has_tangent() const { return true; }
 
   /// For the reference executor: the value from those of the operands, whole arrays with this rank's rows.
   virtual Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const = 0;

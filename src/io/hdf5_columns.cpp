@@ -45,7 +45,19 @@ struct Content {
   }
 
   bool is_number() const { return hdf5::is_number(type.get()); }
+  bool has_rows() const { return is_number() && !shape.empty(); }
   bool is_column() const { return is_number() && shape.size() == 1; }
+
+  /// Numbers in each row, at most as many as a process could ever hold.
+  hsize_t lanes() const {
+    constexpr hsize_t most = hsize_t{1} << 48;
+    hsize_t product = 1;
+    for (std::size_t axis = 1; axis < shape.size(); ++axis) {
+      if (shape[axis] != 0 && product > most / shape[axis]) return most;
+      product *= shape[axis];
+    }
+    return product;
+  }
 
   std::string str() const { return fmt::format("{} of shape [{}]", type_name(type.get()), fmt::join(shape, ", ")); }
 };
@@ -170,10 +182,10 @@ Dataset File::open_column(const std::string& name) const {
     fail(fmt::format("expected a dataset '{}' in '{}', but the file has {}; name one that is there", name, path_,
                      datasets_there()));
   }
-  if (!dataset->content.is_column()) {
+  if (!dataset->content.has_rows()) {
     fail(
         fmt::format("expected dataset '{}' in '{}' to be a column of integers or floating-point numbers of shape "
-                    "[rows], but it holds {}; store each column as a dataset of its own",
+                    "[rows] or [rows, ..], but it holds {}; store each column as a dataset of its own",
                     name, path_, dataset->content.str()));
   }
   return std::move(*dataset);
@@ -211,7 +223,7 @@ std::vector<Dataset> File::find_columns(std::vector<std::string>& left_out) cons
 void File::check_lengths(const std::vector<Dataset>& datasets) const {
   const Dataset& first = datasets.front();
   for (const Dataset& other : datasets) {
-    if (other.content.shape == first.content.shape) continue;
+    if (other.content.shape[0] == first.content.shape[0]) continue;
     fail(
         fmt::format("expected columns of equal length in '{}', but '{}' has {} rows and '{}' has {}; name the columns "
                     "that belong to one table",
@@ -236,7 +248,8 @@ void File::check_stored(const Dataset& dataset) const {
         "in their place, or name other columns",
         dataset.name, path_, missing));
   }
-  const hsize_t rows = dataset.content.shape[0];
+  const hsize_t rows = dataset.content.shape[0], lanes = dataset.content.lanes();
+  if (lanes == 0) return;
   const Handle creation(H5Dget_create_plist(dataset.handle.get()), H5Pclose);
   const H5D_layout_t layout = H5Pget_layout(creation.get());
   H5D_fill_value_t fill = H5D_FILL_VALUE_UNDEFINED;
@@ -246,11 +259,14 @@ void File::check_stored(const Dataset& dataset) const {
   if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.get()) == 0)) {
     const hsize_t bytes = H5Dget_storage_size(dataset.handle.get());
     if (bytes > 0 || !may_be_missing)
-      stored = bytes / std::max<std::size_t>(1, H5Tget_size(dataset.content.type.get()));
+      stored = bytes / std::max<std::size_t>(1, H5Tget_size(dataset.content.type.get())) / lanes;
   } else if (layout == H5D_CHUNKED && rows > 0 && !may_be_missing) {
-    hsize_t length = 1;
-    hsize_t chunks = 0;
-    H5Pget_chunk(creation.get(), 1, &length);
+    const std::vector<hsize_t>& shape = dataset.content.shape;
+    std::vector<hsize_t> lengths(shape.size(), 1);
+    hsize_t chunks = 0, chunks_of_row = 1;
+    H5Pget_chunk(creation.get(), static_cast<int>(lengths.size()), lengths.data());
+    for (hsize_t& length : lengths) length = std::max(length, hsize_t{1});
+    for (std::size_t axis = 1; axis < shape.size(); ++axis) chunks_of_row *= (shape[axis] - 1) / lengths[axis] + 1;
     const Handle all(H5Dget_space(dataset.handle.get()), H5Sclose);
     if (H5Dget_num_chunks(dataset.handle.get(), all.get(), &chunks) < 0) {
       const std::string cause = last_error();
@@ -259,8 +275,8 @@ void File::check_stored(const Dataset& dataset) const {
           "complete",
           dataset.name, path_, cause));
     }
-    length = std::max(length, hsize_t{1});
-    if (chunks <= (rows - 1) / length) stored = chunks * length;
+    chunks /= chunks_of_row;
+    if (chunks <= (rows - 1) / lengths[0]) stored = chunks * lengths[0];
   }
   if (stored >= rows) return;
   fail(fmt::format(
@@ -289,15 +305,19 @@ void File::check_exact(const std::optional<hdf5::InexactInteger>& inexact, const
 }
 
 std::vector<double> File::read_rows(const Dataset& dataset, hsize_t first, hsize_t count) const {
-  std::vector<double> values(count);
-  if (count == 0) return values;
+  std::vector<hsize_t> start(dataset.content.shape.size(), 0), counts = dataset.content.shape;
+  start[0] = first;
+  counts[0] = count;
+  const hsize_t size = count * dataset.content.lanes();
+  std::vector<double> values(size);
+  if (size == 0) return values;
   const Handle in_file(H5Dget_space(dataset.handle.get()), H5Sclose);
-  const Handle in_memory(H5Screate_simple(1, &count, nullptr), H5Sclose);
+  const Handle in_memory(H5Screate_simple(1, &size, nullptr), H5Sclose);
   const auto read = [&](hid_t memory_type, void* out) {
     return H5Dread(dataset.handle.get(), memory_type, in_memory.get(), in_file.get(), H5P_DEFAULT, out);
   };
   std::optional<hdf5::InexactInteger> inexact;
-  if (H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, &first, nullptr, &count, nullptr) < 0 ||
+  if (H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, start.data(), nullptr, counts.data(), nullptr) < 0 ||
       !hdf5::read_numbers(dataset.content.type.get(), read, values, inexact)) {
     const std::string cause = last_error();
     fail(
@@ -305,7 +325,7 @@ std::vector<double> File::read_rows(const Dataset& dataset, hsize_t first, hsize
                     "is complete and that HDF5 has the filters that it was written with",
                     first, first + count, dataset.name, path_, cause));
   }
-  check_exact(inexact, fmt::format("dataset '{}'", dataset.name), first);
+  check_exact(inexact, fmt::format("dataset '{}'", dataset.name), first * dataset.content.lanes());
   return values;
 }
 
@@ -348,12 +368,16 @@ Hdf5Rows read_hdf5_columns(const std::string& file, const std::vector<std::strin
   const auto parts = static_cast<hsize_t>(size);
   const hsize_t larger = total % parts;  // this many ranks get one row more
   const hsize_t count = total / parts + (index < larger ? 1 : 0);
-  input.check_memory(count, datasets.size());
+  hsize_t lanes = 0;
+  for (const Dataset& dataset : datasets) lanes += dataset.content.lanes();
+  input.check_memory(count, std::max(lanes, hsize_t{1}));
 
   rows.total_rows = total;
   rows.first_row = index * (total / parts) + std::min(index, larger);
   for (const Dataset& dataset : datasets) {
-    rows.columns.push_back({dataset.name, input.read_rows(dataset, rows.first_row, count)});
+    const std::vector<hsize_t>& shape = dataset.content.shape;
+    rows.columns.push_back({dataset.name, {count}, input.read_rows(dataset, rows.first_row, count)});
+    rows.columns.back().shape.insert(rows.columns.back().shape.end(), shape.begin() + 1, shape.end());
   }
   rows.stamp = input.unchanged_stamp();
   return rows;

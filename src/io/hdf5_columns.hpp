@@ -12,10 +12,11 @@ namespace allgrad {
 
 struct Hdf5Column {
   std::string name;
-  std::vector<double> values;
+  std::vector<std::size_t> shape;  ///< [rows] or [rows, ..], of this rank's rows
+  std::vector<double> values;      ///< in row-major order
 };
 
-/// The rows [first_row, first_row + values.size()) of each column, out of `total_rows` in the file.
+/// This rank's rows of each column, from `first_row` on, out of `total_rows` in the file.
 struct Hdf5Rows {
   std::vector<Hdf5Column> columns;
   std::uint64_t total_rows = 0;
@@ -24,7 +25,7 @@ struct Hdf5Rows {
   std::vector<std::string> left_out = {};  // where no names are given: datasets that are no columns, and why
 };
 
-/// Reads this rank's share of the rows of the named 1-D datasets, in the order of `names`; where that is empty, of all
+/// Reads this rank's share of the rows of the named datasets, in the order of `names`; where that is empty, of all
 /// numeric 1-D datasets of the root group, in the order of their names. Rows are dealt out in equal contiguous parts
 /// over `size` ranks, the first ranks get one more. Integers of up to 64 bits and floats of up to 128 become double.
 /// Not collective. Throws DataError where the file or a dataset is missing or is no such thing, the datasets differ in

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <xtensor/xadapt.hpp>
 
 #include "allgrad/error.hpp"
 #include "allgrad/table.hpp"
@@ -65,7 +66,7 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
     }
     Columns columns;
     for (Hdf5Column& read : rows.columns) {
-      Column column(std::move(read.values));
+      Column column(xt::adapt(read.values, read.shape));
       if (has(options.may_be_nan, read.name)) column = may_be_nan(std::move(column));
       if (has(options.may_be_infinite, read.name)) column = may_be_infinite(std::move(column));
       columns.emplace_back(read.name, std::move(column));

@@ -25,8 +25,9 @@ std::uint64_t hash_of(const Node& node) {
 
 bool are_same(const Node& a, const Node& b) {
   const auto same_node = [](const Expr& x, const Expr& y) { return x.node() == y.node(); };
-  return (a.op == b.op || a.op->fingerprint() == b.op->fingerprint()) && a.placement == b.placement &&
-         a.shape == b.shape && std::ranges::equal(a.operands, b.operands, same_node);
+  const auto same_op = [&] { return a.op->fingerprint() == b.op->fingerprint() && a.op->same_on_this_rank(*b.op); };
+  return (a.op == b.op || same_op()) && a.placement == b.placement && a.shape == b.shape &&
+         std::ranges::equal(a.operands, b.operands, same_node);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace allgrad {
 struct Buffer {
   enum class Kind {
     constant,     ///< numbers that lie in memory already, not per row
-    column,       ///< numbers that lie in memory already, one for each row
+    column,       ///< numbers that lie in memory already, for each lane one for each row
     input,        ///< the value of an input of the graph
     row_numbers,  ///< global numbers of the rows of one tile
     value,        ///< a value that is not per row

@@ -30,6 +30,19 @@ def check_headers(include):
     assert installed == reached, f'installed, but not reached from allgrad.hpp: {sorted(installed - reached)}'
 
 
+def check_output_of(launcher, program):
+    printed = output_of([launcher, '2', program])
+    assert printed == '1.500000 on 2 ranks\n', f'the program printed {printed!r}'
+
+
+def build_by_cmake(args, prefix, build):
+    source = Path(args.program).parent
+    env = {**os.environ, 'CXX': ' '.join(args.compiler)}
+    for command in [[args.cmake, '-S', source, '-B', build, f'-DCMAKE_PREFIX_PATH={prefix}'], [args.cmake, '--build', build]]:
+        subprocess.run(command, check=True, env=env)
+    check_output_of(args.launcher, build / 'program')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--meson', required=True)
@@ -39,6 +52,7 @@ def main():
     parser.add_argument('--launcher', required=True)
     parser.add_argument('--program', required=True, help="the user's source file")
     parser.add_argument('--mpicxx', help="MPI's compiler, to build the program with instead")
+    parser.add_argument('--cmake', help='CMake, to build the program with instead')
     parser.add_argument('compiler', nargs='+')
     args = parser.parse_args()
 
@@ -49,6 +63,9 @@ def main():
         check_headers(prefix / 'include')
 
         libdir = prefix / args.libdir
+        if args.cmake:
+            build_by_cmake(args, prefix, Path(scratch) / 'build')
+            return
         pc_file = libdir / 'pkgconfig' / 'allgrad.pc'  # knows the place by itself only where it is relocatable
         pc_file.write_text(re.sub('^prefix=/.*$', f'prefix={prefix}', pc_file.read_text(), flags=re.MULTILINE))
         paths = [str(libdir / 'pkgconfig'), os.environ.get('PKG_CONFIG_PATH', '')]
@@ -59,8 +76,7 @@ def main():
         compiler = [args.mpicxx] if args.mpicxx else args.compiler
         subprocess.run([*compiler, '-std=c++20', args.program, '-o', program, *flags, f'-Wl,-rpath,{libdir}'],
                        check=True, env=env)
-        printed = output_of([args.launcher, '2', program])
-        assert printed == '1.500000 on 2 ranks\n', f'the program printed {printed!r}'
+        check_output_of(args.launcher, program)
 
 
 main()

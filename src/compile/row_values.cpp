@@ -1,0 +1,158 @@
+#include "compile/row_values.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "allgrad/error.hpp"
+#include "allgrad/table.hpp"
+#include "comm/call.hpp"
+#include "compile/check_graph.hpp"
+#include "dsl/input.hpp"
+#include "dsl/precomputed.hpp"
+#include "dsl/row_count.hpp"
+#include "dsl/row_number.hpp"
+#include "dsl/store.hpp"
+#include "dsl/write_rows.hpp"
+#include "execute/executor.hpp"
+#include "graph/shape.hpp"
+#include "graph/traversal.hpp"
+#include "passes/common_subexpressions.hpp"
+#include "passes/hoist_broadcasts.hpp"
+#include "passes/insert_allreduce.hpp"
+#include "passes/merge_collectives.hpp"
+
+namespace allgrad {
+
+void check_known(const Expr& value, const std::string& what, const Communicator& comm, SourceLocation where) {
+  for_each_node({&value, 1}, [&](const Expr& node) {
+    check_table(node, comm);
+    if (as<Input>(node) == nullptr) return;
+    throw ExpressionError(fmt::format("{} depends on {}, which has no value here; make it of columns and numbers alone",
+                                      what, is_input(node, parameters_name) ? "parameters" : "random numbers"),
+                          where);
+  });
+}
+
+Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKind executor) {
+  const SourceLocation where = value.node()->where;
+  const auto rows = std::make_shared<Array>(Array::from_shape(local_shape(value.shape())));
+  const Expr numbers = make_node(std::make_shared<const RowNumber>(rows_of(value.shape())), {}, where);
+  std::vector<Expr> graph = {make_node(std::make_shared<const WriteRows>(rows), {value, numbers}, where)};
+  graph = replace_stored(insert_allreduce(graph));
+  graph = merge_collectives(common_subexpressions(hoist_broadcasts(graph)));
+  compute_kept(graph, comm, executor);
+  make_executor(executor, graph, comm)->run({}, Operation("the computing of values per row", where));
+  return std::move(*rows);
+}
+
+std::vector<Expr> replace_stored(const std::vector<Expr>& outputs) {
+  const auto is_stored = [](const Expr& expr) { return as<Store>(expr) != nullptr; };
+  if (!any_node(outputs, is_stored)) return outputs;
+  return rewrite(outputs, [](const Expr& expr) {
+    const auto* store = as<Store>(expr);
+    if (store == nullptr) return expr;
+    ColumnStore& column = *store->kept();
+    if (column.computed_from.empty()) {
+      column.computed_from = expr.node()->operands[0];
+      column.numbers.lanes = lane_shape(expr.shape());
+    }
+    return make_node(std::make_shared<const ColumnOperator>("stored", rows_of(expr.shape()), store->kept()), {},
+                     expr.node()->where);
+  });
+}
+
+namespace {
+
+using Generations = std::vector<std::pair<std::shared_ptr<const RowAxis>, std::uint64_t>>;
+
+/// The row axes of a graph, and which of their rows they have.
+Generations generations_of(const std::vector<Expr>& outputs) {
+  Generations generations;
+  const auto add = [&](const std::shared_ptr<const RowAxis>& rows) {
+    const bool is_known = std::ranges::find(generations, rows, &Generations::value_type::first) != generations.end();
+    if (rows != nullptr && !is_known) generations.emplace_back(rows, rows->generation);
+  };
+  for_each_node(outputs, [&](const Expr& expr) {
+    add(rows_of(expr.shape()));
+    if (const auto* count = as<RowCount>(expr)) add(count->rows());
+    if (const auto* precomputed = as<Precomputed>(expr)) {
+      for (const auto& [rows, generation] : generations_of({precomputed->store()->computed_from})) add(rows);
+    }
+  });
+  return generations;
+}
+
+bool have_changed(const Generations& generations) {
+  return std::ranges::any_of(generations, [](const auto& at) { return at.first->generation != at.second; });
+}
+
+/// All at once, in as many sweeps as they need together.
+void compute_precomputed(const std::vector<PrecomputedStore*>& stores, const Communicator& comm,
+                         ExecutorKind executor) {
+  std::vector<Expr> graph;
+  for (const PrecomputedStore* store : stores) graph.push_back(store->computed_from);
+  graph = merge_collectives(common_subexpressions(graph));
+  compute_kept(graph, comm, executor);
+  const auto run = make_executor(executor, graph, comm);
+  run->run({}, Operation("the evaluation of constants", graph[0].node()->where));
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    std::ranges::copy(run->output(i), stores[i]->value.storage().begin());
+    stores[i]->generations = generations_of({stores[i]->computed_from});
+  }
+}
+
+}  // namespace
+
+void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, ExecutorKind executor) {
+  std::vector<const ColumnOperator*> columns;
+  std::vector<PrecomputedStore*> stale;
+  for_each_node(outputs, [&](const Expr& expr) {
+    if (const auto* column = as<ColumnOperator>(expr)) columns.push_back(column);
+    const auto* precomputed = as<Precomputed>(expr);
+    if (precomputed == nullptr) return;
+    PrecomputedStore* store = precomputed->store().get();
+    if (store->generations.empty() || have_changed(store->generations)) stale.push_back(store);
+  });
+  for (const ColumnOperator* column : columns) {
+    ColumnStore& store = column->store();
+    const std::uint64_t generation = column->rows()->generation;
+    const bool is_known = store.numbers.owner != nullptr && store.generation == generation;
+    if (store.computed_from.empty() || is_known) continue;
+    store.numbers = owned(compute_row_values(store.computed_from, comm, executor));
+    store.generation = generation;
+  }
+  if (!stale.empty()) compute_precomputed(stale, comm, executor);
+}
+
+RowsOfGraph::RowsOfGraph(const std::vector<Expr>& outputs) : generations_(generations_of(outputs)) {}
+
+bool RowsOfGraph::have_changed() const { return allgrad::have_changed(generations_); }
+
+void Table::check_is_own(const Expr& expr, std::string_view what, SourceLocation where) const {
+  if (row_axis(expr.shape()) != std::size_t{0} || rows_of(expr.shape()) != rows().rows) {
+    throw ExpressionError(fmt::format("table \"{}\": expected as {} a value for each of its rows, of shape [rows] or "
+                                      "[rows, ..], got shape {}",
+                                      name(), what, to_string(expr.shape())),
+                          where);
+  }
+  check_known(expr, fmt::format("table \"{}\": {}", name(), what), communicator(), where);
+}
+
+Table Table::with_column(const Name& name, const Operand& value) const {
+  return in_call("Table::with_column", name.where, communicator(), [&] {
+    const Operation operation("the computing of a column", name.where);
+    const Communicator& comm = communicator();
+    return comm.guarded(
+        [&] {
+          const Expr& expr = value.expr();
+          check_is_own(expr, fmt::format("column \"{}\"", name.text), name.where);
+          check_same_on_all_ranks({{std::string(name.text), expr}}, 0, comm, operation, name.where);
+          return with_computed(std::string(name.text), expr, compute_row_values(expr, comm, ExecutorKind::tiled),
+                               name.where);
+        },
+        operation);
+  });
+}
+
+}  // namespace allgrad

@@ -9,8 +9,8 @@ class Cholesky final : public CallOperator {
  public:
   std::string_view name() const override { return "cholesky"; }
   void identify(Fingerprint&) const override {}
+  bool is_finite(std::span<const Expr>) const override { return false; }  // NaN where it is not positive definite
   Shape infer_shape(std::span<const Expr> operands) const override;
-  bool is_finite(std::span<const Expr>) const override { return false; }
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;

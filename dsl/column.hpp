@@ -20,7 +20,7 @@ struct ColumnStore {
   RowNumbers numbers = {};
   Expr computed_from = {};       ///< what they are the value of; empty for data
   std::uint64_t generation = 0;  ///< of the rows that they were computed for
-  bool is_finite = false;        ///< on every rank: neither NaN nor infinite, which graphs may rely on
+  bool is_finite = false;        ///< no rank declares that they may be NaN or infinite; graphs depend on it
 };
 
 /// The numbers of an array [rows, ..].

@@ -20,7 +20,7 @@ class CustomOperator : public CallOperator {
   std::string attributes() const override { return function_->name; }
   void identify(Fingerprint& hash) const override;
   bool same_on_this_rank(const Operator& other) const override;
-  bool is_finite(std::span<const Expr>) const override { return false; }
+  bool is_finite(std::span<const Expr>) const override { return false; }  // the user's
 
  protected:
   explicit CustomOperator(std::shared_ptr<const NamedFunction> function) : function_(std::move(function)) {}

@@ -16,8 +16,8 @@ class Solve final : public CallOperator {
   std::string_view name() const override { return matrix_ == Matrix::square ? "solve" : "solve_triangular"; }
   std::string attributes() const override;
   void identify(Fingerprint& hash) const override;
+  bool is_finite(std::span<const Expr>) const override { return false; }  // not where the matrix is singular
   Shape infer_shape(std::span<const Expr> operands) const override;
-  bool is_finite(std::span<const Expr>) const override { return false; }
   Linearity linearity() const override { return Linearity::tail; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;

@@ -11,6 +11,7 @@
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
+#include "dsl/checked_columns.hpp"
 #include "dsl/column.hpp"
 #include "dsl/row_count.hpp"
 
@@ -165,10 +166,21 @@ void Table::check_column(const std::string& table, const std::string& name, cons
   }
 }
 
-/// Checks columns of this rank's rows against each other and against those of other ranks. The axis has its lengths
-/// then. Collective, in a Call.
-RowAxis Table::check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
-                             SourceLocation where) {
+/// For each column, whether no rank declares that it may be NaN or infinite: all build the same graphs. Collective.
+std::vector<bool> Table::are_finite(const Columns& columns, const Communicator& comm, const Operation& operation) {
+  Message message(columns.size());
+  std::ranges::transform(columns, message.payload().begin(), [](const auto& named) {
+    return named.second.may_be_nan_ || named.second.may_be_infinite_ ? 1.0 : 0.0;
+  });
+  comm.allreduce(message, operation);
+  std::vector<bool> finite;
+  for (const double count : message.payload()) finite.push_back(count == 0.0);
+  return finite;
+}
+
+/// Checks columns of this rank's rows against each other and against those of other ranks. Collective, in a Call.
+Table::Checked Table::check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
+                                    SourceLocation where) {
   const Operation check("the checking of a table", where);
   std::vector<std::vector<std::size_t>> shapes;
   for (const auto& [name, column] : columns) shapes.push_back(column.shape_);
@@ -186,6 +198,7 @@ RowAxis Table::check_columns(const std::string& table, const Columns& columns, c
            where);
   }
 
+  std::vector<bool> finite = are_finite(columns, comm, check);
   const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
   const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
   if (total_rows == 0) {
@@ -193,19 +206,7 @@ RowAxis Table::check_columns(const std::string& table, const Columns& columns, c
   }
   const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
   for (const auto& [name, column] : columns) check_column(table, name, column, first_row, where);
-  return {table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)};
-}
-
-/// For each column, whether no rank declares that it may be NaN or infinite: graphs depend on it. Collective.
-std::vector<bool> Table::are_finite(const Columns& columns, const Communicator& comm) {
-  Message message(columns.size());
-  std::ranges::transform(columns, message.payload().begin(), [](const auto& column) {
-    return column.second.may_be_nan_ || column.second.may_be_infinite_ ? 1.0 : 0.0;
-  });
-  comm.allreduce(message, Operation("the comparison of declarations", {}));
-  std::vector<bool> finite;
-  for (const double count : message.payload()) finite.push_back(count == 0.0);
-  return finite;
+  return {{table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)}, std::move(finite)};
 }
 
 RowNumbers Table::numbers_of(const Column& column) {
@@ -221,12 +222,12 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
     comm.guarded(
         [&] {
           const Columns columns = load();
-          State state{std::make_shared<RowAxis>(check_columns(name, columns, comm, where)), {}};
-          const std::vector<bool> finite = are_finite(columns, comm);
+          const Checked checked = check_columns(name, columns, comm, where);
+          State state{std::make_shared<RowAxis>(checked.rows), {}};
           for (std::size_t i = 0; i < columns.size(); ++i) {
             const auto& [column_name, column] = columns[i];
-            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(ColumnStore{
-                                                        .numbers = numbers_of(column), .is_finite = finite[i]}));
+            ColumnStore store{.numbers = numbers_of(column), .is_finite = checked.finite[i]};
+            state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(std::move(store)));
           }
           state_ = std::make_shared<const State>(std::move(state));
         },
@@ -270,19 +271,21 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
                                names_of(state_->columns), name),
                    where);
           }
-          const RowAxis checked = check_columns(rows.table, columns, rows.comm, where);
-          const std::vector<bool> finite = are_finite(columns, rows.comm);
-          for (std::size_t i = 0; i < columns.size(); ++i) {
-            const auto own =
-                std::ranges::find(state_->columns, columns[i].first, [](const auto& c) { return c.first; });
-            if (finite[i] || !own->second->is_finite) continue;
-            refuse(rows.table,
-                   fmt::format("column \"{}\" may be NaN or infinite now, and could not before, which graphs rely on; "
-                               "declare it so from the beginning",
-                               columns[i].first),
-                   where);
+          const Checked checked = check_columns(rows.table, columns, rows.comm, where);
+          for (const auto& [name, store] : state_->columns) {
+            const auto found = std::ranges::find(columns, name, &Columns::value_type::first);
+            if (found == columns.end() || !store->is_finite ||
+                checked.finite[static_cast<std::size_t>(found - columns.begin())]) {
+              continue;
+            }
+            refuse(
+                rows.table,
+                fmt::format("expected finite numbers for the column \"{}\", as when the table was made, got some that "
+                            "are declared to be otherwise; declare that when the table is made, too",
+                            name),
+                where);
           }
-          return checked;
+          return checked.rows;
         },
         Operation("the assigning of rows", where));
     for (auto& [store, numbers] : assigned) store->numbers = std::move(numbers);

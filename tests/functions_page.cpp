@@ -102,7 +102,7 @@ std::string declaration(std::string line, std::istream& file) {
 }
 
 Header read_header(const std::filesystem::path& path) {
-  static const std::regex function("^Expr [a-z_0-9]+\\((const (Operand|Expr|Parts|KeyOperand)&|std::string_view).*");
+  static const std::regex function("^Expr [a-z_0-9]+\\((const (Operand|Expr|Parts|Name|KeyOperand)&|std::string_view).*");
   std::ifstream file(path);
   Header header{path.filename().string(), "", {}};
   std::string documentation, library = "numpy";

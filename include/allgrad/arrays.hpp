@@ -197,6 +197,7 @@ Expr stop_gradient(const Operand& x);
 
 /// The same value per row, which is computed once, when a graph with it is compiled first, and kept in memory: for what
 /// is costly and depends on neither parameters nor random keys. Throws ExpressionError where it does.
+/// In Python: none.
 Expr store(const Operand& x);
 
 /// The values to join: in braces, as in concatenate({x, y}), or a vector of Expr.

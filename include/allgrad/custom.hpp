@@ -34,6 +34,7 @@ struct CustomFunction {
 /// this call, as is ExpressionError where it returns another shape. Throws ExpressionError where the shape has no rows
 /// or other rows than the operands, or the function has no value. A gradient throws ExpressionError where there is no
 /// vjp, a Jacobian where there is no jvp, and any second derivative.
+/// In Python: jax.custom_vjp.
 Expr custom(const Name& name, const Parts& operands, const Shape& shape, CustomFunction function);
 
 }  // namespace allgrad

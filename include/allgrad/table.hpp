@@ -166,12 +166,13 @@ class Table {
 
  private:
   struct State;
-  static RowAxis check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
+  struct Checked;
+  static Checked check_columns(const std::string& table, const Columns& columns, const Communicator& comm,
                                SourceLocation where);
   static void check_column(const std::string& table, const std::string& name, const Column& column,
                            std::uint64_t first_row, SourceLocation where);
-  static std::vector<bool> are_finite(const Columns& columns, const Communicator& comm);
   static RowNumbers numbers_of(const Column& column);
+  static std::vector<bool> are_finite(const Columns& columns, const Communicator& comm, const Operation& operation);
   void check_is_own(const Expr& value, std::string_view what, SourceLocation where) const;
   Table with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const;
 

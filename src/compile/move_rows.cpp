@@ -11,6 +11,7 @@
 #include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/row_values.hpp"
+#include "dsl/checked_columns.hpp"
 #include "dsl/column.hpp"
 #include "graph/shape.hpp"
 

@@ -5,6 +5,7 @@
 
 #include "array_values.hpp"
 #include "catch.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -232,4 +233,41 @@ TEST_CASE("a soft histogram of rows, by each kernel") {
     check_nonlinear(
         in, apply(ag::soft_histogram(x.expr, edges, width.expr, weights.expr, kernel), plain, x, width, weights));
   }
+}
+
+TEST_CASE("interp_cubic is SciPy's spline, at rows and at parameters, inside and outside of the points") {
+  for (const auto& spline : read_json("cubic_splines.json")) {
+    const auto numbers = [&](const char* name) { return spline.at(name).get<std::vector<double>>(); };
+    const std::vector<double> xp = numbers("xp"), fp = numbers("fp"), x = numbers("x"), value = numbers("value"),
+                              slope = numbers("slope");
+    const Expr p = ag::parameters(x.size());
+    const ag::Table table = deal("points", {{"x", x}, {"value", value}}, first_is_empty, world());
+    for (const ag::ExecutorKind executor : executors) {
+      INFO(xp.size() << " points, " << to_string(executor));
+      const Expr at_params = interp_cubic(p, xp, fp, ag::Outside::extrapolate);
+      check_close(value, evaluate(at_params, p, x, world(), executor), 1e-12);
+      check_close(slope, evaluate_with_gradient(sum(at_params), p, x, world(), executor).gradient, 1e-12);
+      const Expr difference = interp_cubic(table["x"] * p[0] / x[0], xp, fp, ag::Outside::extrapolate) - table["value"];
+      CHECK(evaluate(sum(square(difference)), p, x, world(), executor)[0] < 1e-20);
+
+      std::vector<double> clamped = value, flat = slope;
+      std::vector<double> holes = value;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        if (x[i] >= xp.front() && x[i] < xp.back()) continue;
+        clamped[i] = x[i] < xp.front() ? fp.front() : fp.back();
+        flat[i] = 0.0;
+        holes[i] = NAN;
+      }
+      check_close(clamped, evaluate(interp_cubic(p, xp, fp), p, x, world(), executor), 1e-12);
+      check_close(flat, evaluate_with_gradient(sum(interp_cubic(p, xp, fp)), p, x, world(), executor).gradient, 1e-12);
+      const std::vector<double> with_holes =
+          evaluate(interp_cubic(p, xp, fp, ag::Outside::nan), p, x, world(), executor);
+      for (std::size_t i = 0; i < x.size(); ++i) CHECK(std::isnan(with_holes[i]) == std::isnan(holes[i]));
+    }
+  }
+  const Expr p = ag::parameters(3);
+  const std::vector<double> xp = {0.0, 1.0, 2.0};
+  CHECK_THROWS_AS(interp_cubic(p, xp, p), ag::ExpressionError);
+  CHECK_THROWS_AS(interp_cubic(p, std::vector{0.0, 2.0, 1.0}, xp), ag::ExpressionError);
+  CHECK_THROWS_AS(interp_cubic(p, std::vector{0.0}, std::vector{1.0}), ag::ExpressionError);
 }

@@ -19,9 +19,9 @@ Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
 Expr gather(const Operand& v, const Operand& index);
 
 /// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to num_segments - 1 give
-/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These sums
-/// are not among those that CompileOptions::reproducible makes the same to the bit.
-/// In Python: jax.ops.segment_sum.
+/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These
+/// sums are not among those that CompileOptions::reproducible makes the same to the bit. In Python:
+/// jax.ops.segment_sum.
 Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments);
 
 /// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].
@@ -59,5 +59,11 @@ enum class Outside {
 /// parameters, or per row, [rows, n]; axes before the last broadcast with x. It has a gradient by x, xp and fp. Throws
 /// ExpressionError for fewer than two points and for a constant xp that does not increase.
 Expr interp(const Operand& x, const Operand& xp, const Operand& fp, Outside outside = Outside::clamp);
+
+/// Cubic spline at x through the points (xp, fp), constants [n] of which xp increases, with continuous second
+/// derivatives and the not-a-knot condition at both ends (C. de Boor, A Practical Guide to Splines); a parabola through
+/// three points, a line through two. With Outside::extrapolate, the first or last cubic goes on. It has a gradient by
+/// x. Throws ExpressionError as interp, and for points that are no constants. In Python: scipy.interpolate.CubicSpline.
+Expr interp_cubic(const Operand& x, const Operand& xp, const Operand& fp, Outside outside = Outside::clamp);
 
 }  // namespace allgrad

@@ -63,7 +63,7 @@ TEST_CASE("recipes: priors, weights and a full covariance") {
   // [shown]
   const ag::Expr x = table["x"], w = table["weight"];
   const ag::Expr weighted_mean = sum(w * x) / sum(w);
-  const ag::Expr edges = constant(xt::linspace(0.0, 1.0, 5));
+  const xt::xarray<double> edges = xt::linspace(0.0, 1.0, 5);
   const ag::Expr counts = soft_histogram(x + p[0], edges, 0.1, w * exp(p[1]));  // [4], totals over all ranks
   // [/shown]
   const xt::xarray<double> observed = {16.0, 17.0, 20.0, 18.0};
@@ -103,7 +103,8 @@ TEST_CASE("recipes: what is computed once") {
   const std::vector<double> redshifts = rows_of(7, 0.01, 1.0);
   // [shown]
   const ag::Table raw("galaxies", {{"redshift", redshifts}}, world());
-  const ag::Table galaxies = raw.with_column("log1pz", log(1.0 + raw["redshift"]));  // a column like those that were read
+  const ag::Table galaxies =
+      raw.with_column("log1pz", log(1.0 + raw["redshift"]));             // a column like those that were read
   const ag::Expr distance = store(sqrt(galaxies["redshift"]) * 3000.0);  // or a value, where the model is written
   const ag::Expr p = ag::parameters(1);
   const ag::Expr loss = sum(square(distance - p[0] * galaxies["log1pz"])) / galaxies.count();
@@ -131,9 +132,9 @@ TEST_CASE("recipes: other rows for a model that is compiled") {
   ag::Table table("mock", {{"x", mock}}, world());
   const ag::Expr p = ag::parameters(1);
   ag::CompiledGraph graph = compile(mean(square(table["x"] - p[0])), p, world());
-  const auto first = run_bfgs(graph, {0.0});
+  const auto first = ag::Lbfgsb{}.minimize(graph, {0.0});
   table.assign({{"x", second_mock}});  // as many rows as you like; nothing is compiled again
-  const auto second = run_bfgs(graph, {0.0});
+  const auto second = ag::Lbfgsb{}.minimize(graph, {0.0});
   // [/shown]
   CHECK(first.x(0) == Approx(ag::evaluate(mean(ag::Table("a", {{"x", mock}}, world())["x"]), world())()).epsilon(1e-6));
   CHECK(second.x(0) == Approx(ag::evaluate(mean(table["x"]), world())()).epsilon(1e-6));

@@ -25,7 +25,10 @@ class Line final : public ag::OnePointModel {
 
   ag::Params params() const override { return declared_; }
 
+  mutable unsigned residual_line = 0;  ///< on which the parameters are looked up
+
   ag::Sumstats calc_partial_sumstats_from_params(const ag::Expr& p) const override {
+    residual_line = __LINE__ + 1;
     const ag::Expr residual = table_["y"] - (p["slope"] * table_["x"] + p["offset"]);
     return sum(square(residual / exp(p["log_noise"])));
   }
@@ -82,8 +85,12 @@ TEST_CASE("names that are not there, two of one, and other numbers of parameters
   Line unknown(points(1.0, 0.0), {{.name = "slope"}, {.name = "intercept"}, {.name = "log_noise"}});
   check_error<ag::ExpressionError>(
       {"there is no parameter \"offset\"; there are [\"slope\", \"intercept\", \"log_noise\"]"}, [&](unsigned& line) {
-        line = 32;
-        unknown.calc_loss_from_params({1.0, 0.0, 0.0});
+        try {
+          unknown.calc_loss_from_params({1.0, 0.0, 0.0});
+        } catch (const ag::ExpressionError&) {
+          line = unknown.residual_line;
+          throw;
+        }
       });
   Line unnamed(points(1.0, 0.0), {});
   CHECK_THROWS_AS(unnamed.calc_loss_from_params({1.0, 0.0, 0.0}), ag::ExpressionError);

@@ -10,6 +10,7 @@
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
+#include "evaluation.hpp"
 #include "examples/models/hod.hpp"
 #include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
@@ -137,6 +138,32 @@ TEST_CASE("a trust region finds minima by either curvature") {
     CHECK(fit.x(1) == Approx(1.0).epsilon(1e-5));
     CHECK(fit.nfev <= 40);
   }
+}
+
+TEST_CASE("a trust region finds the minimum of a likelihood, of which the Gauss-Newton matrix says little") {
+  const std::vector<double> all = allgrad::testing::noise_column(200, 5, -1.0, 2.0);
+  const ag::Table rows = allgrad::testing::deal("rows", {{"x", all}}, allgrad::testing::first_is_empty, world());
+  LambdaModel model(
+      [rows](const ag::Expr& p) {
+        const ag::Expr z = (rows["x"] - p[0]) * exp(-p[1]);
+        return sum(0.5 * square(z) + p[1]);
+      },
+      [](const ag::Sumstats& s) { return s.value + 0.5 * square(s.params[0] - 1.0); }, world());
+  const auto fit = model.run_trust_region({0.0, 0.5}, {.progress = false});
+  INFO(fit.str());
+  CHECK(fit.end_reason == ag::EndReason::converged);
+  CHECK(fit.nfev <= 12);
+  // The prior pulls at the mean by as much as one row does for a scatter of 1: minimum by the closed form, iterated.
+  double center = 0.0, variance = 0.0;
+  for (int i = 0; i < 100; ++i) {
+    variance = 0.0;
+    for (const double x : all) variance += (x - center) * (x - center) / 200.0;
+    double sum = 0.0;
+    for (const double x : all) sum += x;
+    center = (sum / variance + 1.0) / (200.0 / variance + 1.0);
+  }
+  CHECK(fit.x(0) == Approx(center).epsilon(1e-6));
+  CHECK(fit.x(1) == Approx(0.5 * std::log(variance)).epsilon(1e-6));
 }
 
 TEST_CASE("a trust region takes at most half the evaluations of L-BFGS-B") {

@@ -58,7 +58,7 @@ struct TrustRegion {
                                         ///< most ftol max(|loss_k|, |loss_k+1|, 1)
   double gtol = 1e-5;                   ///< converged when no component of the projected gradient times scale is
                                         ///< larger and, by eigenvalues, the loss falls along no direction
-  std::optional<Curvature> curvature = {};  ///< where none is given, the Gauss-Newton matrix if the objective has it
+  std::optional<Curvature> curvature = {};  ///< by default Gauss-Newton, unless that leaves out where the loss falls
   std::optional<TrustRegionSolver> solver = {};  ///< where none is given, eigenvalues for up to 32 free parameters
                                                  ///< or a curvature that is given, conjugate gradients for more
   double radius = 0.3;                           ///< of the first step, in units of the scales; above 0

@@ -64,12 +64,25 @@ Curvature curvature_of(const TrustRegion& options, TrustRegionSolver solver, con
       where);
 }
 
+/// Whether the loss falls along directions of which the Gauss-Newton matrix says nothing. A loss that is made of
+/// squares has none; one that is a sum over rows, such as a likelihood, has many.
+bool leaves_gradient_out(const QuadraticModel& model) {
+  constexpr double tiny = 1e-100;  // squares of such gradients vanish
+  const double size = model.gradient.norm();
+  if (!(size > tiny)) return false;
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model.curvature);
+  const double threshold = 1e-12 * eigen.eigenvalues().cwiseAbs().maxCoeff();
+  const Eigen::VectorXd along = eigen.eigenvectors().transpose() * model.gradient;
+  return (eigen.eigenvalues().array().abs() <= threshold).select(along.array(), 0.0).matrix().norm() > 1e-3 * size;
+}
+
 }  // namespace
 
 TrustRegionRun::TrustRegionRun(const TrustRegion& options, const Arguments& arguments, const Params& params)
     : BoundedRun(arguments, params),
       solver_(solver_of(options, arguments.objective, space_.num_variables(), arguments.where)),
-      curvature_(curvature_of(options, solver_, arguments.objective, arguments.where)),
+      is_exact_(curvature_of(options, solver_, arguments.objective, arguments.where) == Curvature::exact),
+      may_choose_(!options.curvature && !is_exact_ && arguments.objective.has_hessian(Curvature::exact)),
       evaluated_hessian_(solver_ == TrustRegionSolver::eigenvalues ? space_.num_params() * space_.num_params() : 0),
       hessian_scales_(evaluated_hessian_.size()),
       hessian_(evaluated_hessian_.size()),
@@ -99,13 +112,14 @@ void TrustRegionRun::step(const TrustRegion& trust_region, const Options& all) {
 
 void TrustRegionRun::fields(Archive& archive) {
   BoundedRun::fields(archive);
-  archive(hessian_, radius_, met_wall_);
+  archive(hessian_, radius_, met_wall_, is_exact_);
 }
 
 void TrustRegionRun::compute(Objective& objective, Point& point) {
   if (solver_ == TrustRegionSolver::conjugate_gradients) return BoundedRun::compute(objective, point);
+  const Curvature curvature = is_exact_ ? Curvature::exact : Curvature::gauss_newton;
   point.loss =
-      objective.value_gradient_and_hessian(point.params, point.gradient, evaluated_hessian_, curvature_, evaluation_);
+      objective.value_gradient_and_hessian(point.params, point.gradient, evaluated_hessian_, curvature, evaluation_);
 }
 
 bool TrustRegionRun::evaluate_at(std::span<const double> variables) {
@@ -132,6 +146,10 @@ bool TrustRegionRun::start(const RunOptions& options) {
         where_);
   }
   take_guess(options);
+  hessian_ = evaluated_hessian_;
+  if (!may_choose_ || !leaves_gradient_out(model())) return true;
+  is_exact_ = true;
+  if (!evaluate_at(accepted_.params)) return false;
   hessian_ = evaluated_hessian_;
   return true;
 }

@@ -42,7 +42,8 @@ class TrustRegionRun final : public BoundedRun {
   Eigen::Map<const Eigen::VectorXd> at() const;
 
   TrustRegionSolver solver_;
-  Curvature curvature_;
+  bool is_exact_;    // the curvature, or the Gauss-Newton matrix
+  bool may_choose_;  // another one at the guess
   std::vector<double> evaluated_hessian_, hessian_scales_;
   std::vector<double> hessian_;  // of the iterate, by parameters; these are empty where it takes products alone
   double first_radius_, radius_;

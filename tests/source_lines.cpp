@@ -130,12 +130,14 @@ TEST_CASE("after all rewrites, each node has the line of the expression that it 
       {"multiply", {grown, seconded, lost}}, {"constant", {folded}}, {"cos", {lost}}, {"add", {lost}},
       {"allreduce", {totalled, lost}}, {"reshape", {lost}}, {"concatenate", {lost}}, {"slice", {lost}},
       {"neg'", {lost}}, {"sin'", {lost}}, {"safe_multiply'", {grown, curved, seconded, lost}}, {"cosh'", {curved}},
-      {"square'", {curved}}, {"divide'", {curved}}, {"sum'", {grown}}, {"concatenate'", {params}}, {"constant'", {params, curved}},
+      {"square'", {curved}}, {"divide'", {curved}}, {"sum'", {grown}}, {"concatenate'", {params}},
+      {"constant'", {params, curved}},
       {"add'", {grown, params}}, {"allreduce'", {params}}, {"slice'", {totalled}}, {"reshape'", {params, totalled}}};
   const ag::Communicator world = ag::Communicator::world();
   Lines actual;
   ag::Dump nowhere;
-  const auto graph = ag::run_pipeline({{"loss", loss}}, p, world, {}, ag::DerivativesOf{loss, {}, ag::GradientMode::reverse}, nowhere);
+  const ag::DerivativesOf gradient{loss, {}, ag::GradientMode::reverse};
+  const auto graph = ag::run_pipeline({{"loss", loss}}, p, world, {}, gradient, nowhere);
   for (const ag::Expr& expr : ag::topological_order(exprs_of(graph))) {
     actual[std::string(expr.node()->op->name()) + (expr.node()->backward ? "'" : "")].insert(line_of(expr));
   }

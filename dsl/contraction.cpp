@@ -162,7 +162,8 @@ Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Le
   }
   const SourceLocation where = x.expr.node()->where;
   const bool has_rows = row_axis(x.expr.shape()) || row_axis(y.expr.shape());
-  if (!has_rows && result.size() < all.size() && num_products(x, y, all) > small_product) {
+  const bool is_contraction = !has_rows && result.size() < all.size() && all.size() <= max_lane_axes;
+  if (is_contraction && num_products(x, y, all) > small_product) {
     if (x.expr.node()->finite && y.expr.node()->finite) terms = Terms::products;
     const auto op = std::make_shared<const Contraction>(x.letters, y.letters, result, terms);
     return {make_node(op, {x.expr, y.expr}, where), result};

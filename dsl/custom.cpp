@@ -36,7 +36,8 @@ void copy(const CallOperand& from, const CallOperand& to, const Shape& shape, st
     for (std::size_t row = 0; row < rows; ++row) {
       const auto r = static_cast<std::ptrdiff_t>(row);
       double& number = to.data[at[1] + r * to.row_stride];
-      number = from.data[at[0] + r * from.row_stride] + (into == Into::add ? number : 0.0);
+      const double own = from.data[at[0] + r * from.row_stride];
+      number = into == Into::add ? own + number : own;
     }
   });
 }

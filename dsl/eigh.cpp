@@ -8,6 +8,7 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/contractions.hpp"
 #include "allgrad/elementwise.hpp"
+#include "dsl/elementwise.hpp"
 #include "dsl/matrices.hpp"
 
 namespace allgrad {
@@ -35,7 +36,7 @@ Shape Eigh::infer_shape(std::span<const Expr> operands) const {
 
 Expr Eigh::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
   const Expr vectors = eigenvectors(node), transposed = matrix_transpose(vectors);
-  const Expr turned = inverse_gaps(node) * matmul(transposed, eigenvectors(cotangent));
+  const Expr turned = chain(inverse_gaps(node), matmul(transposed, eigenvectors(cotangent)));
   const Expr inner = diagonal_matrix(eigenvalues(cotangent)) + turned;
   return symmetric_part(matmul(matmul(vectors, inner), transposed));
 }
@@ -43,7 +44,7 @@ Expr Eigh::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
 Expr Eigh::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const Expr vectors = eigenvectors(node);
   const Expr change = matmul(matmul(matrix_transpose(vectors), tangents[0]), vectors);
-  return concatenate({expand_dims(diagonal(change), -2), matmul(vectors, inverse_gaps(node) * change)}, -2);
+  return concatenate({expand_dims(diagonal(change), -2), matmul(vectors, chain(inverse_gaps(node), change))}, -2);
 }
 
 void Eigh::call(const Node& node, const CallArguments& arguments) const {
@@ -53,6 +54,10 @@ void Eigh::call(const Node& node, const CallArguments& arguments) const {
       return;
     }
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(a);
+    if (solver.info() != Eigen::Success) {
+      out.setConstant(std::numeric_limits<double>::quiet_NaN());
+      return;
+    }
     out.row(0) = solver.eigenvalues();
     out.bottomRows(a.rows()) = solver.eigenvectors();
   });

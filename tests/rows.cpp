@@ -211,3 +211,62 @@ TEST_CASE("shares of rows are contiguous and cover all") {
     CHECK(*std::ranges::max_element(counts) - *std::ranges::min_element(counts) <= 1);
   }
 }
+
+TEST_CASE("columns and stored values that use rows of another table follow that one, too") {
+  Table a("a", columns_of(12, 1), world()), b("b", columns_of(30, 2), world());
+  const Table more = a.with_column("scaled", a["x"] * mean(b["x"]));
+  const Expr p = ag::parameters(1);
+  ag::CompiledGraph graph = compile(sum(more["scaled"] + store(a["x"] / b.count())) * p[0], p, world());
+  const auto expected = [&](std::size_t total, std::uint64_t seed) {
+    double sum = 0.0, mean = 0.0;
+    for (const double x : all_numbers(total, seed)) mean += x / static_cast<double>(total);
+    for (const double x : all_numbers(12, 1)) sum += x * mean + x / static_cast<double>(total);
+    return sum;
+  };
+  CHECK(graph.value(std::vector{1.0}) == Approx(expected(30, 2)).epsilon(1e-12));
+  b.assign(columns_of(50, 3));
+  CHECK(graph.value(std::vector{1.0}) == Approx(expected(50, 3)).epsilon(1e-12));
+  CHECK(ag::evaluate(sum(more["scaled"]) + sum(a["x"] / b.count()), world())() ==
+        Approx(expected(50, 3)).epsilon(1e-12));
+}
+
+TEST_CASE("a computed column that other rows make infinite is an error, not a number") {
+  Table table("mock", {{"x", own_numbers(9, 1)}}, world());
+  const Table more = table.with_column("log", log(table["x"]));
+  const Expr p = ag::parameters(1);
+  ag::CompiledGraph graph = compile(sum(more["log"]) * p[0], p, world());
+  std::vector<double> bad = own_numbers(9, 1);
+  if (is_culprit()) bad.assign(2, 0.0);
+  table.assign({{"x", bad}});
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    CHECK_THROWS_AS(graph.value(std::vector{1.0}), ag::Error);
+    CHECK_THROWS_AS(ag::evaluate(sum(more["log"]), world()), ag::Error);
+  }
+  table.assign({{"x", own_numbers(9, 1)}});
+  double expected = 0.0;
+  for (const double x : all_numbers(9, 1)) expected += std::log(x);
+  CHECK(graph.value(std::vector{1.0}) == Approx(expected).epsilon(1e-12));
+}
+
+TEST_CASE("a mask has one number for each row, and a count is of a table on the same communicator") {
+  const Table table("mock", columns_of(9, 1), world());
+  check_error<ag::ExpressionError>({"expected as mask one number for each row, [rows], got shape [rows, 2]"},
+                                   [&](unsigned& line) {
+                                     line = __LINE__ + 1;
+                                     table.where(table["pair"] > 1.5);
+                                   });
+  const Table own("own", {{"x", std::vector{1.0, 2.0}}}, self());
+  CHECK_THROWS_AS(ag::evaluate(own.count() * sum(table["x"]), world()), ag::ExpressionError);
+}
+
+TEST_CASE("stored values with sums in them are the same to the bit on any number of ranks") {
+  const Table table("mock", columns_of(2000, 7), world());
+  const Table whole("mock", {{"x", all_numbers(2000, 7)}}, self());
+  const Expr p = ag::parameters(1);
+  const auto value = [&](const Table& of) {
+    ag::CompiledGraph graph =
+        compile(sum(square(store(of["x"] - mean(of["x"])) * p[0])), p, of.communicator(), {.reproducible = true});
+    return graph.value(std::vector{1.3});
+  };
+  CHECK(value(table) == value(whole));
+}

@@ -56,8 +56,8 @@ Difference derivative_of(const std::function<double(double)>& f, double step) {
 /// How far a derivative is from a difference, beyond what that is uncertain by, relative to the larger of both.
 double relative_error(double derivative, const Difference& difference) {
   const double distance = std::abs(derivative - difference.value) - 4.0 * difference.uncertainty;
+  if (!std::isfinite(distance)) return std::numeric_limits<double>::infinity();
   if (distance <= 0.0) return 0.0;
-  if (std::isnan(distance)) return std::numeric_limits<double>::infinity();
   return distance / std::max(std::abs(derivative), std::abs(difference.value));
 }
 

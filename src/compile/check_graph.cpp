@@ -11,6 +11,7 @@
 #include "comm/require_same.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/input.hpp"
+#include "dsl/row_count.hpp"
 #include "dsl/slice.hpp"
 #include "graph/shape.hpp"
 #include "graph/text.hpp"
@@ -50,7 +51,8 @@ void check_is_scalar_loss(const Expr& loss, SourceLocation where) {
 }
 
 void check_table(const Expr& expr, const Communicator& comm) {
-  const auto rows = rows_of(expr.shape());
+  auto rows = rows_of(expr.shape());
+  if (const auto* count = as<RowCount>(expr)) rows = count->rows();
   if (!rows || rows->comm == comm) return;
   throw ExpressionError(fmt::format("{} is of a table on another communicator than the graph; build table and model "
                                     "with the same Communicator",

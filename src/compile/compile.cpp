@@ -12,8 +12,10 @@
 #include "compile/check_graph.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/gradient_room.hpp"
+#include "dsl/custom.hpp"
 #include "dsl/random_key.hpp"
 #include "graph/text.hpp"
+#include "graph/traversal.hpp"
 #include "schedule/row_loops.hpp"
 
 namespace allgrad {
@@ -29,6 +31,11 @@ void check_same_options(const CompileOptions& options, const Communicator& comm,
                     different == 0 ? "executor" : "reproducible"),
         where);
   });
+}
+
+/// Functions of the user's have first derivatives alone.
+bool has_second_derivatives(const Expr& loss) {
+  return !any_node({&loss, 1}, [](const Expr& expr) { return as<CustomOperator>(expr) != nullptr; });
 }
 
 constexpr Request loss_and_gradient{.loss = true, .gradient = true};
@@ -142,7 +149,9 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
   });
 }
 
-bool CompiledGraph::has_hessian(Curvature) const { return true; }
+bool CompiledGraph::has_hessian(Curvature curvature) const {
+  return curvature == Curvature::gauss_newton || has_second_derivatives(state().programs.graph().loss);
+}
 
 double CompiledGraph::value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
                                                  std::span<double> hessian, Curvature curvature,
@@ -161,7 +170,7 @@ double CompiledGraph::value_gradient_and_hessian(std::span<const double> params,
   });
 }
 
-bool CompiledGraph::has_hessian_product() const { return true; }
+bool CompiledGraph::has_hessian_product() const { return has_second_derivatives(state().programs.graph().loss); }
 
 void CompiledGraph::hessian_product(std::span<const double> params, std::span<const double> vector,
                                     std::span<double> product, const EvaluationOptions& options) {

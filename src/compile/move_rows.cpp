@@ -132,7 +132,17 @@ Table Table::where(const Operand& mask) const {
   return in_call("Table::where", mask.where(), communicator(), [&] {
     const Operation operation("the cutting of rows", mask.where());
     const Communicator& comm = communicator();
-    comm.guarded([&] { check_is_own(mask.expr(), "mask", mask.where()); }, operation);
+    comm.guarded(
+        [&] {
+          check_is_own(mask.expr(), "mask", mask.where());
+          if (mask.expr().ndim() == 1) return;
+          throw ExpressionError(
+              fmt::format("table \"{}\": expected as mask one number for each row, [rows], got shape {}; "
+                          "reduce its lanes, as by all(mask, -1)",
+                          name(), to_string(mask.expr().shape())),
+              mask.where());
+        },
+        operation);
     check_same_on_all_ranks({{"mask", mask.expr()}}, 0, comm, operation, mask.where());
     const Array kept = compute_row_values(mask.expr(), comm, ExecutorKind::tiled);
     std::vector<Expr> all;

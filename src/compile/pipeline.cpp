@@ -62,13 +62,16 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
     stages.apply("total derivatives", insert_allreduce);
     stages.apply("cancel shares", cancel_shares);
   }
-  if (options.reproducible) {
-    stages.apply("exact constant row sums", exact_constant_row_sums);
-    stages.apply("cancel shares", cancel_shares);
-  }
+  const auto fold_exactly = [&] {
+    if (options.reproducible) {
+      stages.apply("exact constant row sums", exact_constant_row_sums);
+      stages.apply("cancel shares", cancel_shares);
+    }
+    stages.apply("fold constants", fold);
+  };
   stages.apply("hoist broadcasts", hoist_broadcasts);
   stages.apply("common subexpressions", common_subexpressions);
-  stages.apply("fold constants", fold);
+  fold_exactly();
   stages.apply("powers", powers);
   stages.apply("simplify", simplify);
   stages.apply("join sums", join_sums);
@@ -76,7 +79,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   stages.apply("common subexpressions", common_subexpressions);
   stages.apply("share functions", share_functions);
   stages.apply("split sums", split_sums);
-  stages.apply("fold constants", fold);
+  fold_exactly();
   stages.apply("simplify", simplify);
   stages.apply("common subexpressions", common_subexpressions);
   if (options.reproducible) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "allgrad/error.hpp"
 #include "allgrad/table.hpp"
@@ -17,7 +18,9 @@
 #include "execute/executor.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
+#include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
+#include "passes/exact_row_sums.hpp"
 #include "passes/hoist_broadcasts.hpp"
 #include "passes/insert_allreduce.hpp"
 #include "passes/merge_collectives.hpp"
@@ -38,8 +41,9 @@ Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKi
   const SourceLocation where = value.node()->where;
   const auto rows = std::make_shared<Array>(Array::from_shape(local_shape(value.shape())));
   const Expr numbers = make_node(std::make_shared<const RowNumber>(rows_of(value.shape())), {}, where);
-  std::vector<Expr> graph = {make_node(std::make_shared<const WriteRows>(rows), {value, numbers}, where)};
-  graph = replace_stored(insert_allreduce(graph));
+  // With exact sums, since what is kept serves programs with reproducible ones, too.
+  const Expr total = cancel_shares(exact_row_sums(replace_stored(insert_allreduce({value}))))[0];
+  std::vector<Expr> graph = {make_node(std::make_shared<const WriteRows>(rows), {total, numbers}, where)};
   graph = merge_collectives(common_subexpressions(hoist_broadcasts(graph)));
   compute_kept(graph, comm, executor);
   make_executor(executor, graph, comm)->run({}, Operation("the computing of values per row", where));
@@ -76,6 +80,10 @@ Generations generations_of(const std::vector<Expr>& outputs) {
   for_each_node(outputs, [&](const Expr& expr) {
     add(rows_of(expr.shape()));
     if (const auto* count = as<RowCount>(expr)) add(count->rows());
+    const auto* column = as<ColumnOperator>(expr);
+    if (column != nullptr && !column->store().computed_from.empty()) {
+      for (const auto& [rows, generation] : generations_of({column->store().computed_from})) add(rows);
+    }
     if (const auto* precomputed = as<Precomputed>(expr)) {
       for (const auto& [rows, generation] : generations_of({precomputed->store()->computed_from})) add(rows);
     }
@@ -87,6 +95,17 @@ bool have_changed(const Generations& generations) {
   return std::ranges::any_of(generations, [](const auto& at) { return at.first->generation != at.second; });
 }
 
+RowNumbers computed_numbers(const ColumnOperator& column, const Communicator& comm, ExecutorKind executor) {
+  const ColumnStore& store = column.store();
+  Array values = compute_row_values(store.computed_from, comm, executor);
+  const bool is_finite = std::ranges::all_of(values.storage(), [](double value) { return std::isfinite(value); });
+  if (!store.is_finite || is_finite) return owned(std::move(values));
+  throw DataError(fmt::format("table \"{}\": the column \"{}\", computed anew for other rows, is not finite in some; "
+                              "assign other rows, or compute it so that it is finite",
+                              column.rows()->table, column.label()),
+                  store.computed_from.node()->where);
+}
+
 /// All at once, in as many sweeps as they need together.
 void compute_precomputed(const std::vector<PrecomputedStore*>& stores, const Communicator& comm,
                          ExecutorKind executor) {
@@ -95,7 +114,8 @@ void compute_precomputed(const std::vector<PrecomputedStore*>& stores, const Com
   graph = merge_collectives(common_subexpressions(graph));
   compute_kept(graph, comm, executor);
   const auto run = make_executor(executor, graph, comm);
-  run->run({}, Operation("the evaluation of constants", graph[0].node()->where));
+  const Operation evaluation("the evaluation of constants", graph[0].node()->where);
+  comm.guarded([&] { run->run({}, evaluation); }, evaluation);
   for (std::size_t i = 0; i < stores.size(); ++i) {
     std::ranges::copy(run->output(i), stores[i]->value.storage().begin());
     stores[i]->generations = generations_of({stores[i]->computed_from});
@@ -116,10 +136,12 @@ void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, Ex
   });
   for (const ColumnOperator* column : columns) {
     ColumnStore& store = column->store();
-    const std::uint64_t generation = column->rows()->generation;
-    const bool is_known = store.numbers.owner != nullptr && store.generation == generation;
-    if (store.computed_from.empty() || is_known) continue;
-    store.numbers = owned(compute_row_values(store.computed_from, comm, executor));
+    if (store.computed_from.empty()) continue;
+    std::uint64_t generation = 0;  // grows whenever a table that it depends on gets other rows
+    for (const auto& [rows, of_rows] : generations_of({store.computed_from})) generation += of_rows;
+    if (store.numbers.owner != nullptr && store.generation == generation) continue;
+    store.numbers = comm.guarded([&] { return computed_numbers(*column, comm, executor); },  // on all ranks or on none
+                                 Operation("the computing of values per row", store.computed_from.node()->where));
     store.generation = generation;
   }
   if (!stale.empty()) compute_precomputed(stale, comm, executor);

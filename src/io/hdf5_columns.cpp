@@ -275,6 +275,7 @@ void File::check_stored(const Dataset& dataset) const {
           "complete",
           dataset.name, path_, cause));
     }
+    if (chunks_of_row == 0) return;  // more than can be counted, which does not fit into memory
     chunks /= chunks_of_row;
     if (chunks <= (rows - 1) / lengths[0]) stored = chunks * lengths[0];
   }

@@ -150,7 +150,8 @@ bool TrustRegionRun::start(const RunOptions& options) {
   if (!may_choose_ || !leaves_gradient_out(model())) return true;
   is_exact_ = true;
   if (!evaluate_at(accepted_.params)) return false;
-  hessian_ = evaluated_hessian_;
+  is_exact_ = trial_is_finite_;  // else it goes on with what is finite
+  if (is_exact_) hessian_ = evaluated_hessian_;
   return true;
 }
 

@@ -13,7 +13,6 @@
 #include "dsl/broadcast_to.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
-#include "dsl/transpose.hpp"
 #include "graph/placement.hpp"
 
 namespace allgrad {
@@ -163,17 +162,14 @@ std::size_t CustomCotangents::lanes_before(std::span<const Expr> operands, std::
 
 Expr CustomCotangents::of_operand(const Expr& cotangents, const Expr& operand, std::size_t first_lane) {
   const Shape& shape = operand.shape();
-  const SourceLocation where = cotangents.node()->where;
-  const Expr lanes = slice_axis(cotangents, cotangents.ndim() - 1, first_lane, num_lanes(shape), where);
+  const Expr lanes =
+      slice_axis(cotangents, cotangents.ndim() - 1, first_lane, num_lanes(shape), cotangents.node()->where);
   const auto rows = row_axis(shape);
   if (!rows) return reshaped(lanes, shape);
   Shape rows_first = shape;
   std::rotate(rows_first.begin(), rows_first.begin() + static_cast<std::ptrdiff_t>(*rows),
               rows_first.begin() + static_cast<std::ptrdiff_t>(*rows) + 1);
-  std::vector<std::size_t> axes;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis)
-    axes.push_back(axis < *rows ? axis + 1 : axis == *rows ? 0 : axis);
-  return transposed(reshaped(lanes, rows_first), axes, where);
+  return moveaxis(reshaped(lanes, rows_first), 0, *rows);
 }
 
 void CustomCotangents::identify(Fingerprint& hash) const {
@@ -183,8 +179,9 @@ void CustomCotangents::identify(Fingerprint& hash) const {
 
 Shape CustomCotangents::infer_shape(std::span<const Expr> operands) const {
   std::size_t lanes = 0;
-  for (const Expr& operand : operands.subspan(2))
-    lanes += is_per_row(operand) == per_row_ ? num_lanes(operand.shape()) : 0;
+  for (const Expr& operand : operands.subspan(2)) {
+    if (is_per_row(operand) == per_row_) lanes += num_lanes(operand.shape());
+  }
   if (per_row_) return {rows_of(operands[0].shape()), lanes};
   return {lanes};
 }

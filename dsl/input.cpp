@@ -7,6 +7,7 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/params.hpp"
+#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -21,6 +22,14 @@ View Input::lower(const Node& node, Lowering& lowering) const { return lowering.
 bool is_input(const Expr& expr, std::string_view name) {
   const auto* input = as<Input>(expr);
   return input != nullptr && input->name() == name;
+}
+
+std::string_view input_of(const Expr& value) {
+  std::string_view found;
+  for_each_node({&value, 1}, [&](const Expr& expr) {
+    if (as<Input>(expr) != nullptr) found = is_input(expr, parameters_name) ? "parameters" : "random numbers";
+  });
+  return found;
 }
 
 Expr parameters(std::size_t size, SourceLocation where) {

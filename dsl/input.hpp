@@ -35,4 +35,7 @@ inline constexpr std::string_view parameters_name = "parameters", random_key_nam
 
 bool is_input(const Expr& expr, std::string_view name);
 
+/// What a value depends on that each evaluation is given: "parameters", "random numbers", or "" for neither.
+std::string_view input_of(const Expr& value);
+
 }  // namespace allgrad

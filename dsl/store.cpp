@@ -7,21 +7,18 @@
 #include "allgrad/error.hpp"
 #include "dsl/input.hpp"
 #include "graph/shape.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
 Expr store(const Operand& x) {
   const Expr& value = x.expr();
-  for_each_node({&value, 1}, [&](const Expr& expr) {
-    if (as<Input>(expr) == nullptr) return;
+  if (const std::string_view input = input_of(value); !input.empty()) {
     throw ExpressionError(
-        fmt::format(
-            "store({}): expected a value that is the same at every evaluation, got one that depends on {}; store "
-            "what is computed from columns and numbers alone",
-            to_string(value.shape()), is_input(expr, parameters_name) ? "the parameters" : "random numbers"),
+        fmt::format("store({}): expected a value that is the same at every evaluation, got one that depends on {}; "
+                    "store what is computed from columns and numbers alone",
+                    to_string(value.shape()), input),
         x.where());
-  });
+  }
   const auto rows = row_axis(value.shape());
   if (!rows || as<ColumnOperator>(value) != nullptr) return value;
   const NodeOrigin origin(x.where(), false);

@@ -40,9 +40,8 @@ inline int run(int argc, char** argv, const std::string& about, Options options,
 
 /// The numbers, from 0, of this rank's share of the rows.
 inline ag::Array own_rows(std::size_t rows, const ag::Communicator& comm) {
-  const auto size = static_cast<std::size_t>(comm.size());
-  const auto first_row = [&](int rank) { return static_cast<double>(rows * static_cast<std::size_t>(rank) / size); };
-  return xt::arange<double>(first_row(comm.rank()), first_row(comm.rank() + 1));
+  const auto [first, last] = ag::share_of_rows(rows, comm);
+  return xt::arange<double>(static_cast<double>(first), static_cast<double>(last));
 }
 
 /// Halos with log10 masses of 10 to 11.3, as many per dex as 1 / mass; each rank makes its own share of the rows.

@@ -1,7 +1,8 @@
 #pragma once
 
-// What the examples from 07 on share: columns that each rank makes its own rows of, and a fit of data that a model made
-// itself at known parameters (an "Asimov" data set): it ends there, and its errors are those of a survey of that size.
+// What the examples from 07 to 12 share: columns that each rank makes its own rows of, and a fit of data that a model
+// made itself at known parameters (an "Asimov" data set): it ends there, and its errors are those of a survey of that
+// size.
 
 #include <cmath>
 #include <numbers>

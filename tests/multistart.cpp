@@ -102,6 +102,31 @@ TEST_CASE("starts may be given, and one where the loss is not finite is a fit wi
     line = __LINE__ + 1;
     ag::run_multistart(model, {{.name = "x"}}, {.starts = {{2.0, 1.0}}});
   });
+  for (const ag::Lbfgsb& own :
+       {ag::Lbfgsb{.param_bounds = {{0.0, 3.0}}}, ag::Lbfgsb{.checkpoint = {.file = "fit.ckpt"}}}) {
+    check_error<ag::ArgumentError>({"run_multistart: expected an optimizer without param_bounds and checkpoint"},
+                                   [&](auto& line) {
+                                     line = __LINE__ + 1;
+                                     ag::run_multistart(model, {{.name = "x"}}, {.starts = {{2.0}}, .optimizer = own});
+                                   });
+  }
+}
+
+TEST_CASE("fits on parts of a communicator have the same arguments on all of it") {
+  if (world().size() == 1) return;
+  const bool is_other = world().rank() == world().size() - 1;
+  check_error<ag::DivergenceError>({"run_multistart: expected the same tolerance on every rank"}, [&](auto& line) {
+    line = __LINE__ + 1;
+    ag::run_multistart(make_model, params, {.tolerance = is_other ? 0.1 : 0.01}, world());
+  });
+  ag::Params other = params;
+  if (is_other) other[0].bounds.low -= 1.0;
+  const xt::xtensor<double, 2> starts = {{params[0].guess, params[1].guess}};
+  check_error<ag::DivergenceError>({"expected the same bounds, scales and frozen parameters on every rank"},
+                                   [&](auto& line) {
+                                     line = __LINE__ + 1;
+                                     ag::run_multistart(make_model, other, {.starts = starts}, world());
+                                   });
 }
 
 TEST_CASE("frozen parameters keep their guess in all starts") {

@@ -81,6 +81,21 @@ TEST_CASE("a run from plain numbers keeps the declared bounds, and what is froze
   CHECK(model.calc_loss_from_params({1.5, 0.8, 0.0}) == Approx(0.0).margin(1e-20));
 }
 
+TEST_CASE("what follows a fit keeps the declared bounds, too") {
+  Line model(points(1.5, 0.25));
+  const auto fit = model.run_trust_region(model.params(), {.progress = false});
+  const auto offset = ag::asymmetric_error(model, fit, "offset", 1.0);
+  CHECK(offset.upper_at_bound);
+  CHECK(offset.upper == Approx(0.05).epsilon(1e-4));
+  CHECK_FALSE(offset.lower_at_bound);
+  CHECK_THROWS_AS(ag::profile(model, fit, "log_noise", {-1.5}), ag::ArgumentError);  // it is frozen
+
+  ag::LogDensity density = ag::log_density(model, model.calc_covariance(fit.x, {.errordef = 1.0}));
+  std::vector<double> gradient(2);
+  CHECK(std::isfinite(density(density.whitened({1.5, 0.29, -1.0}), gradient)));
+  CHECK(density(density.whitened({1.5, 0.31, -1.0}), gradient) == -std::numeric_limits<double>::infinity());
+}
+
 TEST_CASE("names that are not there, two of one, and other numbers of parameters") {
   Line unknown(points(1.0, 0.0), {{.name = "slope"}, {.name = "intercept"}, {.name = "log_noise"}});
   check_error<ag::ExpressionError>(

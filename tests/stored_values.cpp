@@ -253,7 +253,7 @@ TEST_CASE("store of lanes, of an axis of rows that is not the first, and of what
   }
   CHECK(store(m).node() == m.node());
   CHECK(store(sum(m)).placement() == ag::Placement::partial);
-  check_error<ag::ExpressionError>({"store(", "got one that depends on the parameters"}, [&](unsigned& line) {
+  check_error<ag::ExpressionError>({"store(", "got one that depends on parameters"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     store(m * p[0]);
   });

@@ -124,7 +124,7 @@ TEST_CASE("a step between bounds keeps to them and lowers the model") {
       CHECK(at(k) + step(k) >= bounds[static_cast<std::size_t>(k)].low - 1e-12);
       CHECK(at(k) + step(k) <= bounds[static_cast<std::size_t>(k)].high + 1e-12);
     }
-    if (ag::projected_gradient(model.gradient, at, bounds).norm() > 0.0) CHECK(model.change(step) < 0.0);
+    if (ag::projected_gradient(model.gradient, at, bounds).norm() > 0.0) CHECK(change(model, step) < 0.0);
   }
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("a step by conjugate gradients is as good as the best one along the gr
     CHECK(products <= n);
     const double slope = gradient.squaredNorm(), rise = gradient.dot(curvature * gradient);
     const double most = radius / gradient.norm(), part = rise > 0.0 ? std::min(slope / rise, most) : most;
-    CHECK(model.change(step) <= model.change(-part * gradient) * (1.0 - 1e-12));
+    CHECK(change(model, step) <= change(model, -part * gradient) * (1.0 - 1e-12));
     if (step.norm() < radius * (1.0 - 1e-9)) CHECK((gradient + curvature * step).norm() <= 0.1 * gradient.norm());
   }
 }

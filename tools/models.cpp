@@ -29,15 +29,14 @@ IN has an object for each model, by its name: smf, hod, poisson, growth, photome
 twostage, with "rows", an object of columns, and "params". OUT gets "sumstats", "loss",
 "dloss_dparams", "dsumstats_dparams" and "d2loss_dparams2" of each of them.)";
 
-/// How rows are dealt out: this rank's share of `total` rows, [first, last).
-using Split = std::pair<std::size_t, std::size_t> (*)(std::size_t total, std::size_t rank, std::size_t size);
+/// How rows are dealt out: this rank's share of `total` rows.
+using Split = ag::RowShare (*)(std::size_t total, const ag::Communicator& comm);
 
-std::pair<std::size_t, std::size_t> even(std::size_t total, std::size_t rank, std::size_t size) {
-  return {total * rank / size, total * (rank + 1) / size};
-}
+ag::RowShare even(std::size_t total, const ag::Communicator& comm) { return ag::share_of_rows(total, comm); }
 
 /// Each rank has more than the one before, and the first, where there are several, none.
-std::pair<std::size_t, std::size_t> uneven(std::size_t total, std::size_t rank, std::size_t size) {
+ag::RowShare uneven(std::size_t total, const ag::Communicator& comm) {
+  const auto rank = static_cast<std::size_t>(comm.rank()), size = static_cast<std::size_t>(comm.size());
   if (size == 1) return {0, total};
   const auto first = [&](std::size_t r) { return total * r * (r - 1) / (size * (size - 1)); };
   return {rank == 0 ? 0 : first(rank), first(rank + 1)};
@@ -96,8 +95,7 @@ ag::Table make_table(const std::string& name, const Json& rows, Split split, con
     ag::Table::Columns columns;
     for (const auto& [column, values] : rows.items()) {
       const auto all = numbers(values, fmt::format("column {} of {}", column, name));
-      const auto [first, last] =
-          split(all.size(), static_cast<std::size_t>(world.rank()), static_cast<std::size_t>(world.size()));
+      const auto [first, last] = split(all.size(), world);
       columns.emplace_back(column, std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(first),
                                                        all.begin() + static_cast<std::ptrdiff_t>(last)));
     }
@@ -167,7 +165,8 @@ int main(int argc, char** argv) {
     if (!world.is_root()) return;
     std::ofstream file(out);
     file << values.dump(1) << std::endl;
-    if (!file)
+    if (!file) {
       throw std::runtime_error(fmt::format("'{}' cannot be written; check its folder and the space on the disk", out));
+    }
   });
 }

@@ -33,8 +33,6 @@ class Poisson final : public ag::OnePointModel {
   }
 
  private:
-  static ag::Expr softplus(const ag::Expr& x) { return maximum(x, 0.0) + log1p(exp(-abs(x))); }
-
   ag::Table points_;
   xt::xarray<double> x_edges_ = xt::linspace(-2.0, 2.0, 5), y_edges_ = xt::linspace(-1.5, 1.5, 4);
   xt::xarray<double> observed_;

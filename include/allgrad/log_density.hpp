@@ -13,7 +13,8 @@ namespace allgrad {
 
 /// What log_density takes beside the covariances; the same on every rank.
 struct LogDensityOptions {
-  Params params = {};               ///< [ndim] or empty: bounds, outside of which the density is 0; no more counts
+  Params params = {};               ///< [ndim]: bounds, outside of which the density is 0; as the model declares
+                                    ///< them where it is empty
   std::optional<Key> randkey = {};  ///< for losses that draw random numbers
 };
 

@@ -39,8 +39,9 @@ struct Multistart {
 
 /// Fits a model from one start after the other. `params` says what is frozen, and between which bounds the starts lie;
 /// guesses count for what is frozen alone. Collective over the model's communicator. Throws ArgumentError where there
-/// is no start, where one is not within the bounds, or a free parameter lacks a bound for the hypercube, and where all
-/// fits were refused; and what `minimize` throws but for an ArgumentError at a single start.
+/// is no start, where one is not within the bounds, or a free parameter lacks a bound for the hypercube, for an
+/// optimizer with bounds or a checkpoint of its own, and where all fits were refused; and what `minimize` throws but
+/// for an ArgumentError at a single start.
 Multistart run_multistart(ModelBase& model, const Params& params, const MultistartOptions& options = {},
                           SourceLocation where = SourceLocation::current());
 

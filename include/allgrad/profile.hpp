@@ -25,7 +25,8 @@ struct Profile {
 };
 
 /// How the other parameters are fitted. Bounds and what is frozen are in `params`, whose guesses do not count; where
-/// there are none, they have the names of the fit. The optimizer's random key is that of every evaluation.
+/// there are none, they are as the model declares them, with the names of the fit. The optimizer's random key is that
+/// of every evaluation.
 struct ProfileOptions {
   Params params = {};                           ///< [ndim] or empty
   TrustRegion optimizer = {.progress = false};  ///< but for its param_bounds and checkpoint, which are to be empty

@@ -189,6 +189,9 @@ struct RowShare {
 /// loaders that read rows themselves.
 RowShare share_of_rows(std::size_t total, const Communicator& comm = Communicator::world());
 
+/// The part of rank number `rank` of `size`.
+RowShare share_of_rows(std::size_t total, int rank, int size);
+
 /// All rows of a value per row [rows, ..] that depends on neither parameters nor random keys, in the order of the
 /// ranks, on rank 0; no rows on others. Collective; made for looking at values. Throws ExpressionError where it is not
 /// per row or depends on these.

@@ -199,10 +199,12 @@ GradientCheck check_gradient(const Loss& loss, const Expr& params, const ParamVa
 std::string GradientCheck::str() const {
   std::string text = fmt::format("gradient    [{:.10g}]\ndifferences [{:.10g}]\nlargest relative error {:.2g}",
                                  fmt::join(gradient, ", "), fmt::join(differences, ", "), error);
-  if (!worst) return text;
-  text += fmt::format("\nworst operation: {} ({}), {} {:.10g}, difference {:.10g}, relative error {:.2g}", worst->name,
-                      worst->where.str(), worst->is_forward ? "derivative in forward mode" : "derivative",
-                      worst->derivative, worst->difference, worst->error);
+  if (worst) {
+    text +=
+        fmt::format("\nworst operation: {} ({}), {} {:.10g}, difference {:.10g}, relative error {:.2g}", worst->name,
+                    worst->where.str(), worst->is_forward ? "derivative in forward mode" : "derivative",
+                    worst->derivative, worst->difference, worst->error);
+  }
   return text + (passed ? "\npassed" : "\nfailed");
 }
 

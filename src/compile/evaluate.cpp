@@ -23,7 +23,7 @@ namespace allgrad {
 
 namespace {
 
-void check_known(const Expr& expr, const Communicator& comm, SourceLocation where) {
+void check_needs_key_alone(const Expr& expr, const Communicator& comm, SourceLocation where) {
   if (expr.empty()) {
     throw ExpressionError("evaluate: the expression is an empty Expr; give one that computes something", where);
   }
@@ -72,7 +72,7 @@ Array evaluate(const Expr& expr, const Communicator& comm, bool total, const std
     check_same_arguments(randkey, total, comm, where);
     return comm.guarded(
         [&] {
-          check_known(expr, comm, where);
+          check_needs_key_alone(expr, comm, where);
           check_key(expr, randkey, where);
           const bool keeps_share = !total && expr.placement() == Placement::partial;
           const Expr graph =

@@ -20,14 +20,14 @@ namespace allgrad {
 namespace {
 
 /// What travels at a time, so that memory does not grow with the rows.
-constexpr std::size_t block = std::size_t{1} << 17;
+constexpr std::size_t most_numbers = std::size_t{1} << 17;
 
 /// The numbers that rank `root` has, block by block on every rank: take(first, numbers).
 template <class Take>
 void broadcast_numbers(const double* numbers, std::size_t count, int root, const Communicator& comm,
                        const Operation& operation, Take take) {
-  for (std::size_t first = 0; first < count; first += block) {
-    const std::size_t length = std::min(block, count - first);
+  for (std::size_t first = 0; first < count; first += most_numbers) {
+    const std::size_t length = std::min(most_numbers, count - first);
     const std::string own = comm.attempt([&] {
       return comm.rank() == root ? std::string(reinterpret_cast<const char*>(numbers + first), length * sizeof(double))
                                  : std::string();
@@ -47,11 +47,15 @@ std::size_t product(const std::vector<std::size_t>& lengths) {
 
 }  // namespace
 
+RowShare share_of_rows(std::size_t total, int rank, int size) {
+  const auto parts = static_cast<std::size_t>(size);
+  const std::size_t longer = total % parts;  // this many ranks have one row more
+  const auto first_of = [&](std::size_t r) { return r * (total / parts) + std::min(r, longer); };
+  return {first_of(static_cast<std::size_t>(rank)), first_of(static_cast<std::size_t>(rank) + 1)};
+}
+
 RowShare share_of_rows(std::size_t total, const Communicator& comm) {
-  const auto rank = static_cast<std::size_t>(comm.rank()), size = static_cast<std::size_t>(comm.size());
-  const std::size_t longer = total % size;  // this many ranks have one row more
-  const auto first_of = [&](std::size_t r) { return r * (total / size) + std::min(r, longer); };
-  return {first_of(rank), first_of(rank + 1)};
+  return share_of_rows(total, comm.rank(), comm.size());
 }
 
 Array gather_rows(const Operand& value) {
@@ -108,8 +112,7 @@ Table Table::scatter(std::string name, const Columns& columns, Communicator comm
       const std::size_t total = shape[0];
       const RowShare share = share_of_rows(total, comm);
       shape[0] = share.count();
-      const std::size_t lanes =
-          product(shape) == 0 ? product({shape.begin() + 1, shape.end()}) : product(shape) / shape[0];
+      const std::size_t lanes = product({shape.begin() + 1, shape.end()});
       const auto numbers = comm.attempt([&] { return std::make_shared<std::vector<double>>(lanes * share.count()); });
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         const double* all = comm.is_root() ? columns[i].second.data_ + lane * total : nullptr;

@@ -28,13 +28,12 @@
 namespace allgrad {
 
 void check_known(const Expr& value, const std::string& what, const Communicator& comm, SourceLocation where) {
-  for_each_node({&value, 1}, [&](const Expr& node) {
-    check_table(node, comm);
-    if (as<Input>(node) == nullptr) return;
-    throw ExpressionError(fmt::format("{} depends on {}, which has no value here; make it of columns and numbers alone",
-                                      what, is_input(node, parameters_name) ? "parameters" : "random numbers"),
-                          where);
-  });
+  for_each_node({&value, 1}, [&](const Expr& node) { check_table(node, comm); });
+  const std::string_view input = input_of(value);
+  if (input.empty()) return;
+  throw ExpressionError(
+      fmt::format("{} depends on {}, which have no values here; make it of columns and numbers alone", what, input),
+      where);
 }
 
 Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKind executor) {

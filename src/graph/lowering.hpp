@@ -18,6 +18,8 @@ struct View {
   std::size_t buffer = 0;
   std::size_t offset = 0;               ///< in lanes
   std::vector<std::ptrdiff_t> strides;  ///< in lanes, per axis but the row axis
+
+  bool operator==(const View&) const = default;
 };
 
 /// A value that an operator's own function reads or writes. The element with lane indices i, j, ... of row r is

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "allgrad/error.hpp"
+#include "allgrad/table.hpp"
 #include "io/hdf5_driver.hpp"
 #include "io/hdf5_handle.hpp"
 #include "io/hdf5_numbers.hpp"
@@ -365,19 +366,16 @@ Hdf5Rows read_hdf5_columns(const std::string& file, const std::vector<std::strin
   for (const Dataset& dataset : datasets) input.check_stored(dataset);
 
   const hsize_t total = datasets.front().content.shape[0];
-  const auto index = static_cast<hsize_t>(rank);
-  const auto parts = static_cast<hsize_t>(size);
-  const hsize_t larger = total % parts;  // this many ranks get one row more
-  const hsize_t count = total / parts + (index < larger ? 1 : 0);
+  const RowShare share = share_of_rows(total, rank, size);
   hsize_t lanes = 0;
   for (const Dataset& dataset : datasets) lanes += dataset.content.lanes();
-  input.check_memory(count, std::max(lanes, hsize_t{1}));
+  input.check_memory(share.count(), std::max(lanes, hsize_t{1}));
 
   rows.total_rows = total;
-  rows.first_row = index * (total / parts) + std::min(index, larger);
+  rows.first_row = share.first;
   for (const Dataset& dataset : datasets) {
     const std::vector<hsize_t>& shape = dataset.content.shape;
-    rows.columns.push_back({dataset.name, {count}, input.read_rows(dataset, rows.first_row, count)});
+    rows.columns.push_back({dataset.name, {share.count()}, input.read_rows(dataset, share.first, share.count())});
     rows.columns.back().shape.insert(rows.columns.back().shape.end(), shape.begin() + 1, shape.end());
   }
   rows.stamp = input.unchanged_stamp();

@@ -26,11 +26,10 @@ struct Hdf5Rows {
 };
 
 /// Reads this rank's share of the rows of the named datasets, in the order of `names`; where that is empty, of all
-/// numeric 1-D datasets of the root group, in the order of their names. Rows are dealt out in equal contiguous parts
-/// over `size` ranks, the first ranks get one more. Integers of up to 64 bits, floats of up to 128 and booleans become double.
-/// Not collective. Throws DataError where the file or a dataset is missing or is no such thing, the datasets differ in
-/// length or are not written in full, the rows do not fit into memory, an integer is none that double can hold, or the
-/// file changes while it is read.
+/// numeric 1-D datasets of the root group, in the order of their names. Rows are dealt out as share_of_rows does.
+/// Integers of up to 64 bits, floats of up to 128 and booleans become double. Not collective. Throws DataError where
+/// the file or a dataset is missing or is no such thing, the datasets differ in length or are not written in full, the
+/// rows do not fit into memory, an integer is none that double can hold, or the file changes while it is read.
 Hdf5Rows read_hdf5_columns(const std::string& file, const std::vector<std::string>& names, int rank, int size,
                            SourceLocation where = {});
 

@@ -54,6 +54,14 @@ xt::xtensor<double, 2> hypercube_between_bounds(const Params& params, const Mult
 }
 
 xt::xtensor<double, 2> starts_of(const Params& params, const MultistartOptions& options, SourceLocation where) {
+  const bool is_plain = std::visit(
+      [](const auto& optimizer) { return optimizer.param_bounds.empty() && optimizer.checkpoint.file.empty(); },
+      options.optimizer);
+  if (!is_plain) {
+    refuse(
+        "an optimizer without param_bounds and checkpoint, got one that has them; declare bounds with the parameters",
+        where);
+  }
   if (options.starts.size() == 0) return hypercube_between_bounds(params, options, where);
   if (options.starts.shape(1) != params.size()) {
     refuse(fmt::format("starts of {} numbers, one for each parameter, got {}", params.size(), options.starts.shape(1)),
@@ -62,17 +70,25 @@ xt::xtensor<double, 2> starts_of(const Params& params, const MultistartOptions& 
   return options.starts;
 }
 
-/// Starts and what they are made with are the same on all ranks.
-void check_same(const xt::xtensor<double, 2>& starts, const MultistartOptions& options, const Communicator& comm,
-                SourceLocation where) {
+/// What no single fit compares, since it is on some of the ranks alone, is the same on all ranks.
+void check_same(const xt::xtensor<double, 2>& starts, const Params& params, const MultistartOptions& options,
+                const Communicator& comm, SourceLocation where) {
   std::vector<std::uint64_t> all{starts.shape(0), static_cast<std::uint64_t>(options.ranks_per_fit),
-                                 options.optimizer.index()};
+                                 options.optimizer.index(), std::bit_cast<std::uint64_t>(options.tolerance)};
+  for (const Param& param : params) {
+    const double scale = param.scale.is_automatic() ? 0.0 : param.scale.value();
+    for (const double number : {param.bounds.low, param.bounds.high, scale, param.frozen ? 1.0 : 0.0}) {
+      all.push_back(std::bit_cast<std::uint64_t>(number));
+    }
+  }
+  const std::size_t first_start = all.size();
   for (const double number : starts) all.push_back(std::bit_cast<std::uint64_t>(number));
   require_same(all, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
-    constexpr std::string_view names[] = {"number of starts", "ranks_per_fit", "optimizer"};
+    constexpr std::string_view names[] = {"number of starts", "ranks_per_fit", "optimizer", "tolerance"};
+    const std::string_view others = different < first_start ? "bounds, scales and frozen parameters" : "starts";
     return DivergenceError(
         fmt::format("{}: expected the same {} on every rank, got different ones; give every rank the same arguments",
-                    name, different < 3 ? names[different] : "starts"),
+                    name, different < std::size(names) ? names[different] : others),
         where);
   });
 }
@@ -153,7 +169,7 @@ Multistart run_multistart(ModelBase& model, const Params& params, const Multista
     const Communicator& comm = model.communicator();
     const Params named = Guess(params).params();
     auto starts = comm.attempt([&] { return starts_of(named, options, where); });
-    check_same(starts, options, comm, where);
+    check_same(starts, named, options, comm, where);
     auto fits = run_share(model, named, starts, 0, 1, options, where);
     return comm.attempt([&] { return collect(std::move(fits), std::move(starts), options.tolerance, where); });
   });
@@ -164,11 +180,12 @@ Multistart run_multistart(const MakeModel& make_model, const Params& params, con
   return in_call(name, where, comm, [&] {
     const Params named = Guess(params).params();
     auto starts = comm.attempt([&] {
-      if (options.ranks_per_fit < 1)
+      if (options.ranks_per_fit < 1) {
         refuse(fmt::format("ranks_per_fit of at least 1, got {}", options.ranks_per_fit), where);
+      }
       return starts_of(named, options, where);
     });
-    check_same(starts, options, comm, where);
+    check_same(starts, named, options, comm, where);
     const std::size_t num_starts = starts.shape(0);
     const int parts = std::clamp(comm.size() / options.ranks_per_fit, 1,
                                  static_cast<int>(std::min<std::size_t>(num_starts, 1U << 30U)));

@@ -6,7 +6,6 @@
 
 #include "allgrad/random.hpp"
 #include "optimizers/arguments.hpp"
-#include "optimizers/automatic_scales.hpp"
 #include "optimizers/descent.hpp"
 #include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
@@ -111,13 +110,7 @@ AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   return in_call("Adam::init", where, objective.communicator(), [&] {
     const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
-    const Checked checked = with_scales(check_arguments(arguments, BoundsBy::transform,
-                                                        [&] {
-                                                          std::vector<Option> options = options_of(*this);
-                                                          options.push_back(Option::rate(learning_rate));
-                                                          return options;
-                                                        }),
-                                        arguments);
+    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of(*this); });
     auto run =
         objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, checked.params); },
                                          Operation("the start of a run", where));

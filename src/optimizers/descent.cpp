@@ -10,9 +10,19 @@
 #include "allgrad/error.hpp"
 #include "base/interrupt.hpp"
 #include "comm/call.hpp"
+#include "optimizers/automatic_scales.hpp"
 #include "optimizers/named.hpp"
 
 namespace allgrad {
+
+Checked check_descent(const Arguments& arguments, const LearningRate& learning_rate, const Options& options) {
+  const auto with_rate = [&] {
+    std::vector<Option> all = options();
+    all.push_back(Option::rate(learning_rate));
+    return all;
+  };
+  return with_scales(check_arguments(arguments, BoundsBy::transform, with_rate), arguments);
+}
 
 Descent::Descent(const Arguments& arguments, const Params& params)
     : Minimization(arguments, params, BoundsBy::transform),

@@ -40,6 +40,9 @@ struct DescentOptions {
   const Checkpoint& checkpoint;
 };
 
+/// As check_arguments, of an optimizer whose steps have a learning rate beside its options.
+Checked check_descent(const Arguments& arguments, const LearningRate& learning_rate, const Options& options);
+
 /// A minimization by steps of a given size, one evaluation each.
 class Descent : public Minimization {
  public:

@@ -1,7 +1,6 @@
 #include "allgrad/gradient_descent.hpp"
 
 #include "optimizers/arguments.hpp"
-#include "optimizers/automatic_scales.hpp"
 #include "optimizers/descent.hpp"
 #include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
@@ -45,13 +44,7 @@ GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   return in_call("GradientDescent::init", where, objective.communicator(), [&] {
     const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
-    const Checked checked = with_scales(check_arguments(arguments, BoundsBy::transform,
-                                                        [&] {
-                                                          std::vector<Option> options = options_of(*this);
-                                                          options.push_back(Option::rate(learning_rate));
-                                                          return options;
-                                                        }),
-                                        arguments);
+    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of(*this); });
     auto run = objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, checked.params); },
                                                 Operation("the start of a run", where));
     run->resume(descent_options(*this, {}), checked.identity);

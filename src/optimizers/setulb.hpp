@@ -54,9 +54,9 @@ class Setulb {
   }
 
  private:
-  // Positions that the code documents in the comments of its drivers.
   void set_unit(std::span<const double> gradient);
 
+  // Positions that the code documents in the comments of its drivers.
   static constexpr std::size_t evaluations_in_line_search = 35;
   static constexpr std::size_t projected_gradient_norm = 12;
 

@@ -166,9 +166,7 @@ Eigen::Map<const Eigen::VectorXd> TrustRegionRun::gradient() const {
 /// Of the Hessian at the iterate and a vector, both by the variables. Collective.
 Eigen::VectorXd TrustRegionRun::product(const Eigen::VectorXd& vector) {
   const auto agreed = [&](std::string_view name, std::vector<double> numbers) {
-    double largest = 0.0;
-    for (const double number : numbers) largest = std::fmax(largest, std::abs(number));
-    const std::vector<double> sizes(numbers.size(), std::isfinite(largest) ? largest : 0.0);
+    const std::vector<double> sizes(numbers.size(), size_of(numbers));
     agree_on({name, numbers, sizes});
     return numbers;
   };
@@ -207,7 +205,7 @@ bool TrustRegionRun::try_step(const RunOptions& options, double gtol) {
 
 bool TrustRegionRun::try_step(const auto& quadratic, const RunOptions& options, double gtol) {
   const BoundedStep bounded = bounded_step(quadratic, at(), bounds_, radius_);
-  const double predicted = -quadratic.change(bounded.step), length = bounded.step.norm();
+  const double predicted = -change(quadratic, bounded.step), length = bounded.step.norm();
   if (!(length > shortest * at().norm())) {
     const bool is_minimum = projected_gradient(gradient(), at(), bounds_).lpNorm<Eigen::Infinity>() <= gtol;
     end_ = is_minimum ? End::gradient_vanishes : met_wall_ ? End::wall_ahead : End::no_progress;

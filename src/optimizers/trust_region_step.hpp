@@ -13,16 +13,18 @@ struct QuadraticModel {
   Eigen::MatrixXd curvature;
 
   Eigen::VectorXd product(const Eigen::VectorXd& step) const { return curvature * step; }
-  double change(const Eigen::VectorXd& step) const { return gradient.dot(step) + 0.5 * step.dot(product(step)); }
 };
 
 /// The same without a matrix.
 struct ProductModel {
   Eigen::VectorXd gradient;
   HessianProduct product;
-
-  double change(const Eigen::VectorXd& step) const { return gradient.dot(step) + 0.5 * step.dot(product(step)); }
 };
+
+/// By how much either model changes on a step.
+double change(const auto& model, const Eigen::VectorXd& step) {
+  return model.gradient.dot(step) + 0.5 * step.dot(model.product(step));
+}
 
 /// The step of at most `radius` that minimizes a model: More, Sorensen 1983, by eigenvalues.
 Eigen::VectorXd minimizing_step(const QuadraticModel& model, double radius);

@@ -86,8 +86,7 @@ class Fuser {
       const auto written = writes_.find(view.buffer);
       if (written == writes_.end()) return;
       const Writes& writes = written->second;
-      const bool in_step =
-          writes.lane_by_lane && same_place(writes.view, view) && loops_[writes.loop].extents == extents;
+      const bool in_step = writes.lane_by_lane && writes.view == view && loops_[writes.loop].extents == extents;
       earliest = std::max(earliest, in_step ? writes.loop : writes.loop + 1);
     };
     for (const View& view : instruction.inputs) {
@@ -143,7 +142,7 @@ void find_lane_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& b
       if (is_first) {
         use.lane_by_lane = view.offset == 0 && view.strides == row_major_strides(loops[loop].extents);
       } else {
-        use.lane_by_lane = use.lane_by_lane && use.loop == loop && same_place(*use.view, view);
+        use.lane_by_lane = use.lane_by_lane && use.loop == loop && *use.view == view;
       }
     };
     for (const Instruction& instruction : loops[loop].instructions) {

@@ -57,7 +57,7 @@ class RegisterUses {
   Uses& at(const View& view, const Instruction& instruction) {
     Uses& uses = uses_[view.buffer];
     if (!uses.place) uses.place = view;
-    uses.in_one_place = uses.in_one_place && same_place(*uses.place, view) && !instruction.is_call();
+    uses.in_one_place = uses.in_one_place && *uses.place == view && !instruction.is_call();
     return uses;
   }
 

@@ -10,8 +10,4 @@ namespace allgrad {
 /// lane, the values need not be kept.
 void shorten_lives(std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers);
 
-inline bool same_place(const View& a, const View& b) {
-  return a.buffer == b.buffer && a.offset == b.offset && a.strides == b.strides;
-}
-
 }  // namespace allgrad

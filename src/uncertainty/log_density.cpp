@@ -74,9 +74,7 @@ double LogDensity::operator()(std::span<const double> whitened, std::span<double
     }
     const std::span<double> by_params = std::span(results_).subspan(1);
     results_[0] = objective_->value_and_gradient({at.data(), at.size()}, by_params, evaluation_);
-    double largest = 0.0;
-    for (const double g : by_params) largest = std::fmax(largest, std::abs(g));
-    std::ranges::fill(scales_, std::isfinite(largest) ? largest : 0.0);
+    std::ranges::fill(scales_, size_of(by_params));
     agree(objective_->communicator(), Operation("the end of an evaluation", where_),
           {"loss and gradient", results_, scales_});
     if (!all_finite(results_)) return impossible;
@@ -112,7 +110,11 @@ LogDensity log_density(ModelBase& model, const Covariance& covariance, const Log
                        SourceLocation where) {
   return in_call("log_density", where, model.communicator(), [&] {
     Objective& objective = model.objective(covariance.values.size(), where);
-    return model.communicator().attempt([&] { return LogDensity(objective, covariance, options, where); });
+    return model.communicator().attempt([&] {
+      LogDensityOptions own = options;
+      if (own.params.empty()) own.params = model.params();
+      return LogDensity(objective, covariance, own, where);
+    });
   });
 }
 

@@ -29,7 +29,7 @@ class Refits {
       if (!options.params.empty() && options.params.size() != fit.x.size()) {
         refuse(fmt::format("as many .params as the fit has, {}, got {}", fit.x.size(), options.params.size()));
       }
-      params_ = declared_by(fit, options);
+      params_ = declared_by(model, fit, options);
       const auto found = std::ranges::find(params_, parameter, &Param::name);
       if (found == params_.end()) {
         std::vector<std::string> names;
@@ -48,10 +48,13 @@ class Refits {
   }
 
   /// The parameters with their names.
-  static Params declared_by(const OptimizeResult& fit, const ProfileOptions& options) {
+  static Params declared_by(const ModelBase& model, const OptimizeResult& fit, const ProfileOptions& options) {
     if (!options.params.empty()) return Guess(options.params).params();
-    Params params = Guess(fit.x).params();
+    Params params = Guess(fit.x).declared_by(model.params()).params();
     for (std::size_t i = 0; i < fit.names.size(); ++i) params[i].name = fit.names[i];
+    for (Param& param : params) {
+      if (param.scale.is_automatic()) param.scale = 1.0;  // next to the minimum, the gradient tells of none
+    }
     return params;
   }
 
@@ -208,7 +211,7 @@ std::vector<Impact> impacts(ModelBase& model, const OptimizeResult& fit, std::st
                             const ProfileOptions& options, SourceLocation where) {
   return in_call("impacts", where, model.communicator(), [&] {
     const std::size_t index = Refits(model, fit, parameter, options, where).index();
-    const Params params = Refits::declared_by(fit, options);
+    const Params params = Refits::declared_by(model, fit, options);
     const Covariance covariance = model.calc_covariance(
         fit.x, {.errordef = errordef, .params = params, .randkey = options.optimizer.randkey}, where);
     const auto error = covariance.errors();

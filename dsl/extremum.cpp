@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <ranges>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
@@ -15,6 +16,7 @@
 #include "base/fingerprint.hpp"
 #include "dsl/axes.hpp"
 #include "dsl/elementwise.hpp"
+#include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"
 
@@ -129,6 +131,35 @@ Expr Extremum::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) c
 Expr Extremum::tangent(const Expr& node, std::span<const Expr> tangents) const {
   if (tangents[0].empty()) return {};
   return sum_over(chain(tangents[0], shares(node)), axes_, node.node()->where);
+}
+
+/// Of a few elements by comparing one after the other with the best before, which joins what is computed around it.
+View Extremum::lower(const Node& node, Lowering& lowering) const {
+  constexpr std::size_t few = 64;
+  const Shape& from = node.operands[0].shape();
+  std::size_t count = 1;
+  for (const std::size_t axis : axes_) count *= from[axis].length;
+  if (count > few) return CallOperator::lower(node, lowering);
+
+  View element = lowering.operand(0);  // the first; its axes are those of the result
+  std::vector<std::ptrdiff_t> steps;
+  for (const std::size_t axis : axes_) steps.push_back(element.strides[lane_axis(from, axis)]);
+  for (const std::size_t axis : std::views::reverse(axes_)) {
+    element.strides.erase(element.strides.begin() + static_cast<std::ptrdiff_t>(lane_axis(from, axis)));
+  }
+  const std::size_t first = element.offset;
+  const View out = lowering.allocate(node.shape);
+  lowering.emit(Kernel::copy, out, {element}, node.shape);
+  for (std::size_t i = 1; i < count; ++i) {
+    auto offset = static_cast<std::ptrdiff_t>(first);
+    std::size_t rest = i;
+    for (std::size_t k = axes_.size(); k-- > 0; rest /= from[axes_[k]].length) {
+      offset += static_cast<std::ptrdiff_t>(rest % from[axes_[k]].length) * steps[k];
+    }
+    element.offset = static_cast<std::size_t>(offset);
+    lowering.emit(smallest_ ? Kernel::minimum : Kernel::maximum, out, {element, out}, node.shape);
+  }
+  return out;
 }
 
 void Extremum::call(const Node& node, const CallArguments& arguments) const {

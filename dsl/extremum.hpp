@@ -19,6 +19,7 @@ class Extremum final : public CallOperator {
   Linearity linearity() const override { return Linearity::none; }
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
+  View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
 
  private:

@@ -14,10 +14,6 @@ constexpr std::string_view names[] = {
     "add_to_bins",
     "take",
     "scatter_add",
-#define ALLGRAD_PAIR(inner, outer, operand) #inner "_" #outer "_" #operand,
-#define ALLGRAD_UNARY_PAIR(inner, outer) #inner "_" #outer,
-#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) #inner "_" #outer "_" #operand,
-#include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) #name,
 #include "dsl/draws.def"
     "call",

@@ -6,8 +6,8 @@
 
 namespace allgrad {
 
-/// One kernel for each elementwise operator of the table, one that moves values, one for each pair of operations that
-/// are run as one, and one for each kind of random draw.
+/// One kernel for each elementwise operator of the table, one that moves values, some that look up and add to tables,
+/// and one for each kind of random draw.
 enum class Kernel : int {
 #define ALLGRAD_UNARY(name, ...) name,
 #define ALLGRAD_BINARY(name, ...) name,
@@ -17,16 +17,55 @@ enum class Kernel : int {
   add_to_bins,  ///< adds x to the bins at out; see dsl/bins.hpp
   take,         ///< out = x[y], where y is a position below z; NaN where it is none
   scatter_add,  ///< out[y] += x, where y is a position below z
-#define ALLGRAD_PAIR(inner, outer, operand) inner##_##outer##_##operand,
-#define ALLGRAD_UNARY_PAIR(inner, outer) inner##_##outer,
-#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) inner##_##outer##_##operand,
-#include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) name,
 #include "dsl/draws.def"
   call,  ///< the operator's own function, Operator::call
 };
 
 std::string_view to_string(Kernel kernel);
+
+/// True for the operators of the table and for what moves values.
+constexpr bool is_elementwise(Kernel kernel) { return kernel <= Kernel::copy; }
+
+/// True for the kernels that are a few instructions of a processor; all other elementwise ones call functions.
+constexpr bool is_arithmetic(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::neg:
+    case Kernel::abs:
+    case Kernel::sign:
+    case Kernel::square:
+    case Kernel::cube:
+    case Kernel::reciprocal:
+    case Kernel::sqrt:
+    case Kernel::floor:
+    case Kernel::ceil:
+    case Kernel::trunc:
+    case Kernel::round:
+    case Kernel::logical_not:
+    case Kernel::isnan:
+    case Kernel::isinf:
+    case Kernel::isfinite:
+    case Kernel::add:
+    case Kernel::subtract:
+    case Kernel::multiply:
+    case Kernel::safe_multiply:
+    case Kernel::divide:
+    case Kernel::maximum:
+    case Kernel::minimum:
+    case Kernel::equal:
+    case Kernel::not_equal:
+    case Kernel::less:
+    case Kernel::less_equal:
+    case Kernel::greater:
+    case Kernel::greater_equal:
+    case Kernel::logical_and:
+    case Kernel::logical_or:
+    case Kernel::where:
+    case Kernel::clip:
+    case Kernel::copy: return true;
+    default: return false;
+  }
+}
 
 /// True where the kernel can add its values to what is there: all but lookups, random draws, and calls, which see to it
 /// themselves.

@@ -60,7 +60,8 @@ rows of halos: 1 lanes of row values
     r3@0 = add(x2, parameters)
   lanes [3]: 1 lane values
     t4@0 = subtract(k0[1], r3@0)
-    a7[1] += multiply_exp(t4@0, parameters+1)
+    t5@0 = multiply(t4@0, parameters+1)
+    a7[1] += exp(t5@0)
 dense
   lanes [3]
     m8[1] = copy(a7[1])
@@ -77,8 +78,9 @@ TEST_CASE("neighbours in lanes need all lanes; what is only summed is not stored
   CHECK(text_of(schedule_of({sum(diff(cdf, 1), 0)})) == R"(
 rows of halos: 3 lanes of row values
   a5 = 0
-  lanes [3]
-    r3@0[1] = subtract_erf(k0[1], x1)
+  lanes [3]: 1 lane values
+    t2@0 = subtract(k0[1], x1)
+    r3@0[1] = erf(t2@0)
   lanes [2]
     a5[1] += subtract(r3@0+1[1], r3@0[1])
 dense
@@ -130,8 +132,9 @@ dense
 allreduce m9
 rows of halos: 0 lanes of row values
   a13 = 0
-  lanes []
-    a13 += subtract_square(x10, m8)
+  lanes []: 1 lane values
+    t11@0 = subtract(x10, m8)
+    a13 += square(t11@0)
 dense
   lanes []
     v14 = add(a2, a13)

@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/utf8.hpp"
+#include "dsl/kernel_id.hpp"
 #include "execute/bound_program.hpp"
+#include "execute/chain.hpp"
 #include "graph/shape.hpp"
+#include "schedule/unroll_lanes.hpp"
 
 namespace allgrad {
 
@@ -46,6 +50,14 @@ struct LaneStrides {
   }
 };
 
+/// How often buffers are read and written.
+using Uses = std::unordered_map<std::size_t, std::size_t>;
+
+void count_uses(const Instruction& instruction, Uses& uses) {
+  ++uses[instruction.out.buffer];
+  for (const View& view : instruction.inputs) ++uses[view.buffer];
+}
+
 BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
   const auto bind = [&](const View& view, const Shape& shape) {
     const Buffer& buffer = buffers[view.buffer];
@@ -66,11 +78,17 @@ BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& b
 /// Binds the instructions of a row loop, whose inner axis is the rows of a tile.
 class RowBinder {
  public:
-  RowBinder(const Schedule& schedule, const KernelSet& kernels, BoundRowLoop& bound)
+  RowBinder(const Schedule& schedule, const KernelSet& kernels, std::optional<MachineCode>& code,
+            const BoundRowLoop& bound, const std::vector<LaneLoop>& loops)
       : buffers_(schedule.buffers),
         kernels_(kernels),
+        code_(code),
         bound_(bound),
-        strides_{bound.lane_stride, bound.rows->local_rows} {}
+        strides_{bound.lane_stride, bound.rows->local_rows} {
+    for (const LaneLoop& loop : loops) {
+      for (const Instruction& instruction : loop.instructions) count_uses(instruction, uses_);
+    }
+  }
 
   BoundLoop bind(const LaneLoop& loop) const {
     BoundLoop result;
@@ -81,11 +99,48 @@ class RowBinder {
     }
     result.block_lanes = lanes_of_block(loop, result.block_extent, bound_.row_value_doubles, bound_.lane_stride);
     result.inner = bound_.tile_rows;
-    for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
+    if (code_) {
+      bind_chains(loop, result);
+    } else {
+      for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
+    }
     return result;
   }
 
  private:
+  void bind_chains(const LaneLoop& loop, BoundLoop& result) const {
+    const std::vector<ChainRange> chains = cut_into_chains(loop);
+    for (std::size_t k = 0; k < chains.size(); ++k) {
+      const Instruction& first = loop.instructions[chains[k].first];
+      if (!is_elementwise(first.kernel)) {
+        result.instructions.push_back(bind(first, result));
+        continue;
+      }
+      ChainBuilder chain(buffers_, kernels_, [&](const View& view) { return locate(view, result); });
+      Uses uses;
+      for (std::size_t i = chains[k].first; i < chains[k].last; ++i) count_uses(loop.instructions[i], uses);
+      const auto is_kept = [&](std::size_t buffer) { return uses.at(buffer) != uses_.at(buffer); };
+      for (std::size_t i = chains[k].first; i < chains[k].last; ++i) chain.add(loop.instructions[i], is_kept);
+      auto [body, pointers] = chain.finish();
+      result.instructions.emplace_back(BoundChain{code_->add(body), std::move(pointers)});
+    }
+  }
+
+  /// Registers lie in one memory, all others in their own.
+  BoundView locate(const View& view, const BoundLoop& loop) const {
+    BoundView result{};
+    std::ptrdiff_t inner_step = 0;
+    result.place = bind(view, loop, inner_step, result.lane_stride);
+    const Buffer& buffer = buffers_[view.buffer];
+    const bool is_row_value = buffer.kind == Buffer::Kind::row_value;
+    const bool is_register = is_row_value || buffer.kind == Buffer::Kind::lane_value;
+    result.memory = is_register ? buffers_.size() : view.buffer;
+    const std::size_t start = is_row_value ? buffer.offset * bound_.lane_stride : bound_.row_value_doubles;
+    result.position = result.place.offset + (is_register ? static_cast<std::ptrdiff_t>(start) : 0);
+    if (buffer.kind == Buffer::Kind::column) result.memory = buffers_.size() + 1 + view.buffer;
+    return result;
+  }
+
   BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const {
     if (instruction.is_call()) return bind_call(instruction, buffers_, strides_);
     const auto kernel = static_cast<std::size_t>(instruction.kernel);
@@ -119,16 +174,20 @@ class RowBinder {
 
   const std::vector<Buffer>& buffers_;
   const KernelSet& kernels_;
+  std::optional<MachineCode>& code_;
+  Uses uses_;  // in all loops, by buffer
   const BoundRowLoop& bound_;
   LaneStrides strides_;
 };
 
-BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels) {
+BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels,
+                           std::optional<MachineCode>& code) {
   BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators, {}, 0, {}};
   bound.lane_stride = lane_stride(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
-  const RowBinder binder(schedule, kernels, bound);
-  for (const LaneLoop& loop : sweep.loops) {
+  const std::vector<LaneLoop> loops = code ? unroll_lanes(sweep.loops) : sweep.loops;
+  const RowBinder binder(schedule, kernels, code, bound, loops);
+  for (const LaneLoop& loop : loops) {
     bound.loops.push_back(binder.bind(loop));
     bound.lane_value_doubles =
         std::max(bound.lane_value_doubles, loop.num_registers * bound.loops.back().block_lanes * bound.lane_stride);
@@ -201,7 +260,8 @@ BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffe
 }  // namespace
 
 BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
-  BoundProgram program{std::move(schedule), kernels, {}};
+  BoundProgram program{std::move(schedule), kernels, {}, {}};
+  if (kernels.writes_code) program.code.emplace(kernels.doubles_per_register);
   for (const auto& step : program.schedule.steps) {
     if (const auto* dense = std::get_if<DenseStep>(&step)) {
       BoundDenseStep bound;
@@ -210,16 +270,19 @@ BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
       }
       program.steps.emplace_back(std::move(bound));
     } else if (const auto* sweep = std::get_if<RowLoop>(&step)) {
-      program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels));
+      program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels, program.code));
     } else {
       program.steps.emplace_back(std::get<CollectiveStep>(step));
     }
   }
+  if (program.code) program.code->finish();
   return program;
 }
 
 std::string to_text(const BoundProgram& program) {
-  std::string text = fmt::format("kernels {}\n", program.kernels.instruction_set);
+  std::string text = fmt::format("kernels {}", program.kernels.instruction_set);
+  if (program.code) text += fmt::format(", joined to {} bytes of machine code", program.code->num_bytes());
+  text += '\n';
   for (const auto& step : program.steps) {
     const auto* rows = std::get_if<BoundRowLoop>(&step);
     if (rows == nullptr) continue;
@@ -229,8 +292,8 @@ std::string to_text(const BoundProgram& program) {
     for (const BoundLoop& loop : rows->loops) {
       std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
       for (const std::size_t extent : loop.outer_extents) rounds *= extent;
-      text += fmt::format("  {} instructions in {} rounds of {} lanes\n", loop.instructions.size(), rounds,
-                          loop.block_lanes);
+      text +=
+          fmt::format("  {} functions in {} rounds of {} lanes\n", loop.instructions.size(), rounds, loop.block_lanes);
     }
   }
   return text;

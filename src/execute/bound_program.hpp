@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "execute/kernel_call.hpp"
+#include "execute/machine_code.hpp"
 #include "schedule/schedule.hpp"
 
 namespace allgrad {
@@ -37,7 +39,13 @@ struct BoundCall {
   std::vector<Operand> in;
 };
 
-using BoundInstruction = std::variant<BoundKernel, BoundCall>;
+/// Runs several instructions as one function, which is given these pointers.
+struct BoundChain {
+  std::size_t function;  ///< its number in the program's code
+  std::vector<BoundOperand> pointers;
+};
+
+using BoundInstruction = std::variant<BoundKernel, BoundChain, BoundCall>;
 
 /// A lane loop with the numbers of an execution: rounds over the outer axes and over blocks of the block axis, each of
 /// which runs all instructions, a kernel call for each, over the lanes of the block and the inner axis.
@@ -73,7 +81,8 @@ using BoundStep = std::variant<BoundDenseStep, BoundRowLoop, CollectiveStep>;
 struct BoundProgram {
   Schedule schedule;
   KernelSet kernels;
-  std::vector<BoundStep> steps;  ///< one for each of the schedule's
+  std::vector<BoundStep> steps;     ///< one for each of the schedule's
+  std::optional<MachineCode> code;  ///< of the chains, where the kernels are joined to some
 };
 
 BoundProgram bind(Schedule schedule, const KernelSet& kernels);

@@ -27,12 +27,19 @@ struct KernelOperands {
 using KernelFunction = void (*)(const KernelSteps& steps, const KernelOperands& operands, std::size_t outer,
                                 std::size_t inner);
 
+/// A function that takes as many registers full of numbers as its operator has operands, and returns one. To be called
+/// by code that is written at run time alone: the type of a register is that of the instruction set.
+using RegisterFunction = void (*)();
+
 /// The kernels for one instruction set, indexed by Kernel: those that store, and those that add (null for kernels that
-/// cannot).
+/// cannot); and those of elementwise operators on registers.
 struct KernelSet {
   const char* instruction_set;
   const KernelFunction* store;
   const KernelFunction* add;
+  const RegisterFunction* on_registers;
+  std::size_t doubles_per_register;
+  bool writes_code;  ///< whether elementwise kernels of a row loop are joined to machine code
 };
 
 }  // namespace allgrad

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "allgrad/error.hpp"
+#include "execute/machine_code.hpp"
 
 namespace allgrad {
 
@@ -46,8 +47,12 @@ std::size_t wanted_set(const std::vector<KernelSet>& sets) {
 
 KernelSet choose_kernel_set(const Communicator& comm) {
   const std::vector<KernelSet> sets = available_kernel_sets();
-  const std::size_t wanted = comm.attempt([&] { return wanted_set(sets); });
-  return sets[std::ranges::min(comm.allgather(wanted, Operation("the choice of kernels", {})))];
+  const std::size_t wanted = comm.attempt([&] { return 2 * wanted_set(sets) + (MachineCode::is_possible() ? 1 : 0); });
+  const std::vector<std::size_t> all = comm.allgather(wanted, Operation("the choice of kernels", {}));
+  KernelSet set = sets[std::ranges::min(all) / 2];
+  set.writes_code = std::ranges::all_of(all, [](std::size_t choice) { return choice % 2 == 1; }) &&
+                    set.doubles_per_register >= MachineCode::least_doubles_per_register;
+  return set;
 }
 
 }  // namespace allgrad

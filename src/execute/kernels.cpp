@@ -376,30 +376,20 @@ void draw(const KernelSteps& steps, const KernelOperands& at, std::size_t outer,
   };
 #include "allgrad/operators.def"
 
-// Two operations, one on what the other gives.
-template <class Outer>
-B first(const B& inner, const B& z) {
-  return Outer::apply(inner, z);
+/// A function on registers, for code that is written at run time.
+using Register = B::Raw::register_type;
+template <class F>
+Register on_registers(Register x) {
+  return F::apply(B(B::Raw(x))).v;
 }
-template <class Outer>
-B second(const B& inner, const B& z) {
-  return Outer::apply(z, inner);
+template <class F>
+Register on_registers(Register x, Register y) {
+  return F::apply(B(B::Raw(x)), B(B::Raw(y))).v;
 }
-#define ALLGRAD_PAIR(inner, outer, operand)                         \
-  struct Pair_##inner##_##outer##_##operand {                       \
-    static B apply(const B& x, const B& y, const B& z) {            \
-      return operand<Apply_##outer>(Apply_##inner::apply(x, y), z); \
-    }                                                               \
-  };
-#define ALLGRAD_UNARY_PAIR(inner, outer)                                                                \
-  struct Pair_##inner##_##outer {                                                                       \
-    static B apply(const B& x, const B& y) { return Apply_##outer::apply(Apply_##inner::apply(x, y)); } \
-  };
-#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand)                                                      \
-  struct Pair_##inner##_##outer##_##operand {                                                             \
-    static B apply(const B& x, const B& y) { return operand<Apply_##outer>(Apply_##inner::apply(x), y); } \
-  };
-#include "dsl/pairs.def"
+template <class F>
+Register on_registers(Register x, Register y, Register z) {
+  return F::apply(B(B::Raw(x)), B(B::Raw(y)), B(B::Raw(z))).v;
+}
 
 /// In the order of Kernel.
 template <class Mode>
@@ -412,12 +402,20 @@ constexpr KernelFunction functions[] = {
     std::is_same_v<Mode, Add> ? add_to_bins : nullptr,
     std::is_same_v<Mode, Store> ? take : nullptr,
     std::is_same_v<Mode, Add> ? scatter_add : nullptr,
-#define ALLGRAD_PAIR(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1, 2>,
-#define ALLGRAD_UNARY_PAIR(inner, outer) elementwise<Pair_##inner##_##outer, Mode, 0, 1>,
-#define ALLGRAD_PAIR_OF_UNARY(inner, outer, operand) elementwise<Pair_##inner##_##outer##_##operand, Mode, 0, 1>,
-#include "dsl/pairs.def"
 #define ALLGRAD_DRAW(name, ...) std::is_same_v<Mode, Store> ? draw<Draw_##name> : nullptr,
 #include "dsl/draws.def"
+};
+
+/// Of each elementwise operator, in the order of Kernel.
+const RegisterFunction register_functions[] = {
+#define ALLGRAD_UNARY(name, ...) \
+  reinterpret_cast<RegisterFunction>(static_cast<Register (*)(Register)>(on_registers<Apply_##name>)),
+#define ALLGRAD_BINARY(name, ...) \
+  reinterpret_cast<RegisterFunction>(static_cast<Register (*)(Register, Register)>(on_registers<Apply_##name>)),
+#define ALLGRAD_TERNARY(name, ...)    \
+  reinterpret_cast<RegisterFunction>( \
+      static_cast<Register (*)(Register, Register, Register)>(on_registers<Apply_##name>)),
+#include "allgrad/operators.def"
 };
 
 }  // namespace
@@ -430,7 +428,11 @@ constexpr KernelFunction functions[] = {
 #define ALLGRAD_SYMBOL(set) ALLGRAD_JOIN(kernels_, set)
 
 extern const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET);
-const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET) = {
-    ALLGRAD_NAME(ALLGRAD_KERNEL_SET), kernels::functions<kernels::Store>, kernels::functions<kernels::Add>};
+const KernelSet ALLGRAD_SYMBOL(ALLGRAD_KERNEL_SET) = {ALLGRAD_NAME(ALLGRAD_KERNEL_SET),
+                                                      kernels::functions<kernels::Store>,
+                                                      kernels::functions<kernels::Add>,
+                                                      kernels::register_functions,
+                                                      kernels::B::size,
+                                                      false};
 
 }  // namespace allgrad

@@ -25,7 +25,7 @@ void run_call(const BoundCall& call, Workspace& workspace, std::size_t num_rows)
 
 /// One round: the lanes from `lane` on of the block axis, at a place in the outer axes.
 void run_round(const BoundLoop& loop, Workspace& workspace, std::span<const std::size_t> positions, std::size_t lane,
-               std::size_t lanes, std::size_t inner) {
+               std::size_t lanes, std::size_t inner, const MachineCode* code) {
   const auto start = static_cast<std::ptrdiff_t>(lane);
   const auto locate = [&](const BoundOperand& operand) {
     double* address = workspace.address(operand.buffer) + operand.offset + start * operand.block_stride;
@@ -36,23 +36,26 @@ void run_round(const BoundLoop& loop, Workspace& workspace, std::span<const std:
   };
   for (const BoundInstruction& instruction : loop.instructions) {
     workspace.fetch_ahead();
-    const auto* kernel = std::get_if<BoundKernel>(&instruction);
-    if (kernel == nullptr) {
+    if (const auto* chain = std::get_if<BoundChain>(&instruction)) {
+      const std::span<double*> pointers = workspace.pointers().first(chain->pointers.size());
+      std::ranges::transform(chain->pointers, pointers.begin(), locate);
+      code->function(chain->function)(pointers.data(), lanes, inner);
+    } else if (const auto* kernel = std::get_if<BoundKernel>(&instruction)) {
+      KernelOperands operands;
+      operands.out = locate(kernel->out);
+      for (std::size_t k = 0; k < kernel->num_inputs; ++k) operands.in[k] = locate(kernel->in[k]);
+      kernel->kernel(kernel->steps, operands, lanes, inner);
+    } else {
       run_call(std::get<BoundCall>(instruction), workspace, inner);
-      continue;
     }
-    KernelOperands operands;
-    operands.out = locate(kernel->out);
-    for (std::size_t k = 0; k < kernel->num_inputs; ++k) operands.in[k] = locate(kernel->in[k]);
-    kernel->kernel(kernel->steps, operands, lanes, inner);
   }
 }
 
-void run_loop(const BoundLoop& loop, Workspace& workspace, std::size_t inner) {
+void run_loop(const BoundLoop& loop, Workspace& workspace, std::size_t inner, const MachineCode* code) {
   const std::span<std::size_t> positions = workspace.positions().first(loop.outer_extents.size());
   for (;;) {
     for (std::size_t lane = 0; lane < loop.block_extent; lane += loop.block_lanes) {
-      run_round(loop, workspace, positions, lane, std::min(loop.block_lanes, loop.block_extent - lane), inner);
+      run_round(loop, workspace, positions, lane, std::min(loop.block_lanes, loop.block_extent - lane), inner, code);
     }
     std::size_t axis = positions.size();
     do {  // the next place: the last axis runs fastest
@@ -99,7 +102,7 @@ class TiledExecutor final : public Executor {
  private:
   void run_step(const BoundStep& step, const Operation& operation) {
     if (const auto* dense = std::get_if<BoundDenseStep>(&step)) {
-      for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner);
+      for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner, nullptr);
     } else if (const auto* rows = std::get_if<BoundRowLoop>(&step)) {
       run_row_loop(*rows);
     } else {
@@ -113,9 +116,11 @@ class TiledExecutor final : public Executor {
     for (std::size_t first = 0; first < num_rows; first += rows.tile_rows) {
       const std::size_t count = std::min(rows.tile_rows, num_rows - first);
       workspace_.enter_tile(rows, first, count);
-      for (const BoundLoop& loop : rows.loops) run_loop(loop, workspace_, count);
+      for (const BoundLoop& loop : rows.loops) run_loop(loop, workspace_, count, code());
     }
   }
+
+  const MachineCode* code() const { return program_.code ? &*program_.code : nullptr; }
 
   const BoundProgram program_;
   Workspace workspace_;

@@ -67,20 +67,31 @@ void Workspace::make_room_for(const std::vector<BoundLoop>& loops) {
     for (const BoundInstruction& instruction : loop.instructions) {
       const auto* call = std::get_if<BoundCall>(&instruction);
       if (call != nullptr) call_operands_.resize(std::max(call_operands_.size(), call->in.size()));
+      const auto* chain = std::get_if<BoundChain>(&instruction);
+      if (chain != nullptr) pointers_.resize(std::max(pointers_.size(), chain->pointers.size()));
     }
   }
 }
 
 /// Row loops run one after the other, in the same registers.
 void Workspace::place_registers(const BoundRowLoop& loop) {
+  const auto place = [&](std::size_t i) {
+    if (buffers_[i].kind == Buffer::Kind::row_value) {
+      addresses_[i] = registers_ + buffers_[i].offset * loop.lane_stride;
+    } else if (buffers_[i].kind == Buffer::Kind::lane_value) {
+      addresses_[i] = registers_ + loop.row_value_doubles;
+    }
+  };
   for (const BoundLoop& lanes : loop.loops) {
     for (const BoundInstruction& instruction : lanes.instructions) {
-      const auto* kernel = std::get_if<BoundKernel>(&instruction);
-      const std::size_t i = kernel != nullptr ? kernel->out.buffer : std::get<BoundCall>(instruction).out.place.buffer;
-      if (buffers_[i].kind == Buffer::Kind::row_value) {
-        addresses_[i] = registers_ + buffers_[i].offset * loop.lane_stride;
-      } else if (buffers_[i].kind == Buffer::Kind::lane_value) {
-        addresses_[i] = registers_ + loop.row_value_doubles;
+      if (const auto* kernel = std::get_if<BoundKernel>(&instruction)) {
+        place(kernel->out.buffer);
+        for (std::size_t k = 0; k < kernel->num_inputs; ++k) place(kernel->in[k].buffer);
+      } else if (const auto* call = std::get_if<BoundCall>(&instruction)) {
+        place(call->out.place.buffer);
+        for (const BoundCall::Operand& operand : call->in) place(operand.place.buffer);
+      } else {
+        for (const BoundOperand& pointer : std::get<BoundChain>(instruction).pointers) place(pointer.buffer);
       }
     }
   }

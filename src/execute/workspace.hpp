@@ -32,6 +32,9 @@ class Workspace {
   /// Room for a place in the outer axes of any loop, all zeros between loops.
   std::span<std::size_t> positions() { return positions_; }
 
+  /// Room for the pointers of any chain.
+  std::span<double*> pointers() { return pointers_; }
+
   /// Room for the operands of any call.
   std::span<CallOperand> call_operands() { return call_operands_; }
 
@@ -69,6 +72,7 @@ class Workspace {
   std::vector<Buffer> buffers_;
   std::vector<double*> addresses_;
   std::vector<std::size_t> positions_;
+  std::vector<double*> pointers_;
   std::vector<CallOperand> call_operands_;
   std::map<std::string, std::vector<double>, std::less<>> inputs_;
   std::vector<double> row_numbers_;

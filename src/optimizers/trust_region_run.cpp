@@ -232,9 +232,8 @@ bool TrustRegionRun::try_step(const auto& quadratic, const RunOptions& options, 
   } else if (quality > good && bounded.meets_radius && !is_lost) {
     radius_ *= grow;
   }
-  if (!(quality > 1e-4)) return true;
-  const bool is_flat = decrease <= options.ftol * largest && predicted <= options.ftol * largest;
-  accept(options);
+  const bool is_flat = std::abs(decrease) <= options.ftol * largest && predicted <= options.ftol * largest;
+  if (quality > 1e-4) accept(options);
   if (is_flat && !bounded.meets_radius) end_ = End::loss_is_flat;
   return true;
 }

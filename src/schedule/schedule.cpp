@@ -1,8 +1,8 @@
 #include "schedule/schedule.hpp"
 
 #include "dsl/kernel_id.hpp"
+#include "schedule/add_directly.hpp"
 #include "schedule/collapse_axes.hpp"
-#include "schedule/combine.hpp"
 #include "schedule/fuse_lanes.hpp"
 #include "schedule/lower.hpp"
 #include "schedule/regions.hpp"
@@ -21,7 +21,7 @@ Schedule make_schedule(const std::vector<Expr>& outputs) {
     } else if (auto* sweep = std::get_if<RowLoop>(&step)) {
       fuse_lanes(*sweep, schedule.buffers);
       for (LaneLoop& loop : sweep->loops) {
-        combine(loop, schedule.buffers);
+        add_directly(loop, schedule.buffers);
         collapse_axes(loop, schedule.buffers);
       }
       lay_out_registers(*sweep, schedule.buffers);

@@ -19,6 +19,7 @@ class Allgrad(MesonPackage):
     depends_on("fmt@9:")
     depends_on("xtensor@0.24:0.25")
     depends_on("xsimd@8:")
+    depends_on("xbyak", when="target=x86_64:")
     depends_on("boost@1.74:")
     depends_on("hdf5@1.10:")
     depends_on("random123")

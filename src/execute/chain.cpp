@@ -1,0 +1,133 @@
+#include "execute/chain.hpp"
+
+#include <algorithm>
+
+#include "dsl/kernel_id.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// The views under which a chain uses each buffer. One under several, of which one writes, would have to be done with
+/// all lanes of the one before the other.
+class UsedViews {
+ public:
+  explicit UsedViews(bool of_single_lanes) : of_single_lanes_(of_single_lanes) {}
+
+  bool allow(const Instruction& instruction) const {
+    if (of_single_lanes_) return true;
+    const auto fits = [&](const View& view, bool writes) {
+      const auto [first, last] = views_.equal_range(view.buffer);
+      return std::all_of(first, last, [&](const auto& entry) {
+        const auto& [other, other_writes] = entry.second;
+        return *other == view || !(writes || other_writes);
+      });
+    };
+    return fits(instruction.out, true) &&
+           std::ranges::all_of(instruction.inputs, [&](const View& view) { return fits(view, false); });
+  }
+
+  void note(const Instruction& instruction) {
+    if (of_single_lanes_) return;
+    for (const View& view : instruction.inputs) views_.emplace(view.buffer, std::pair(&view, false));
+    views_.emplace(instruction.out.buffer, std::pair(&instruction.out, true));
+  }
+
+ private:
+  bool of_single_lanes_;
+  std::multimap<std::size_t, std::pair<const View*, bool>> views_;
+};
+
+/// Longer code would leave the processor's cache of instructions, and its values that of data.
+constexpr std::size_t longest = 1500;
+
+}  // namespace
+
+std::vector<ChainRange> cut_into_chains(const LaneLoop& loop) {
+  std::vector<ChainRange> chains;
+  for (std::size_t i = 0; i < loop.instructions.size();) {
+    const std::size_t first = i;
+    UsedViews views(loop.extents.empty());
+    while (i < loop.instructions.size() && i - first < longest && is_elementwise(loop.instructions[i].kernel) &&
+           views.allow(loop.instructions[i])) {
+      views.note(loop.instructions[i++]);
+    }
+    i = std::max(i, first + 1);
+    chains.push_back({first, i});
+  }
+  return chains;
+}
+
+void ChainBuilder::add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept) {
+  std::array<int, 3> in{BatchProgram::none, BatchProgram::none, BatchProgram::none};
+  std::ranges::transform(instruction.inputs, in.begin(), [&](const View& view) { return value_of(view); });
+  int value = BatchProgram::none;
+  if (instruction.kernel == Kernel::copy && lies_in_register(instruction.inputs[0])) {
+    value = body_.program.add(BatchProgram::Op::copy, {in[0]});
+  } else if (is_arithmetic(instruction.kernel)) {
+    value = append(body_.program, instruction.kernel, in);
+  } else {
+    const auto function = kernels_.on_registers[static_cast<std::size_t>(instruction.kernel)];
+    const auto known = std::ranges::find(body_.functions, function);
+    const auto place = static_cast<std::size_t>(known - body_.functions.begin());
+    if (known == body_.functions.end()) body_.functions.push_back(function);
+    value = body_.program.add(BatchProgram::Op::call, {in[0], in[1], in[2]}, place);
+  }
+  const Buffer& out = buffers_[instruction.out.buffer];
+  if (!out.per_row()) {
+    body_.program.add(BatchProgram::Op::accumulate, {value}, body_.sums.size());
+    body_.sums.push_back(locate(instruction.out));
+    return;
+  }
+  if (instruction.adds) value = body_.program.add(BatchProgram::Op::add, {value_of(instruction.out), value});
+  values_[key_of(instruction.out)] = value;
+  if (!is_kept(instruction.out.buffer)) return;
+  body_.program.add(BatchProgram::Op::store, {value}, operand_of(instruction.out));
+}
+
+std::pair<CodeBody, std::vector<BoundOperand>> ChainBuilder::finish() {
+  body_.program.finish();
+  return {std::move(body_), std::move(pointers_)};
+}
+
+/// True for what is read from a register, where another value may be stored once it is not needed any more.
+bool ChainBuilder::lies_in_register(const View& view) const {
+  const Buffer::Kind kind = buffers_[view.buffer].kind;
+  const int value = values_.at(key_of(view));
+  return (kind == Buffer::Kind::row_value || kind == Buffer::Kind::lane_value) &&
+         body_.program.steps()[static_cast<std::size_t>(value)].op == BatchProgram::Op::load;
+}
+
+int ChainBuilder::value_of(const View& view) {
+  const auto [value, is_new] = values_.try_emplace(key_of(view), BatchProgram::none);
+  if (!is_new) return value->second;
+  const Buffer& buffer = buffers_[view.buffer];
+  const bool is_known = buffer.kind == Buffer::Kind::constant && view.strides.empty();
+  value->second = is_known ? body_.program.add(BatchProgram::Op::constant, {}, 0, buffer.data[view.offset])
+                           : body_.program.add(BatchProgram::Op::load, {}, operand_of(view));
+  return value->second;
+}
+
+std::size_t ChainBuilder::operand_of(const View& view) {
+  const auto [place, is_new] = operands_.try_emplace(key_of(view), body_.operands.size());
+  if (is_new) body_.operands.push_back(locate(view));
+  return place->second;
+}
+
+/// By a pointer that moves in the same way in the same memory, where there is one.
+CodeOperand ChainBuilder::locate(const View& view) {
+  BoundView bound = bind_(view);
+  const bool per_row = buffers_[view.buffer].per_row();
+  for (std::size_t k = 0; k < pointers_.size(); ++k) {
+    const bool moves_alike = pointers_[k].block_stride == bound.place.block_stride &&
+                             pointers_[k].strides == bound.place.strides && body_.lane_strides[k] == bound.lane_stride;
+    if (memories_[k] == bound.memory && moves_alike) return {k, bound.position - positions_[k], per_row};
+  }
+  pointers_.push_back(std::move(bound.place));
+  positions_.push_back(bound.position);
+  memories_.push_back(bound.memory);
+  body_.lane_strides.push_back(bound.lane_stride);
+  return {pointers_.size() - 1, 0, per_row};
+}
+
+}  // namespace allgrad

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "execute/bound_program.hpp"
+#include "schedule/schedule.hpp"
+
+namespace allgrad {
+
+/// Instructions of a lane loop, from the first to before the last, that are run as one function.
+struct ChainRange {
+  std::size_t first, last;
+};
+
+/// Cuts a lane loop of a row loop into chains, as long as can be, of elementwise instructions. Others are alone.
+std::vector<ChainRange> cut_into_chains(const LaneLoop& loop);
+
+/// Where a view of a loop lies in the memory of a run.
+struct BoundView {
+  BoundOperand place;
+  std::ptrdiff_t lane_stride;  ///< from lane to lane of a round
+  std::size_t memory;          ///< the memory that `position` counts in; a buffer's number, or that of all registers
+  std::ptrdiff_t position;     ///< doubles from the beginning of that memory
+};
+
+/// Makes a function of a chain: what is used in the chain alone never leaves the processor's registers.
+class ChainBuilder {
+ public:
+  using Bind = std::function<BoundView(const View&)>;
+
+  ChainBuilder(const std::vector<Buffer>& buffers, const KernelSet& kernels, Bind bind)
+      : buffers_(buffers), kernels_(kernels), bind_(std::move(bind)) {}
+
+  /// `is_kept` tells whether a buffer is used outside of the chain.
+  void add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept);
+
+  /// The function, and the pointers to call it with.
+  std::pair<CodeBody, std::vector<BoundOperand>> finish();
+
+ private:
+  using Key = std::tuple<std::size_t, std::size_t, std::vector<std::ptrdiff_t>>;
+  static Key key_of(const View& view) { return {view.buffer, view.offset, view.strides}; }
+
+  int value_of(const View& view);
+  bool lies_in_register(const View& view) const;
+  std::size_t operand_of(const View& view);
+  CodeOperand locate(const View& view);
+
+  const std::vector<Buffer>& buffers_;
+  const KernelSet& kernels_;
+  Bind bind_;
+  CodeBody body_;
+  std::vector<BoundOperand> pointers_;
+  std::vector<std::ptrdiff_t> positions_;  // of the pointers
+  std::vector<std::size_t> memories_;
+  std::map<Key, int> values_;            // the step of what a view holds
+  std::map<Key, std::size_t> operands_;  // the operand of a view
+};
+
+}  // namespace allgrad

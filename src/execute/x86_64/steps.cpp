@@ -1,0 +1,250 @@
+// The instructions of each step.
+#include <algorithm>
+#include <bit>
+
+#include "execute/x86_64/assembler.hpp"
+
+namespace allgrad {
+
+namespace {
+
+constexpr std::uint64_t sign_bit = std::uint64_t{1} << 63;
+
+}  // namespace
+
+void MachineCode::Assembler::write_step(std::size_t i) {
+  const Step& step = steps()[i];
+  free_slots_.insert(free_slots_.end(), freed_slots_.begin(), freed_slots_.end());
+  freed_slots_.clear();
+  pinned_.clear();
+  for (const int operand : step.in) {
+    if (operand != BatchProgram::none) pinned_.push_back(static_cast<std::size_t>(operand));
+  }
+  switch (step.op) {
+    case Op::load:
+    case Op::constant: break;  // read where it is used
+    case Op::copy:
+    case Op::sqrt:
+    case Op::add:
+    case Op::subtract:
+    case Op::multiply:
+    case Op::divide:
+    case Op::maximum:
+    case Op::minimum: write_arithmetic(i); break;
+    case Op::negate:
+    case Op::abs: write_sign_bit(i); break;
+    case Op::rint: write_rounding(i, 0); break;
+    case Op::floor: write_rounding(i, 1); break;
+    case Op::ceil: write_rounding(i, 2); break;
+    case Op::trunc: write_rounding(i, 3); break;
+    case Op::equal: write_comparison(i, 0x00); break;  // ordered, quiet, as the next two
+    case Op::less: write_comparison(i, 0x11); break;
+    case Op::less_equal: write_comparison(i, 0x12); break;
+    case Op::not_equal: write_comparison(i, 0x04); break;  // unordered, quiet
+    case Op::mask_and:
+    case Op::mask_or:
+    case Op::mask_not: write_mask(i); break;
+    case Op::select: write_select(i); break;
+    case Op::masked_product: write_masked_product(i); break;
+    case Op::call: write_call(i); break;
+    case Op::store: write_store(i); break;
+    case Op::accumulate: write_sum(i); break;
+  }
+}
+
+template <class Write>
+void MachineCode::Assembler::write_unary(std::size_t i, Write write) {
+  const Operand& x = operand(in(i, 0));
+  write(result(i), x);
+}
+
+template <class Write>
+void MachineCode::Assembler::write_binary(std::size_t i, Write write, bool commutes) {
+  std::size_t first = in(i, 0), second = in(i, 1);
+  if (commutes && places_[first].reg < 0 && places_[second].reg >= 0) std::swap(first, second);
+  const Xmm x = in_register(first);
+  const Operand& y = operand(second);
+  write(result(i), x, y);
+}
+
+void MachineCode::Assembler::write_arithmetic(std::size_t i) {
+  switch (steps()[i].op) {
+    case Op::copy: return write_unary(i, [this](const auto&... a) { vmovupd(a...); });
+    case Op::sqrt: return write_unary(i, [this](const auto&... a) { vsqrtpd(a...); });
+    case Op::add:
+      return write_binary(
+          i, [this](const auto&... a) { vaddpd(a...); }, true);
+    case Op::subtract: return write_binary(i, [this](const auto&... a) { vsubpd(a...); });
+    case Op::multiply:
+      return write_binary(
+          i, [this](const auto&... a) { vmulpd(a...); }, true);
+    case Op::divide: return write_binary(i, [this](const auto&... a) { vdivpd(a...); });
+    case Op::maximum: return write_binary(i, [this](const auto&... a) { vmaxpd(a...); });
+    default: return write_binary(i, [this](const auto&... a) { vminpd(a...); });
+  }
+}
+
+void MachineCode::Assembler::write_sign_bit(std::size_t i) {
+  const Xmm x = in_register(in(i, 0));
+  if (steps()[i].op == Op::negate) {
+    const Address sign = constant_bits(sign_bit);
+    wide_ ? vpxorq(result(i), x, sign) : vxorpd(result(i), x, sign);
+  } else {
+    const Address others = constant_bits(~sign_bit);
+    wide_ ? vpandq(result(i), x, others) : vandpd(result(i), x, others);
+  }
+}
+
+void MachineCode::Assembler::write_rounding(std::size_t i, std::uint8_t mode) {
+  constexpr std::uint8_t quiet = 8;
+  write_unary(i, [&](const Xmm& out, const Operand& x) {
+    wide_ ? vrndscalepd(out, x, mode | quiet) : vroundpd(out, x, mode | quiet);
+  });
+}
+
+void MachineCode::Assembler::write_comparison(std::size_t i, std::uint8_t predicate) {
+  const Xmm x = in_register(in(i, 0));
+  const Opmask within = wide_ && has(i, 2) ? in_mask(in(i, 2)) : Opmask(0);
+  const Xmm within_vector = !wide_ && has(i, 2) ? in_register(in(i, 2)) : Xmm();
+  const Operand& y = operand(in(i, 1));
+  if (wide_) {
+    vcmppd(mask_result(i) | within, x, y, predicate);
+  } else if (!has(i, 2)) {
+    vcmppd(result(i), x, y, predicate);
+  } else {
+    vcmppd(scratch(), x, y, predicate);
+    vandpd(result(i), within_vector, scratch());
+  }
+}
+
+void MachineCode::Assembler::write_mask(std::size_t i) {
+  const Op op = steps()[i].op;
+  if (!wide_) {
+    if (op == Op::mask_and) return write_binary(i, [this](const auto&... a) { vandpd(a...); });
+    if (op == Op::mask_or) return write_binary(i, [this](const auto&... a) { vorpd(a...); });
+    const Xmm x = in_register(in(i, 0));
+    const Address ones = constant_bits(~std::uint64_t{0});
+    return vxorpd(result(i), x, ones);
+  }
+  const Opmask x = in_mask(in(i, 0));
+  if (op == Op::mask_not) return knotw(mask_result(i), x);
+  const Opmask y = in_mask(in(i, 1));
+  op == Op::mask_and ? kandw(mask_result(i), x, y) : korw(mask_result(i), x, y);
+}
+
+void MachineCode::Assembler::write_select(std::size_t i) {
+  const Step& otherwise = steps()[in(i, 2)];
+  const bool is_zero = otherwise.op == Op::constant && std::bit_cast<std::uint64_t>(otherwise.number) == 0;
+  const Xmm y = is_zero ? Xmm() : in_register(in(i, 2));
+  if (wide_) {
+    const Opmask mask = in_mask(in(i, 0));
+    const Operand& x = operand(in(i, 1));
+    is_zero ? vmovupd(result(i) | mask | T_z, x) : vblendmpd(result(i) | mask, y, x);
+  } else {
+    const Xmm mask = in_register(in(i, 0));
+    const Operand& x = operand(in(i, 1));
+    is_zero ? vandpd(result(i), mask, x) : vblendvpd(result(i), y, x, mask);
+  }
+}
+
+void MachineCode::Assembler::write_masked_product(std::size_t i) {
+  const Xmm x = in_register(in(i, 1));
+  if (wide_) {
+    const Opmask mask = in_mask(in(i, 0));
+    const Operand& y = operand(in(i, 2));
+    vmulpd(result(i) | mask | T_z, x, y);
+  } else {
+    const Xmm mask = in_register(in(i, 0));
+    const Operand& y = operand(in(i, 2));
+    vmulpd(scratch(), x, y);
+    vandpd(result(i), mask, scratch());
+  }
+}
+
+/// In whole batches: rows beyond the last are not looked at.
+void MachineCode::Assembler::write_store(std::size_t i) {
+  const Step& step = steps()[i];
+  const Xmm x = in_register(in(i, 0));
+  vmovupd(rows_of(body_->operands[step.index], rbx, step.batch), x);
+  use_operands(i);
+}
+
+void MachineCode::Assembler::write_sum(std::size_t i) {
+  const std::size_t k = steps()[i].index;
+  const int place = sum_slots_[k];
+  const Xmm sum = place >= 0 ? scratch() : vector(sum_registers_[k]);
+  if (wide_ && !tail_ && !has(i, 1) && place >= 0) {
+    const Xmm x = in_register(in(i, 0));
+    vaddpd(sum, x, slot(place));
+  } else if (wide_) {
+    if (place >= 0) vmovapd(sum, slot(place));
+    const Xmm x = in_register(in(i, 0));
+    Opmask rows = tail_ ? tail_mask() : Opmask(0);
+    if (has(i, 1)) {
+      const Opmask mask = in_mask(in(i, 1));
+      rows = tail_ ? Opmask(take_register(true)) : mask;
+      if (tail_) kandw(rows, mask, tail_mask());
+    }
+    vaddpd(sum | rows, sum, x);
+  } else {
+    Xmm x = in_register(in(i, 0));
+    if (has(i, 1)) {
+      vandpd(scratch(), x, in_register(in(i, 1)));
+      x = scratch();
+    }
+    if (tail_) {
+      vandpd(scratch(), x, tail_vector());
+      x = scratch();
+    }
+    place >= 0 ? vaddpd(sum, x, slot(place)) : vaddpd(sum, sum, x);
+  }
+  if (place >= 0) vmovapd(slot(place), sum);
+  use_operands(i);
+}
+
+/// A function takes its operands in the first registers, returns its value in the first one and keeps none.
+void MachineCode::Assembler::write_call(std::size_t i) {
+  const Step& step = steps()[i];
+  std::vector<std::size_t> arguments;
+  for (const int operand : step.in) {
+    if (operand != BatchProgram::none) arguments.push_back(static_cast<std::size_t>(operand));
+  }
+  for (const std::size_t argument : arguments) ++used_[argument];
+  for (std::size_t value = 0; value < i; ++value) {
+    if (places_[value].reg >= 0 && next_use(value) >= 0) save(value);
+  }
+  move_arguments(arguments);
+  for (std::size_t value = 0; value < i; ++value) release(value);
+  mov(rax, reinterpret_cast<std::size_t>(body_->functions[step.index]));
+  call(rax);
+  if (tail_ && wide_) {
+    mov(eax, dword[rsp + tail_bits * 8]);
+    kmovw(tail_mask(), eax);
+  } else if (tail_) {
+    vmovapd(tail_vector(), slot(tail_slot_));
+  }
+  vector_owner_[0] = static_cast<int>(i);
+  places_[i].reg = 0;
+}
+
+void MachineCode::Assembler::move_arguments(const std::vector<std::size_t>& arguments) {
+  for (std::size_t k = 0; k < arguments.size(); ++k) {
+    const auto reg = static_cast<int>(k);
+    const std::size_t argument = arguments[k];
+    if (places_[argument].reg == reg) continue;
+    for (std::size_t later = k + 1; later < arguments.size(); ++later) {
+      Place& place = places_[arguments[later]];
+      if (place.reg != reg) continue;  // is it in the way of this one?
+      save(arguments[later]);
+      place.reg = -1;
+      vector_owner_[k] = -1;
+    }
+    if (places_[argument].reg >= 0) {
+      vmovapd(vector(reg), vector(places_[argument].reg));
+    } else {
+      load(argument, reg);
+    }
+  }
+}
+
+}  // namespace allgrad

@@ -1,0 +1,70 @@
+#include "schedule/unroll_lanes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "dsl/kernel_id.hpp"
+
+namespace allgrad {
+
+namespace {
+
+/// Instructions of a loop that is written out. Longer code would leave the processor's cache of instructions.
+constexpr std::size_t most_instructions = 1500;
+
+std::size_t num_lanes(const LaneLoop& loop) {
+  std::size_t lanes = 1;
+  for (const std::size_t extent : loop.extents) lanes *= extent;
+  return lanes;
+}
+
+/// The lane of a view at a place in the axes of its loop.
+View lane_at(const View& view, const std::vector<std::size_t>& place) {
+  auto lane = static_cast<std::ptrdiff_t>(view.offset);
+  for (std::size_t axis = 0; axis < place.size(); ++axis) {
+    lane += static_cast<std::ptrdiff_t>(place[axis]) * view.strides[axis];
+  }
+  return {view.buffer, static_cast<std::size_t>(lane), {}};
+}
+
+void append_lanes(const LaneLoop& loop, std::vector<Instruction>& instructions) {
+  std::vector<std::size_t> place(loop.extents.size());
+  for (std::size_t lane = 0; lane < num_lanes(loop); ++lane) {
+    for (const Instruction& instruction : loop.instructions) {
+      Instruction& one = instructions.emplace_back(instruction);
+      one.out = lane_at(instruction.out, place);
+      std::ranges::transform(instruction.inputs, one.inputs.begin(),
+                             [&](const View& view) { return lane_at(view, place); });
+    }
+    for (std::size_t axis = place.size(); axis-- > 0;) {  // the next place: the last axis runs fastest
+      if (++place[axis] < loop.extents[axis]) break;
+      place[axis] = 0;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops) {
+  std::vector<LaneLoop> result;
+  LaneLoop unrolled;
+  const auto finish = [&] {
+    if (!unrolled.instructions.empty()) result.push_back(std::exchange(unrolled, {}));
+  };
+  for (const LaneLoop& loop : loops) {
+    const bool is_elementwise_only = std::ranges::all_of(
+        loop.instructions, [](const Instruction& instruction) { return is_elementwise(instruction.kernel); });
+    const std::size_t size = num_lanes(loop) * loop.instructions.size();
+    if (!is_elementwise_only || size > most_instructions) {
+      finish();
+      result.push_back(loop);
+      continue;
+    }
+    if (unrolled.instructions.size() + size > most_instructions) finish();
+    append_lanes(loop, unrolled.instructions);
+  }
+  finish();
+  return result;
+}
+
+}  // namespace allgrad

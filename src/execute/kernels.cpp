@@ -303,20 +303,40 @@ void for_each_positions(const KernelSteps& steps, const KernelOperands& at, std:
   }
 }
 
+/// Looks positions up in a table of a few numbers, which registers hold where that is possible.
+void look_up(const double* table, [[maybe_unused]] std::size_t length, const std::int64_t* positions, double* out,
+             std::size_t count) {
+  std::size_t i = 0;
+#if defined(__AVX512F__)
+  if (length <= 2 * B::size) {
+    const auto part = [&](std::size_t first) {
+      const std::size_t left = length > first ? length - first : 0;
+      return _mm512_maskz_loadu_pd(static_cast<__mmask8>(left >= B::size ? 0xff : (1u << left) - 1), table + first);
+    };
+    const __m512d low = part(0), high = part(B::size);
+    for (; i + B::size <= count; i += B::size) {
+      const __m512i at = _mm512_loadu_si512(positions + i);
+      _mm512_storeu_pd(out + i,
+                       length <= B::size ? _mm512_permutexvar_pd(at, low) : _mm512_permutex2var_pd(low, at, high));
+    }
+  }
+#endif
+  for (; i + B::size <= count; i += B::size) {
+    B(B::Raw::gather(table, xsimd::batch<std::int64_t, Arch>::load_unaligned(positions + i))).store(out + i);
+  }
+  for (; i < count; ++i) out[i] = table[positions[i]];
+}
+
 void take(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {
-  for_each_positions(
-      steps, at, outer, inner,
-      [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
-        const double* table = at.in[0] + lane * steps.in_outer[0];
-        double* out = at.out + lane * steps.out_outer + first;
-        std::size_t i = 0;
-        for (; i + B::size <= count; i += B::size) {
-          B(B::Raw::gather(table, xsimd::batch<std::int64_t, Arch>::load_unaligned(positions.at + i))).store(out + i);
-        }
-        for (; i < count; ++i) out[i] = table[positions.at[i]];
-        if (positions.all_valid) return;
-        for (i = 0; i < count; ++i) out[i] = positions.valid[i] != 0.0 ? out[i] : __builtin_nan("");
-      });
+  for_each_positions(steps, at, outer, inner,
+                     [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
+                       const double* table = at.in[0] + lane * steps.in_outer[0];
+                       double* out = at.out + lane * steps.out_outer + first;
+                       look_up(table, static_cast<std::size_t>(*at.in[2]), positions.at, out, count);
+                       if (positions.all_valid) return;
+                       for (std::size_t i = 0; i < count; ++i)
+                         out[i] = positions.valid[i] != 0.0 ? out[i] : __builtin_nan("");
+                     });
 }
 
 void scatter_add(const KernelSteps& steps, const KernelOperands& at, std::size_t outer, std::size_t inner) {

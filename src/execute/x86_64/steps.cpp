@@ -210,11 +210,18 @@ void MachineCode::Assembler::write_call(std::size_t i) {
     if (operand != BatchProgram::none) arguments.push_back(static_cast<std::size_t>(operand));
   }
   for (const std::size_t argument : arguments) ++used_[argument];
-  for (std::size_t value = 0; value < i; ++value) {
-    if (places_[value].reg >= 0 && next_use(value) >= 0) save(value);
+  std::vector<std::size_t> held;
+  for (const std::vector<int>* owners : {&vector_owner_, &mask_owner_}) {
+    for (const int owner : *owners) {
+      if (owner >= 0) held.push_back(static_cast<std::size_t>(owner));
+    }
+  }
+  for (const std::size_t value : held) {
+    if (next_use(value) >= 0) save(value);
   }
   move_arguments(arguments);
-  for (std::size_t value = 0; value < i; ++value) release(value);
+  for (const std::size_t value : held) release(value);
+  for (const std::size_t argument : arguments) release(argument);
   mov(rax, reinterpret_cast<std::size_t>(body_->functions[step.index]));
   call(rax);
   if (tail_ && wide_) {

@@ -109,10 +109,8 @@ Random make_program(const std::vector<Choice>& choices, const ag::KernelSet& set
 }
 
 /// Runs the program as it reads. A sum is that of each place of a batch, then of halves, quarters and so on.
-void read_through(const Random& random, Memory& memory, std::size_t lanes, std::size_t rows, std::size_t batch,
-                  const ag::KernelSet& set) {
+void read_through(const Random& random, Memory& memory, std::size_t lanes, std::size_t rows, std::size_t batch) {
   const std::vector<BatchProgram::Step>& steps = random.body.program.steps();
-  (void)set;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     std::array<std::array<double, 8>, num_numbers> sums{};
     for (std::size_t row = 0; row < rows; ++row) {
@@ -183,7 +181,9 @@ TEST_CASE("code does what its program says, whatever the program") {
       const bool calls = *rc::gen::arbitrary<bool>();
       const auto rows = *rc::gen::inRange<std::size_t>(1, max_rows - 8), lanes = *rc::gen::inRange<std::size_t>(1, 4);
       const Random random = make_program(choices, set, calls);
+      const auto others = *rc::gen::container<std::vector<Choice>>(any_choice);
       ag::MachineCode code(set.doubles_per_register);
+      code.add(make_program(others, set, !calls).body);  // of which nothing is left in the next
       const std::size_t number = code.add(random.body);
       code.finish();
       const Memory given = make_memory();
@@ -194,7 +194,7 @@ TEST_CASE("code does what its program says, whatever the program") {
       for (auto& column : memory.results) pointers.push_back(column.data());
       for (auto& sum : memory.sums) pointers.push_back(sum.data());
       code.function(number)(pointers.data(), lanes, rows);
-      read_through(random, expected, lanes, rows, set.doubles_per_register, set);
+      read_through(random, expected, lanes, rows, set.doubles_per_register);
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         for (std::size_t k = 0; k < num_columns; ++k) {
           for (std::size_t row = 0; row < rows; ++row) {

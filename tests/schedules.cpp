@@ -10,9 +10,11 @@
 #include "check_error.hpp"
 #include "dsl/kernel_id.hpp"
 #include "evaluation.hpp"
+#include "execute/chain.hpp"
 #include "passes/insert_allreduce.hpp"
 #include "schedule/schedule.hpp"
 #include "schedule/text.hpp"
+#include "schedule/unroll_lanes.hpp"
 #include "schedule/verify.hpp"
 
 namespace ag = allgrad;
@@ -159,6 +161,42 @@ TEST_CASE("a value of a rank that comes from its rows goes back to them in a lat
     for (const double x : noise_column(4, 1)) total += 3.0 * x;
     CHECK(value[0] == Approx(total * total));
   }
+}
+
+TEST_CASE("loops over few lanes are written out and joined, but for what is more than an elementwise operation") {
+  const Inputs in;
+  const Expr lanes = exp(ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x, 1)) * in.params[1];  // [rows, 3]
+  const Expr places = ag::searchsorted(ag::Array{0.0, 1.0}, sum(lanes, 1));                // a call
+  ag::Schedule schedule = schedule_of({sum(expand_dims(places, 1) * square(lanes), 0)});
+  const std::vector<ag::LaneLoop> loops = ag::unroll_lanes(first_row_loop(schedule).loops);
+  REQUIRE(loops.size() == 3);
+  for (const ag::LaneLoop& loop : loops) CHECK(loop.extents.empty());
+  CHECK(loops[1].instructions.size() == 1);
+  CHECK(loops[1].instructions[0].is_call());
+  const std::vector<ag::Instruction>& first = loops[0].instructions;
+  for (std::size_t lane = 0; lane < 3; ++lane) {  // exp(k[lane] - x) of each lane reads a constant of its own
+    const auto reads = [&](const ag::Instruction& instruction) {
+      return instruction.kernel == ag::Kernel::subtract && instruction.inputs[0].offset == lane;
+    };
+    CHECK(std::ranges::count_if(first, reads) == 1);
+  }
+  const std::vector<ag::ChainRange> chains = ag::cut_into_chains(loops[0]);
+  REQUIRE(chains.size() == 1);
+  CHECK(chains[0].last == first.size());
+}
+
+TEST_CASE("a chain ends where a value is needed in other lanes than the one at hand") {
+  const ag::View here{0, 0, {1}}, next{0, 1, {1}}, other{1, 0, {1}};
+  const auto instruction = [](ag::View out, ag::View in) {
+    return ag::Instruction{ag::Kernel::neg, false, std::move(out), {std::move(in)}, nullptr};
+  };
+  const auto chains = [&](const std::vector<ag::Instruction>& instructions) {
+    return ag::cut_into_chains({{3}, instructions}).size();
+  };
+  CHECK(chains({instruction(here, other), instruction(other, here)}) == 1);
+  CHECK(chains({instruction(here, other), instruction(other, next)}) == 2);
+  CHECK(chains({instruction(other, next), instruction(here, other)}) == 2);
+  CHECK(chains({instruction(other, next), instruction(other, here)}) == 1);
 }
 
 TEST_CASE("the verifier names what is wrong in a schedule") {

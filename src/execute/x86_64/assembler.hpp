@@ -120,7 +120,8 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   std::map<std::size_t, Reg64> pointer_registers_;
   std::map<std::size_t, int> number_slots_;     // of operands that are one number
   std::vector<int> sum_slots_, sum_registers_;  // each sum has one of them
-  int slots_at_ = 0, num_slots_ = 0, first_body_slot_ = 0, tail_slot_ = 0, num_vectors_ = 0;
+  int slots_at_ = 0, num_slots_ = 0, most_slots_ = 0, first_body_slot_ = 0, tail_slot_ = 0, num_vectors_ = 0;
+  std::size_t frame_size_at_ = 0;  // where the code has it
 
   // Of the body at hand.
   const std::vector<Step>* steps_ = nullptr;

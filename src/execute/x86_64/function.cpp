@@ -1,6 +1,6 @@
 // A function: its frame, its loops over lanes and rows, and what is added up behind them.
 #include <algorithm>
-#include <iterator>
+#include <limits>
 
 #include "execute/two_batches.hpp"
 #include "execute/x86_64/assembler.hpp"
@@ -25,6 +25,7 @@ std::size_t MachineCode::Assembler::write(const CodeBody& body) {
   enter();
   write_lanes();
   leave();
+  rewrite(frame_size_at_, static_cast<std::uint64_t>(slots_at_ + most_slots_ * 64), sizeof(std::int32_t));
   write_constants();
   return starts_.size() - 1;
 }
@@ -59,7 +60,7 @@ void MachineCode::Assembler::place_operands(bool calls) {
     }
   }
   tail_slot_ = new_slot();
-  first_body_slot_ = num_slots_;
+  first_body_slot_ = most_slots_ = num_slots_;
   slots_at_ = static_cast<int>((num_fields + body_->lane_strides.size() + 7) / 8 * 64);
 }
 
@@ -67,8 +68,8 @@ void MachineCode::Assembler::enter() {
   for (const Reg64& reg : {rbx, rbp, r12, r13, r14, r15}) push(reg);
   mov(rax, rsp);
   and_(rsp, -64);
-  const std::size_t most_slots = static_cast<std::size_t>(num_slots_) + 2 * body_->program.steps().size();
-  sub(rsp, static_cast<std::uint32_t>(static_cast<std::size_t>(slots_at_) + most_slots * 64));
+  sub(rsp, std::numeric_limits<std::int32_t>::max());  // as many as are used in the end
+  frame_size_at_ = getSize() - sizeof(std::int32_t);
   mov(field(saved_stack), rax);
   mov(field(lanes_left), rsi);
   mov(field(num_rows), rdx);
@@ -233,6 +234,7 @@ void MachineCode::Assembler::write_body(const std::vector<Step>& steps, bool tai
   free_slots_.clear();
   freed_slots_.clear();
   for (std::size_t i = 0; i < steps.size(); ++i) write_step(i);
+  most_slots_ = std::max(most_slots_, num_slots_);
 }
 
 }  // namespace allgrad

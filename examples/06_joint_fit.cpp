@@ -26,8 +26,9 @@ const Survey counts = {{0.0711, 0.0392, 0.0352, 0.0225, 0.012, 0.00548, 0.00133}
 const Survey masses = {{10.435, 10.617, 10.741, 10.932, 11.069, 11.145, 11.172},  // log10 halo mass
                        {0.02, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02}};
 
-const ag::Params params = {
-    {.name = "log_mstar", .guess = 8.3}, {.name = "slope", .guess = 1.0}, {.name = "log_sigma", .guess = -0.5}};
+const ag::Params params = {{.name = "log_mstar", .guess = 8.3, .unit = "dex"},
+                           {.name = "slope", .guess = 1.0},
+                           {.name = "log_sigma", .guess = -0.5}};
 
 /// Galaxies, one in each halo, with a mean log10 stellar mass of log_mstar + slope * (log10 halo mass - 10.5).
 class SurveyModel : public ag::OnePointModel {
@@ -77,10 +78,9 @@ class Models {
         masses_(example::make_halos(rows, split_.subcomm), masses) {}
 
   ag::OnePointGroup group() {
-    std::vector<std::reference_wrapper<ag::OnePointModel>> mine;
-    for (std::size_t i : {0U, 1U}) {
-      if (is_mine(i)) mine.emplace_back(*models_[i]);
-    }
+    std::vector<ag::Term> mine;
+    if (is_mine(0)) mine.push_back({.model = counts_, .name = "counts"});
+    if (is_mine(1)) mine.push_back({.model = masses_, .name = "masses"});
     return ag::OnePointGroup(mine, world_);
   }
 
@@ -109,17 +109,17 @@ void fit(const ag::Communicator& world, const example::Options& options) {
   Models models(options.rows, world);
   ag::OnePointGroup group = models.group();
   const ag::Lbfgsb bfgs{.progress = false};
-  const auto joint = group.run_bfgs(params, bfgs);
+  auto joint = group.run_bfgs(params, bfgs);
   const auto alone = models.of_each(3, [&](auto& model) { return model.run_bfgs(params, bfgs).x; });
 
   if (world.is_root()) {
     fmt::print("{:>24} {:>8} {:>10} {:>14} {:>8}\n", "log_mstar", "slope", "log_sigma", "chi^2: counts", "masses");
   }
   const auto print_row = [&](const char* name, const ag::Array& at) {
-    const auto loss = models.of_each(1, [&](auto& model) { return model.calc_loss_from_params(at).value; });
+    const ag::AuxValues terms = group.calc_loss_from_params(at).terms;
     if (!world.is_root()) return;
-    fmt::print("{:<14} {:>9.3f} {:>8.3f} {:>10.3f} {:>14.1f} {:>8.1f}\n", name, at(0), at(1), at(2), loss(0, 0),
-               loss(1, 0));
+    fmt::print("{:<14} {:>9.3f} {:>8.3f} {:>10.3f} {:>14.1f} {:>8.1f}\n", name, at(0), at(1), at(2), terms["counts"](),
+               terms["masses"]());
   };
   print_row("guess", {params[0].guess, params[1].guess, params[2].guess});
   print_row("counts alone", xt::view(alone, 0));
@@ -128,12 +128,24 @@ void fit(const ag::Communicator& world, const example::Options& options) {
   print_row("truth", truth);
 
   const auto stats = models.of_each(num_bins, [&](auto& model) { return model.calc_sumstats_from_params(joint.x); });
+  const ag::Array mass = 0.5 * (xt::view(edges, xt::range(1, num_bins + 1)) + xt::view(edges, xt::range(0, num_bins)));
+  joint.covariance = group.calc_covariance(joint.x, {.errordef = 1.0, .params = params});
+  const auto compared = [&](std::size_t i, const Survey& survey, const std::string& label) -> ag::Comparison {
+    return {.model = xt::view(stats, i),
+            .data = survey.value,
+            .errors = survey.error,
+            .x = mass,
+            .x_label = "log_{10} (stellar mass / M_⊙)",
+            .label = label};
+  };
+  joint.statistics = {{"counts", compared(0, counts, "galaxies (Mpc^{-3} dex^{-1})")},
+                      {"masses", compared(1, masses, "log_{10} (mean halo mass / M_⊙)")}};
+  ag::save(joint, options.output + "/joint_fit.h5", world);  // for tools/plot
   if (!world.is_root()) return;
   example::CsvFile csv(options.output + "/joint_fit.csv",
                        "log_mstar,counts,counts_error,counts_fit,masses,masses_error,masses_fit");
   for (std::size_t i = 0; i < num_bins; ++i) {
-    csv.row(0.5 * (edges(i) + edges(i + 1)), counts.value(i), counts.error(i), stats(0, i), masses.value(i),
-            masses.error(i), stats(1, i));
+    csv.row(mass(i), counts.value(i), counts.error(i), stats(0, i), masses.value(i), masses.error(i), stats(1, i));
   }
 }
 

@@ -434,8 +434,8 @@ TEST_CASE("a file that is damaged, cut off or something else is refused") {
     check(damaged, "its checksum is wrong.");
   }
   std::string newer = whole;
-  newer[19] = 2;  // after "allgrad checkpoint\n"
-  check(newer, "got one in version 2 of its format, where this allgrad reads version 1.");
+  newer[19] = 3;  // after "allgrad checkpoint\n"
+  check(newer, "got one in version 3 of its format, where this allgrad reads version 2.");
 
   if (world().is_root()) {
     std::filesystem::remove(file);

@@ -339,6 +339,15 @@ TEST_CASE("groups of models on parts of a communicator") {
   // [/shown]
   const double expected = near.calc_loss_from_params({-1.6, -0.5}) + far.calc_loss_from_params({-1.6, -0.5});
   CHECK(both.calc_loss_from_params({-1.6, -0.5}) == Approx(expected));
+  {
+    // [shown]
+    ag::OnePointGroup joint({{.model = near, .name = "near"}, {.model = far, .name = "far", .weight = 0.5}}, world);
+    const ag::OptimizeResult fit = joint.run_bfgs({-1.6, -0.5});
+    const double near_alone = fit.terms["near"]();
+    const xt::xarray<double> history = fit.path.terms["far"];  // at each iterate; of Adam, path.terms["far"]
+    // [/shown]
+    CHECK(fit.fun == Approx(near_alone + 0.5 * history(fit.nit)));
+  }
   if (world.size() == 1) return;
 
   const auto observation_of = [](int group) { return observation(group == 0 ? 1e5 : 2e5); };

@@ -1,8 +1,10 @@
 // What docs/uncertainty.md shows: the code between the marks stands there byte for byte, which documentation.py checks,
 // and does what the page says.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <xtensor/xbuilder.hpp>
 
 #include "allgrad/allgrad.hpp"
@@ -51,4 +53,19 @@ TEST_CASE("what the page on uncertainty shows") {
   // [/shown]
   CHECK(profile.losses(1) < std::min(profile.losses(0), profile.losses(2)));
   CHECK(error.upper == Approx(errors(1)).epsilon(0.1));
+
+  const ag::Array data = 1.1 * band.values, data_errors = 0.05 * band.values;
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("allgrad_test_{}", getpid());
+  std::filesystem::create_directory(folder);
+  std::filesystem::current_path(folder);
+  // [shown]
+  ag::OptimizeResult kept = fit;
+  kept.covariance = covariance;
+  kept.profiles.push_back(profile);
+  kept.statistics = {{"smf", {.model = band.values, .data = data, .errors = data_errors, .x_label = "bin"}}};
+  ag::save(kept, "fit.h5", world);
+  // [/shown]
+  CHECK(ag::load_optimize_result("fit.h5", world).profiles[0].losses(0) == profile.losses(0));
+  std::filesystem::current_path("/");
+  std::filesystem::remove_all(folder);
 }

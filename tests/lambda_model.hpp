@@ -11,7 +11,7 @@ namespace allgrad::testing {
 class LambdaModel final : public OnePointModel {
  public:
   using CalcSumstats = std::function<Expr(const Expr& params)>;
-  using CalcLoss = std::function<Expr(const Sumstats& sumstats)>;
+  using CalcLoss = std::function<Loss(const Sumstats& sumstats)>;
 
   LambdaModel(CalcSumstats calc_sumstats, CalcLoss calc_loss, Communicator comm = Communicator::world())
       : OnePointModel(std::move(comm)), calc_sumstats_(std::move(calc_sumstats)), calc_loss_(std::move(calc_loss)) {}

@@ -19,7 +19,9 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "allgrad/lbfgsb.hpp"
+#include "allgrad/profile.hpp"
 #include "allgrad/trust_region.hpp"
+#include "allgrad/version.hpp"
 #include "check_error.hpp"
 #include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
@@ -36,7 +38,7 @@ namespace {
 // A file that is gone with it.
 class File {
  public:
-  File() {
+  explicit File(std::string ending = ".json") : ending_(std::move(ending)) {
     std::string folder = (std::filesystem::temp_directory_path() / "allgrad_results_XXXXXX").string();
     if (world().is_root()) REQUIRE(mkdtemp(folder.data()) != nullptr);
     folder_ = world().broadcast(folder, 0);
@@ -47,7 +49,7 @@ class File {
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
-  std::string path() const { return folder_ + "/fit.json"; }
+  std::string path() const { return folder_ + "/fit" + ending_; }
   void write(const std::string& content) const {
     if (world().is_root()) std::ofstream(path()) << content;
     world().synchronize();
@@ -55,8 +57,10 @@ class File {
   nlohmann::json json() const { return nlohmann::json::parse(std::ifstream(path())); }
 
  private:
-  std::string folder_;
+  std::string ending_, folder_;
 };
+
+const std::vector<std::string> endings = {".json", ".h5"};
 
 template <class Values>
 std::vector<std::uint64_t> bits_of(const Values& values) {
@@ -65,112 +69,162 @@ std::vector<std::uint64_t> bits_of(const Values& values) {
   return bits;
 }
 
+void check_same(const ag::AuxValues& found, const ag::AuxValues& expected) {
+  REQUIRE(found.names() == expected.names());
+  for (const auto& [name, value] : expected) {
+    CHECK((found[name].shape() == value.shape()));
+    CHECK(bits_of(found[name]) == bits_of(value));
+  }
+}
+
 // Rosenbrock's function, which has no value behind a wall.
-Analytic walled() {
-  return Analytic(2, [](auto params, auto gradient, const auto& options) {
+Analytic walled(double wall = -1.15) {
+  return Analytic(2, [=](auto params, auto gradient, const auto& options) {
     const double loss = rosenbrock(params, gradient);
     if (options.aux != nullptr) *options.aux = {{"x", params[0]}, {"a", ag::Array({2, 1}, loss / 3.0)}};
-    return params[0] > -1.15 ? std::nan("") : loss;
+    return params[0] > wall ? std::nan("") : loss;
   });
 }
 
-const ag::Params params = {{.name = "x", .guess = -1.2, .bounds = {-2.0, 0.5}}, {"ÿ \"y\"", 1.0}};
+const ag::Params params = {{.name = "x", .guess = -1.2, .bounds = {-2.0, 0.5}, .unit = "Mpc/h"}, {"ÿ \"y\"", 1.0}};
 
 }  // namespace
 
 TEST_CASE("a path comes back from its file") {
   Said said;
-  const File file;
   Analytic objective = walled();
-  const auto path = ag::Adam{.nsteps = 30, .learning_rate = 0.1}.minimize(objective, params);
+  const auto path = ag::Adam{.nsteps = 30, .learning_rate = 0.1, .randkey = 5}.minimize(objective, params);
   REQUIRE(path.skipped > 0);
-  ag::save(path, file.path());
-  const auto found = ag::load_trajectory(file.path());
-  CHECK(bits_of(found.loss) == bits_of(path.loss));
-  CHECK((found.params.shape() == path.params.shape()));
-  CHECK(bits_of(found.params) == bits_of(path.params));
-  REQUIRE(found.aux.names() == path.aux.names());
-  for (const auto& [name, value] : path.aux) {
-    CHECK((found.aux[name].shape() == value.shape()));
-    CHECK(bits_of(found.aux[name]) == bits_of(value));
+  for (const std::string& ending : endings) {
+    const File file(ending);
+    ag::save(path, file.path());
+    const auto found = ag::load_trajectory(file.path());
+    CHECK(bits_of(found.loss) == bits_of(path.loss));
+    CHECK((found.params.shape() == path.params.shape()));
+    CHECK(bits_of(found.params) == bits_of(path.params));
+    check_same(found.aux, path.aux);
+    CHECK(found.end_reason == path.end_reason);
+    CHECK(found.names == path.names);
+    CHECK(found.units == std::vector<std::string>{"Mpc/h", ""});
+    CHECK(found.best.step == path.best.step);
+    CHECK(bits_of(found.best.params) == bits_of(path.best.params));
+    CHECK(found.randkey == ag::Key(5));
+    CHECK(found.origin.version == ALLGRAD_VERSION);
+    CHECK(found.origin.time.size() == std::string("2026-11-26T08:15:30Z").size());
+    CHECK(found.str() == path.str());
   }
-  CHECK(found.end_reason == path.end_reason);
-  CHECK(found.names == path.names);
-  CHECK(found.best.step == path.best.step);
-  CHECK(bits_of(found.best.params) == bits_of(path.best.params));
-  CHECK(found.str() == path.str());
+  CHECK(path.str().find("Mpc/h") != std::string::npos);
 }
 
 TEST_CASE("a fit comes back from its file") {
   Said said;
-  const File file;
-  Analytic objective(2, rosenbrock);
+  Analytic objective = walled(2.0);
   const auto fit = ag::Lbfgsb{}.minimize(objective, params);
   REQUIRE(fit.at_bounds.size() == 1);
-  ag::save(fit, file.path());
-  const auto found = ag::load_optimize_result(file.path());
-  CHECK(found.str() == fit.str());
-  CHECK(found.end_reason == fit.end_reason);
-  CHECK(found.fun == fit.fun);
-  CHECK(bits_of(found.x) == bits_of(fit.x));
-  CHECK(bits_of(found.jac) == bits_of(fit.jac));
-  CHECK(bits_of(found.hess_inv.dense()) == bits_of(fit.hess_inv.dense()));
-  CHECK(found.best.loss == fit.best.loss);
-
-  const auto json = file.json();
-  CHECK(json["result"] == "OptimizeResult");
-  CHECK(json["allgrad"].get<std::string>().starts_with("0."));
-  CHECK(json["names"][0] == "x");
-  CHECK(json["end_reason"] == "converged");
-  CHECK(json["fun"] == fit.fun);
-  CHECK(json["x"][1] == fit.x(1));
+  REQUIRE(fit.path.loss.size() == fit.nit + 1);
+  REQUIRE(fit.aux.size() == 2);
+  for (const std::string& ending : endings) {
+    const File file(ending);
+    ag::save(fit, file.path());
+    const auto found = ag::load_optimize_result(file.path());
+    CHECK(found.str() == fit.str());
+    CHECK(found.end_reason == fit.end_reason);
+    CHECK(found.fun == fit.fun);
+    CHECK(bits_of(found.x) == bits_of(fit.x));
+    CHECK(bits_of(found.jac) == bits_of(fit.jac));
+    CHECK(bits_of(found.hess_inv.dense()) == bits_of(fit.hess_inv.dense()));
+    CHECK(found.best.loss == fit.best.loss);
+    CHECK(bits_of(found.path.params) == bits_of(fit.path.params));
+    check_same(found.aux, fit.aux);
+    check_same(found.path.aux, fit.path.aux);
+    CHECK_FALSE(found.randkey);
+    CHECK_FALSE(found.covariance);
+    if (ending != ".json") continue;
+    const auto json = file.json();
+    CHECK(json["result"] == "OptimizeResult");
+    CHECK(json["allgrad"].get<std::string>().starts_with("0."));
+    CHECK(json["names"][0] == "x");
+    CHECK(json["units"][0] == "Mpc/h");
+    CHECK(json["end_reason"] == "converged");
+    CHECK(json["fun"] == fit.fun);
+    CHECK(json["x"][1] == fit.x(1));
+    CHECK(json["path"]["params"][0][0] == -1.2);
+    CHECK(json["covariance"].is_null());
+  }
 }
 
-TEST_CASE("a fit comes back with its covariances, on the communicator that it is read for") {
-  const File file;
+TEST_CASE("a fit comes back with what is kept with it, on the communicator that it is read for") {
   LambdaModel model([](const ag::Expr& p) { return p; },
                     [](const ag::Sumstats& s) { return square(s.value[0] - 1.0) + square(s.value[1]) / 0.3; });
-  const ag::Params declared = {{.name = "a", .guess = 0.0}, {.name = "b", .guess = 0.0, .frozen = true}};
+  const ag::Params declared = {{.name = "a", .guess = 0.0, .unit = "km/s"},
+                               {.name = "b", .guess = 0.0, .frozen = true}};
   ag::OptimizeResult fit = model.run_trust_region(declared, {.progress = false});
-  ag::save(fit, file.path());
-  CHECK(file.json().at("covariance").is_null());
-  CHECK_FALSE(ag::load_optimize_result(file.path()).covariance);
   fit.covariance = model.calc_covariance(fit.x, {.errordef = 1.0, .params = declared});
-  CHECK(fit.str().find("a =            1 +- 1") != std::string::npos);
-  ag::save(fit, file.path());
-  const auto found = ag::load_optimize_result(file.path());
-  REQUIRE(found.covariance);
-  CHECK(found.covariance->names == fit.covariance->names);
-  CHECK(found.covariance->frozen == std::vector<bool>{false, true});
-  CHECK(bits_of(found.covariance->matrix) == bits_of(fit.covariance->matrix));
-  CHECK(found.covariance->errordef == 1.0);
-  CHECK(found.str() == fit.str());
-  const auto square_of_a = found.covariance->propagate([](const ag::Expr& p) { return p[0] * p[0]; });
-  CHECK(square_of_a.errors() == Approx(2.0));
+  fit.statistics = {{"both/%", {.model = {{1.0, 2.0}}, .data = {{1.5, std::nan("")}}, .x_label = "r"}}, {"", {}}};
+  fit.profiles.push_back(ag::profile(model, fit, "a", {0.5, 1.5, 2.5}, {.params = declared}));
+  fit.profiles.push_back(ag::profile(model, fit, "a", {0.75}, {.params = declared}));
+  CHECK(fit.str().find("a [km/s] =            1 +- 1") != std::string::npos);
+  for (const std::string& ending : endings) {
+    const File file(ending);
+    ag::save(fit, file.path());
+    const auto found = ag::load_optimize_result(file.path());
+    REQUIRE(found.covariance);
+    CHECK(found.covariance->names == fit.covariance->names);
+    CHECK(found.covariance->units == std::vector<std::string>{"km/s", ""});
+    CHECK(found.covariance->frozen == std::vector<bool>{false, true});
+    CHECK(bits_of(found.covariance->matrix) == bits_of(fit.covariance->matrix));
+    CHECK(found.covariance->errordef == 1.0);
+    CHECK(found.str() == fit.str());
+    CHECK(found.statistics.names() == std::vector<std::string>{"both/%", ""});
+    CHECK((found.statistics["both/%"].model == ag::Array{{1.0, 2.0}}));
+    CHECK(std::isnan(found.statistics["both/%"].data(0, 1)));
+    CHECK(found.statistics["both/%"].errors.size() == 0);
+    CHECK(found.statistics["both/%"].x_label == "r");
+    REQUIRE(found.profiles.size() == 2);
+    CHECK(found.profiles[0].name == "a");
+    CHECK(bits_of(found.profiles[0].losses) == bits_of(fit.profiles[0].losses));
+    CHECK(found.profiles[0].success == std::vector<bool>(3, true));
+    CHECK(found.profiles[0].minimum == fit.x(0));
+    CHECK(found.profiles[1].values(0) == 0.75);
+    const auto square_of_a = found.covariance->propagate([](const ag::Expr& p) { return p[0] * p[0]; });
+    CHECK(square_of_a.errors() == Approx(2.0));
+  }
 }
 
 TEST_CASE("a scan and numbers that are not finite come back") {
-  const File file;
   constexpr double infinity = std::numeric_limits<double>::infinity();
+  ag::Array cube = ag::Array::from_shape({2, 1, 1});
+  cube(0, 0, 0) = 1.0;
+  cube(1, 0, 0) = -0.0;
   ag::ParamScan scan{.params = {{1.0, -0.0}, {5e-324, 1.7976931348623157e308}},
                      .sumstats = ag::Array::from_shape({2, 0}),
                      .losses = {infinity, 0.1},
-                     .aux = {},
-                     .seed = 18446744073709551615U};
+                     .aux = {{"0", ag::Array::from_shape({2, 0, 3})}, {"1", cube}},
+                     .seed = 18446744073709551615U,
+                     .terms = {{"b", {1.0, 2.0}}, {"a", {9007199254740993.0, 1e16}}},
+                     .weights = {{"b", 0.5}, {"a", 1.0}},
+                     .names = {"nan", "."},
+                     .units = {"", ""}};
   scan.losses(1) = std::nan("");
-  ag::save(scan, file.path());
-  const auto found = ag::load_param_scan(file.path());
-  CHECK(bits_of(found.params) == bits_of(scan.params));
-  CHECK((found.sumstats.shape() == scan.sumstats.shape()));
-  CHECK(found.losses(0) == infinity);
-  CHECK(std::isnan(found.losses(1)));
-  CHECK(found.aux.empty());
-  CHECK(found.seed == scan.seed);
+  for (const std::string& ending : endings) {
+    const File file(ending);
+    ag::save(scan, file.path());
+    const auto found = ag::load_param_scan(file.path());
+    CHECK(bits_of(found.params) == bits_of(scan.params));
+    CHECK((found.sumstats.shape() == scan.sumstats.shape()));
+    CHECK(found.losses(0) == infinity);
+    CHECK(std::isnan(found.losses(1)));
+    check_same(found.aux, scan.aux);
+    check_same(found.terms, scan.terms);
+    CHECK(found.weights["b"] == 0.5);
+    CHECK(found.names == scan.names);
+    CHECK(found.seed == scan.seed);
 
-  ag::OptimizeResult fit{.fun = -infinity};
-  ag::save(fit, file.path());
-  CHECK(ag::load_optimize_result(file.path()).fun == -infinity);
-  CHECK(std::isnan(ag::load_optimize_result(file.path()).best.loss));
+    ag::OptimizeResult fit{.fun = -infinity};
+    ag::save(fit, file.path());
+    CHECK(ag::load_optimize_result(file.path()).fun == -infinity);
+    CHECK(std::isnan(ag::load_optimize_result(file.path()).best.loss));
+  }
 }
 
 TEST_CASE("what is no such result is refused on every rank") {
@@ -198,7 +252,40 @@ TEST_CASE("what is no such result is refused on every rank") {
   json.erase("fun");
   world().synchronize();
   file.write(json.dump());
-  check({start + "what it cannot be read from: ", "fun"});
+  check({start + "what it cannot be read from: expected a value \"fun\", got none"});
+  json["fun"] = 1.0;
+  json["path"]["params"] = {{1.0, 2.0}, {3.0}};
+  world().synchronize();
+  file.write(json.dump());
+  check({start + "what it cannot be read from: expected rows that are equally long"});
+  file.write(std::string(200, '['));
+  check({start + "what it cannot be read from: expected values in at most 100 others"});
+}
+
+TEST_CASE("HDF5 files that are no such result, or damaged, are refused on every rank") {
+  const File file(".h5");
+  const auto check = [&](const std::vector<std::string>& parts) {
+    check_error<ag::DataError>(parts, [&](unsigned& line) {
+      line = __LINE__ + 1;
+      ag::load_param_scan(file.path());
+    });
+  };
+  const std::string start = "expected a saved ParamScan in '" + file.path() + "', got ";
+  check({start + "no file;"});
+  file.write("{}");
+  check({start + "'HDF5 cannot open it"});
+  ag::save(ag::OptimizeResult{}, file.path());
+  check({start + "a OptimizeResult;"});
+  ag::save(ag::ParamScan{.params = {{1.0}}, .sumstats = {}, .losses = {1.0}, .aux = {}, .seed = 1}, file.path());
+  std::ostringstream whole;
+  whole << std::ifstream(file.path(), std::ios::binary).rdbuf();
+  const std::string bytes = whole.str();
+  world().synchronize();
+  REQUIRE(bytes.size() > 1000);
+  for (std::size_t length = 0; length < bytes.size(); length += bytes.size() / 7) {
+    file.write(bytes.substr(0, length));
+    check({start});
+  }
 }
 
 TEST_CASE("a file that cannot be written is an error on every rank") {

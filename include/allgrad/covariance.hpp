@@ -35,10 +35,11 @@ struct CovarianceOptions {
   Curvature curvature = Curvature::exact;  ///< the second derivatives that errors are computed from
   std::optional<Key> randkey = {};         ///< for losses that draw random numbers
 
-  /// [rows], what each row adds to the loss, its weight included: with it, the covariances are robust ones, which hold
-  /// for weighted rows and for a likelihood that is not quite that of the data. With H the second derivatives of the
-  /// loss and g the gradient of what a row adds, they are H^-1 (sum of g g^T) H^-1, the sandwich of Huber 1967 (Proc.
-  /// Fifth Berkeley Symp. 1, 221) and White 1982 (Econometrica 50, 1); errordef does not matter to them.
+  /// [rows], what each row adds to the loss, its weight included, so that they add up to it: with it, the covariances
+  /// are robust ones, which hold for weighted rows and for a likelihood that is not quite that of the data. With H the
+  /// second derivatives of the loss and g the gradient of what a row adds, they are H^-1 (sum of g g^T) H^-1, the
+  /// sandwich of Huber 1967 (Proc. Fifth Berkeley Symp. 1, 221) and White 1982 (Econometrica 50, 1); errordef does not
+  /// matter to them.
   std::function<Expr(const Expr& params)> row_losses = {};
 };
 
@@ -66,15 +67,16 @@ struct DerivedQuantity {
 
 /// How well a loss determines its parameters. The same on every rank.
 struct Covariance {
-  std::vector<std::string> names;      ///< [ndim], of the parameters
-  xt::xtensor<double, 1> values;       ///< [ndim], where it was computed
-  xt::xtensor<double, 2> matrix;       ///< [ndim, ndim], covariances; 0 for frozen parameters
-  std::vector<bool> frozen;            ///< [ndim]
-  std::vector<std::string> at_bounds;  ///< free parameters on a bound: their errors are as if there were none
-  double loss;                         ///< at values
-  double errordef;                     ///< that the covariances are for
-  double distance;                     ///< by how much the loss would still fall, to second order; 0 at a minimum
-  Communicator comm;                   ///< of the model
+  std::vector<std::string> names;       ///< [ndim], of the parameters
+  xt::xtensor<double, 1> values;        ///< [ndim], where it was computed
+  xt::xtensor<double, 2> matrix;        ///< [ndim, ndim], covariances; 0 for frozen parameters
+  std::vector<bool> frozen;             ///< [ndim]
+  std::vector<std::string> at_bounds;   ///< free parameters on a bound: their errors are as if there were none
+  double loss;                          ///< at values
+  double errordef;                      ///< that the covariances are for
+  double distance;                      ///< by how much the loss would still fall, to second order; 0 at a minimum
+  Communicator comm;                    ///< of the model
+  std::vector<std::string> units = {};  ///< [ndim], of the parameters; empty texts where none is declared
 
   /// Standard errors [ndim].
   xt::xtensor<double, 1> errors() const;

@@ -16,10 +16,12 @@ struct Loss {
   Aux aux;
 };
 
-/// A loss at some parameters, with its aux values there. It stands for the number where one is expected.
+/// A loss at some parameters, with its aux values there, and the terms that it is the weighted sum of, each [], for a
+/// group of models. It stands for the number where one is expected.
 struct LossValue {
   double value = 0.0;
   AuxValues aux = {};
+  AuxValues terms = {};
   operator double() const { return value; }
 };
 

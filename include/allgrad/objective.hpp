@@ -19,6 +19,7 @@ struct EvaluationOptions {
   std::optional<Key> randkey = {};  ///< for objectives that draw random numbers
   std::vector<bool> frozen = {};    ///< [num_params] or empty: where the gradient is not asked for, and may be 0
   AuxValues* aux = nullptr;         ///< where to write the aux values of the loss, the same at every evaluation
+  AuxValues* terms = nullptr;       ///< where to write the terms of the loss, each [] and before its weight
 };
 
 /// Which matrix of second derivatives of a loss.
@@ -41,6 +42,10 @@ class Objective {
   virtual std::size_t num_params() const = 0;
 
   virtual const Communicator& communicator() const = 0;
+
+  /// The weights of the terms that an evaluation writes, by their names, where the loss is a sum of terms: that of a
+  /// joint fit is the sum over them of weight * term.
+  virtual Named<double> weights() const { return {}; }
 
   /// The loss at `params` [num_params].
   virtual double value(std::span<const double> params, const EvaluationOptions& options = {}) = 0;

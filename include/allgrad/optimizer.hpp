@@ -11,17 +11,20 @@
 #include <utility>
 #include <xtensor/xtensor.hpp>
 
+#include "allgrad/aux_values.hpp"
 #include "allgrad/never.hpp"
 #include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
 
-/// A point of an optimizer's path, as a callback sees it. The spans are valid until the next step.
+/// A point of an optimizer's path, as a callback sees it. Spans and references are valid until the next step.
 struct Iterate {
   std::size_t step;                  ///< 0 is the guess
   double loss;                       ///< at params
   std::span<const double> params;    ///< [ndim]
   std::span<const double> gradient;  ///< [ndim], of the loss at params; 0 for frozen parameters
+  const AuxValues& aux;              ///< of the loss at params
+  const AuxValues& terms;            ///< of a joint fit: the loss of each model there, before its weight, by its name
 };
 
 /// What a callback answers.

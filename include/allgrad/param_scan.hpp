@@ -4,12 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <vector>
 #include <xtensor/xtensor.hpp>
 
 #include "allgrad/key.hpp"
 #include "allgrad/loss.hpp"
+#include "allgrad/origin.hpp"
 #include "allgrad/param_values.hpp"
 
 namespace allgrad {
@@ -46,11 +50,17 @@ struct ScanPoint {
 
 /// A model at many points.
 struct ParamScan {
-  xt::xtensor<double, 2> params;  ///< [num_evaluations, n_dim]
-  Array sumstats;                 ///< [num_evaluations, ...]; [num_evaluations, 0] for a group of models
-  xt::xtensor<double, 1> losses;  ///< [num_evaluations]
-  AuxValues aux;                  ///< of the loss, each [num_evaluations, ...]
-  std::uint64_t seed;             ///< with which the same points are drawn again
+  xt::xtensor<double, 2> params;        ///< [num_evaluations, n_dim]
+  Array sumstats;                       ///< [num_evaluations, ...]; [num_evaluations, 0] for a group of models
+  xt::xtensor<double, 1> losses;        ///< [num_evaluations]
+  AuxValues aux;                        ///< of the loss, each [num_evaluations, ...]
+  std::uint64_t seed;                   ///< with which the same points are drawn again
+  AuxValues terms = {};                 ///< of the loss of a group, each [num_evaluations], before its weight
+  Named<double> weights = {};           ///< of these terms
+  std::vector<std::string> names = {};  ///< [n_dim], of the parameters
+  std::vector<std::string> units = {};  ///< [n_dim], of these; empty texts where none is declared
+  std::optional<Key> randkey = {};      ///< of all evaluations
+  Origin origin = {};                   ///< on each rank, its own
 };
 
 /// A Latin hypercube sample [num_samples, n_dim] of the unit cube: in each dimension, each of `num_samples` equal

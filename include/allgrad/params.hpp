@@ -57,10 +57,11 @@ struct Param {
   std::string name = {};  ///< one of its own; "params[i]" where it is empty
   double guess = 0.0;     ///< where the minimization starts
   Bound bounds = {};
-  Scale scale = 1.0;    ///< a typical size of its changes: optimizers walk in params / scale
-  bool frozen = false;  ///< keeps its guess; the gradient by it is not computed
+  Scale scale = 1.0;      ///< a typical size of its changes: optimizers walk in params / scale
+  bool frozen = false;    ///< keeps its guess; the gradient by it is not computed
+  std::string unit = {};  ///< shown with its values, as in "km/s/Mpc"; nothing is computed from it
 
-  /// In a line: "log_m1 = 11.6 in [10, 13], frozen".
+  /// In a line: "log_m1 = 11.6 dex in [10, 13], frozen".
   std::string str() const;
 };
 using Params = std::vector<Param>;

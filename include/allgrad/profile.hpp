@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include <xtensor/xtensor.hpp>
 
 #include "allgrad/covariance.hpp"
+#include "allgrad/fit_figures.hpp"
 #include "allgrad/model_base.hpp"
 #include "allgrad/optimize_result.hpp"
 #include "allgrad/params.hpp"
@@ -14,15 +14,6 @@
 #include "allgrad/trust_region.hpp"
 
 namespace allgrad {
-
-/// The loss as a function of one parameter, minimized over the others. The same on every rank.
-struct Profile {
-  std::string name;               ///< of the parameter
-  xt::xtensor<double, 1> values;  ///< [n], of the parameter
-  xt::xtensor<double, 1> losses;  ///< [n], lowest by the others; where a fit did not converge, the lowest that it found
-  xt::xtensor<double, 2> params;  ///< [n, ndim], all parameters there
-  std::vector<bool> success;      ///< [n], whether the fit of the others converged
-};
 
 /// How the other parameters are fitted. Bounds and what is frozen are in `params`, whose guesses do not count; where
 /// there are none, they are as the model declares them, with the names of the fit. The optimizer's random key is that

@@ -10,10 +10,16 @@
 
 namespace allgrad {
 
-/// Keeps a result in a JSON file, from which the functions below make an equal one: numbers to the bit, those that are
-/// not finite as the texts "nan", "inf" and "-inf", and all but `callback_error`. The file says which version of
-/// allgrad wrote it. Arrays are lists of lists; those of any shape, as aux values, are {"shape": [...], "values":
-/// [...]}.
+/// Keeps a result in a file, from which the functions below make an equal one: numbers to the bit, and all but
+/// `callback_error`. It is an HDF5 file where the name ends in ".h5" or ".hdf5", else a JSON file. Both have the fields
+/// by their names, and say which version of allgrad wrote them ("allgrad") and what is in it ("result").
+///
+/// In HDF5, what has fields of its own is a group, and everything else a dataset, as h5py writes them: f["x"][:],
+/// f["path/params"], f["covariance/matrix"], f["names"].asstr()[:]; what is not there is left out. Lists of such groups
+/// are groups "0", "1", ...; in names of values, "/" is "%2F" and "%" is "%25".
+///
+/// In JSON, arrays are lists of lists, but {"shape": [...], "values": []} where several axes have no numbers; numbers
+/// that are not finite are the texts "nan", "inf" and "-inf".
 ///
 /// Collective over `comm`: rank 0 writes, a new file in place of a former one at once. Throws DataError where it
 /// cannot.

@@ -11,6 +11,7 @@
 
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
+#include "base/origin.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/notes.hpp"
 #include "comm/wait.hpp"
@@ -130,6 +131,7 @@ int run(int argc, char** argv, const std::function<void(const Communicator& worl
   const auto [world, meeting] = make_communicators();
   std::exception_ptr failure;
   try {
+    note_command_line(argc, argv);
     body(world);
   } catch (...) {
     failure = std::current_exception();

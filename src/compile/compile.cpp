@@ -52,6 +52,7 @@ ModelProgram& CompiledGraph::State::run(Request request, std::span<const double>
   const ModelGraph& graph = programs.graph();
   request.aux = options.aux != nullptr && !graph.aux.empty();
   if (options.aux != nullptr && !request.aux) *options.aux = {};
+  if (options.terms != nullptr) *options.terms = {};
   if (!options.frozen.empty() && options.frozen.size() != graph.params.shape()[0].length) {
     programs.communicator().fail(std::make_exception_ptr(
         ArgumentError(fmt::format("expected `frozen` to be empty or to have {} entries, one for each parameter, got {}",

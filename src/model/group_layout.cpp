@@ -55,10 +55,7 @@ std::vector<Entry> own_list(const std::vector<GroupMember>& models, const Commun
   std::vector<Entry> list;
   for (const GroupMember& model : models) {
     check_is_part(model.comm, main, where);
-    Fingerprint hash;
-    hash.add(model.comm.id());
-    hash.add(model.number);
-    list.push_back({hash.value(), static_cast<std::uint64_t>(model.comm.size())});
+    list.push_back({model.id(), static_cast<std::uint64_t>(model.comm.size())});
   }
   return list;
 }
@@ -123,6 +120,13 @@ void check_order(Lists lists, SourceLocation where) {
 }
 
 }  // namespace
+
+std::uint64_t GroupMember::id() const {
+  Fingerprint hash;
+  hash.add(comm.id());
+  hash.add(number);
+  return hash.value();
+}
 
 void check_group_layout(const std::vector<GroupMember>& models, const Communicator& main, SourceLocation where) {
   const Operation check("the comparison of lists of models", where);

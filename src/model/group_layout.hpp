@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "allgrad/communicator.hpp"
@@ -7,10 +9,15 @@
 
 namespace allgrad {
 
-/// A model of a group: its ranks, and a number that tells it from other models there.
+/// A model of a group: its ranks, a number that tells it from other models there, and what the user calls it.
 struct GroupMember {
   Communicator comm;
   std::uint64_t number;
+  std::string name;
+  double weight;
+
+  /// Tells it from all other models.
+  std::uint64_t id() const;
 };
 
 /// Checks that models, each rank's own in its order, can be evaluated one after the other without a rank waiting for

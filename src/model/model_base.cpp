@@ -1,5 +1,6 @@
 #include "allgrad/model_base.hpp"
 
+#include "base/origin.hpp"
 #include "comm/call.hpp"
 #include "optimizers/param_scan.hpp"
 
@@ -9,27 +10,28 @@ LossValue ModelBase::calc_loss_from_params(const ParamValues& params, const std:
                                            SourceLocation where) {
   return in_call("calc_loss_from_params", where, communicator(), [&] {
     LossValue loss;
-    loss.value = objective(params.size(), where).value(params, {.randkey = randkey, .aux = &loss.aux});
+    loss.value =
+        objective(params.size(), where).value(params, {.randkey = randkey, .aux = &loss.aux, .terms = &loss.terms});
     return loss;
   });
 }
 
 std::pair<LossValue, xt::xtensor<double, 1>> ModelBase::calc_loss_and_grad_from_params(
     const ParamValues& params, const std::optional<Key>& randkey, SourceLocation where) {
-  return in_call("calc_loss_and_grad_from_params", where, communicator(),
-                 [&]() -> std::pair<LossValue, xt::xtensor<double, 1>> {
-                   Objective& objective = this->objective(params.size(), where);
-                   LossValue loss;
-                   xt::xtensor<double, 1> gradient;
-                   try {
-                     gradient = xt::xtensor<double, 1>::from_shape({params.size()});
-                   } catch (...) {
-                     objective.fail(std::current_exception());
-                   }
-                   loss.value = objective.value_and_gradient(params, {gradient.data(), gradient.size()},
-                                                             {.randkey = randkey, .aux = &loss.aux});
-                   return {std::move(loss), std::move(gradient)};
-                 });
+  return in_call(
+      "calc_loss_and_grad_from_params", where, communicator(), [&]() -> std::pair<LossValue, xt::xtensor<double, 1>> {
+        Objective& objective = this->objective(params.size(), where);
+        LossValue loss;
+        xt::xtensor<double, 1> gradient;
+        try {
+          gradient = xt::xtensor<double, 1>::from_shape({params.size()});
+        } catch (...) {
+          objective.fail(std::current_exception());
+        }
+        loss.value = objective.value_and_gradient(params, {gradient.data(), gradient.size()},
+                                                  {.randkey = randkey, .aux = &loss.aux, .terms = &loss.terms});
+        return {std::move(loss), std::move(gradient)};
+      });
 }
 
 xt::xtensor<double, 1> ModelBase::calc_dloss_dparams(const ParamValues& params, const std::optional<Key>& randkey,
@@ -64,7 +66,18 @@ ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLim
                                         const std::optional<Key>& randkey, SourceLocation where) {
   return in_call("run_lhs_param_scan", where, communicator(), [&] {
     const auto evaluate = [&](std::span<const double> params) { return evaluate_for_scan(params, randkey, where); };
-    return scan_latin_hypercube({xmins, xmaxs, n_dim, num_evaluations, seed}, evaluate, communicator(), where);
+    ParamScan scan =
+        scan_latin_hypercube({xmins, xmaxs, n_dim, num_evaluations, seed}, evaluate, communicator(), where);
+    communicator().attempt([&] {
+      for (const Param& param : Guess(std::vector<double>(n_dim)).declared_by(params()).params()) {
+        scan.names.push_back(param.name);
+        scan.units.push_back(param.unit);
+      }
+      scan.weights = objective(n_dim, where).weights();
+      scan.randkey = randkey;
+      scan.origin = origin_of_now();
+    });
+    return scan;
   });
 }
 

@@ -13,7 +13,7 @@
 #include "comm/call.hpp"
 #include "comm/require_same.hpp"
 #include "optimizers/named.hpp"
-#include "optimizers/result_text.hpp"
+#include "results/result_text.hpp"
 
 namespace allgrad {
 

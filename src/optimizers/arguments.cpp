@@ -49,6 +49,7 @@ std::vector<Item> items_of(const Arguments& arguments, const Params& params, con
       items.push_back(Item::number(fmt::format("{} of {}", what, param.name), value));
     };
     items.push_back({"name of " + param.name, std::hash<std::string>{}(param.name), Item::Kind::hash});
+    items.push_back({"unit of " + param.name, std::hash<std::string>{}(param.unit), Item::Kind::hash});
     add("guess", param.guess);
     add("low bound", param.bounds.low);
     add("high bound", param.bounds.high);

@@ -7,6 +7,23 @@
 
 namespace allgrad {
 
+void fields(Archive& archive, AuxValues& values) {
+  std::vector<std::string> names = values.names();
+  std::vector<std::vector<std::size_t>> shapes;
+  std::vector<std::vector<double>> numbers;
+  for (const auto& [name, value] : values) {
+    shapes.emplace_back(value.shape().begin(), value.shape().end());
+    numbers.emplace_back(value.storage().begin(), value.storage().end());
+  }
+  archive(names, shapes, numbers);
+  std::vector<AuxValues::Entry> entries;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Array& value = entries.emplace_back(names[i], Array::from_shape(shapes.at(i))).second;
+    std::ranges::copy(numbers.at(i), value.storage().begin());
+  }
+  values = AuxValues(std::move(entries));
+}
+
 void AuxRecord::refuse(const AuxValues& values) const {
   std::vector<std::string> names;
   for (const Column& column : columns_) names.push_back(column.name);

@@ -7,6 +7,9 @@
 
 namespace allgrad {
 
+/// Aux values among the fields of a state.
+void fields(Archive& archive, AuxValues& values);
+
 /// Collects the aux values of many evaluations, one after the other.
 class AuxRecord {
  public:

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "base/origin.hpp"
+
 namespace allgrad {
 
 BoundedRun::BoundedRun(const Arguments& arguments, const Params& params)
@@ -19,7 +21,7 @@ static void fields(Archive& archive, InverseHessian::Pair& pair) { archive(pair.
 
 void BoundedRun::fields(Archive& archive) {
   Minimization::fields(archive);
-  archive(accepted_, trial_is_finite_, pairs_, nfev_, backed_off_, not_finite_, end_, is_confirmed_);
+  archive(accepted_, trial_is_finite_, pairs_, nfev_, backed_off_, not_finite_, end_, is_confirmed_, record_, params_);
 }
 
 void BoundedRun::resume_from(const RunOptions& options, Identity identity) {
@@ -43,14 +45,34 @@ void BoundedRun::take_guess(const RunOptions& options) {
   iterate_ = evaluated_;
   remember_first(evaluated_);
   remember_best(evaluated_, 0);
+  record_iterate();
   tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
 }
 
 void BoundedRun::accept(const RunOptions& options) {
   accepted_ = trial_;
-  iterate_ = evaluated_;
+  std::swap(iterate_, evaluated_);
   iterate_step_ = ++step_;
+  record_iterate();
   tell(options.callback, options.progress, options.maxsteps, options.maxsteps + 1);
+}
+
+void BoundedRun::record_iterate() {
+  locally([&] {
+    record_.add(iterate_);
+    params_.insert(params_.end(), iterate_.params.begin(), iterate_.params.end());
+  });
+}
+
+Path BoundedRun::path() const {
+  const std::size_t ndim = space_.num_params();
+  Path path{.loss = xt::xtensor<double, 1>(std::array{record_.losses.size()}),
+            .params = xt::xtensor<double, 2>(std::array{params_.size() / ndim, ndim}),
+            .aux = record_.aux.stacked(),
+            .terms = record_.terms.stacked()};
+  std::ranges::copy(record_.losses, path.loss.begin());
+  std::ranges::copy(params_, path.params.begin());
+  return path;
 }
 
 void BoundedRun::count_wall(bool is_first) {
@@ -156,7 +178,14 @@ OptimizeResult BoundedRun::result() const {
                         .backed_off = backed_off_,
                         .not_finite = not_finite_,
                         .names = names_,
-                        .callback_error = callback_error_};
+                        .callback_error = callback_error_,
+                        .units = units_,
+                        .aux = iterate_.aux,
+                        .terms = iterate_.terms,
+                        .weights = objective().weights(),
+                        .path = path(),
+                        .randkey = randkey_,
+                        .origin = origin_of_now()};
   std::ranges::copy(iterate_.params, result.x.begin());
   std::ranges::copy(iterate_.gradient, result.jac.begin());
   for (const std::size_t i : space_.at_bounds(iterate_.params)) result.at_bounds.push_back(names_[i]);

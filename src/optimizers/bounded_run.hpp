@@ -9,6 +9,7 @@
 
 #include "allgrad/optimize_result.hpp"
 #include "optimizers/minimization.hpp"
+#include "optimizers/path_record.hpp"
 
 namespace allgrad {
 
@@ -102,9 +103,13 @@ class BoundedRun : public Minimization {
   End end_ = End::none;  // but for the limit, which may be another for the next step
 
  private:
+  void record_iterate();
+  Path path() const;
   std::optional<std::vector<double>> find_lower_inside(double ftol);
 
-  bool is_confirmed_ = true;  // that it has converged, where it has
+  PathRecord record_;           // of the iterates
+  std::vector<double> params_;  // [iterates, ndim]
+  bool is_confirmed_ = true;    // that it has converged, where it has
 };
 
 }  // namespace allgrad

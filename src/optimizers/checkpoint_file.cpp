@@ -15,7 +15,7 @@ namespace allgrad {
 namespace {
 
 constexpr std::string_view magic = "allgrad checkpoint\n";
-constexpr std::uint64_t format_version = 1;  // of what is in the file: another one is refused
+constexpr std::uint64_t format_version = 2;  // of what is in the file: another one is refused
 
 std::uint64_t checksum_of(std::string_view text) {
   Fingerprint hash;

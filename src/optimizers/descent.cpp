@@ -9,6 +9,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/interrupt.hpp"
+#include "base/origin.hpp"
 #include "comm/call.hpp"
 #include "optimizers/automatic_scales.hpp"
 #include "optimizers/named.hpp"
@@ -40,16 +41,12 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
   in_call(optimizer_, where_, comm(), [&] {
     const InterruptGuard interrupts;
     evaluation_.randkey = options.randkey;
-    evaluation_.aux = &aux_;
     use_options(options.all);
     if (!evaluate(variables_, trial_)) return save(options.checkpoint);
     remember_first(trial_);
     const bool finite = trial_.finite();
     if (!finite) look_into_trial(options);
-    locally([&] {
-      aux_path_.add(aux_);
-      losses_.push_back(trial_.loss);
-    });
+    locally([&] { record_.add(trial_); });
     if (finite) {
       std::swap(iterate_, trial_);
       iterate_step_ = step_;
@@ -69,8 +66,8 @@ void Descent::step(const DescentOptions& options, UpdateRule& rule) {
 
 void Descent::fields(Archive& archive) {
   Minimization::fields(archive);
-  archive(variables_, step_from_, next_params_, losses_, path_, aux_path_, skipped_, skips_in_a_row_, skipped_at_,
-          not_finite_, rate_, rate_step_, is_stuck_);
+  archive(variables_, step_from_, next_params_, record_, path_, skipped_, skips_in_a_row_, skipped_at_, not_finite_,
+          rate_, rate_step_, is_stuck_);
 }
 
 void Descent::resume(const DescentOptions& options, Identity identity) {
@@ -167,9 +164,9 @@ void Descent::take_last_params(std::span<const double> params) {
 
 Trajectory Descent::result() const {
   const std::size_t ndim = space_.num_params();
-  Trajectory result{.loss = xt::xtensor<double, 1>(std::array{losses_.size()}),
+  Trajectory result{.loss = xt::xtensor<double, 1>(std::array{record_.losses.size()}),
                     .params = xt::xtensor<double, 2>(std::array{path_.size() / ndim, ndim}),
-                    .aux = aux_path_.stacked(),
+                    .aux = record_.aux.stacked(),
                     .message = message(),
                     .end_reason = end_reason(),
                     .success = is_success(end_reason()),
@@ -177,8 +174,13 @@ Trajectory Descent::result() const {
                     .skipped = skipped_,
                     .not_finite = not_finite_,
                     .names = names_,
+                    .units = units_,
+                    .terms = record_.terms.stacked(),
+                    .weights = objective().weights(),
+                    .randkey = randkey_,
+                    .origin = origin_of_now(),
                     .callback_error = callback_error_};
-  std::ranges::copy(losses_, result.loss.begin());
+  std::ranges::copy(record_.losses, result.loss.begin());
   std::ranges::copy(path_, result.params.begin());
   return result;
 }

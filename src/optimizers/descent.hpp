@@ -9,8 +9,8 @@
 #include "allgrad/key.hpp"
 #include "allgrad/learning_rate.hpp"
 #include "allgrad/trajectory.hpp"
-#include "optimizers/aux_record.hpp"
 #include "optimizers/minimization.hpp"
+#include "optimizers/path_record.hpp"
 
 namespace allgrad {
 
@@ -75,10 +75,8 @@ class Descent : public Minimization {
   std::vector<double> proposed_variables_, proposed_params_;
   std::vector<double> gradient_;  // by the variables
   Point trial_;
-  std::vector<double> losses_;  // [steps]
-  std::vector<double> path_;    // [steps + 1, ndim]
-  AuxValues aux_;               // of the last evaluation
-  AuxRecord aux_path_;
+  PathRecord record_;         // of each step
+  std::vector<double> path_;  // [steps + 1, ndim]
   std::size_t skipped_ = 0;
   std::size_t skips_in_a_row_ = 0;
   std::string skipped_at_;                                  // the parameters of the last step that was skipped

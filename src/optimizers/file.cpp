@@ -71,12 +71,12 @@ std::string folder_of(const std::string& file) {
 }
 
 // On one rank, with the status in front.
-std::string read_here(const std::string& file) {
+std::string read_here(const std::string& file, const std::function<std::string(const std::string&)>& read) {
   using Status = FileText::Status;
   const auto answer = [](Status status, const std::string& text) { return static_cast<char>(status) + text; };
   if (access(file.c_str(), F_OK) != 0 && errno == ENOENT) return answer(Status::absent, {});
   try {
-    return answer(Status::read, OpenFile(file, O_RDONLY).read());
+    return answer(Status::read, read(file));
   } catch (const DataError& error) {
     return answer(Status::unreadable, error.what());
   }
@@ -100,8 +100,14 @@ void replace_file(const std::string& file, std::initializer_list<std::string_vie
 }
 
 FileText read_file(const std::string& file, const Communicator& comm) {
+  return read_by(
+      file, [](const std::string& path) { return OpenFile(path, O_RDONLY).read(); }, comm);
+}
+
+FileText read_by(const std::string& file, const std::function<std::string(const std::string&)>& read,
+                 const Communicator& comm) {
   // The status travels with the text, so that all ranks throw the same.
-  std::string text = comm.guarded([&] { return comm.is_root() ? read_here(file) : std::string(); });
+  std::string text = comm.guarded([&] { return comm.is_root() ? read_here(file, read) : std::string(); });
   text = comm.broadcast(text, 0);
   return {static_cast<FileText::Status>(text.front()), text.substr(1)};
 }

@@ -28,11 +28,26 @@ std::vector<double> guess_of(const Params& params) {
   return guess;
 }
 
-std::vector<std::string> names_of(const Params& params) {
-  std::vector<std::string> names;
-  for (const Param& param : params) names.push_back(param.name);
-  return names;
+std::vector<std::string> texts_of(const Params& params, std::string Param::*text) {
+  std::vector<std::string> texts;
+  for (const Param& param : params) texts.push_back(param.*text);
+  return texts;
 }
+
+/// While one lives, evaluations write aux values and terms to a point.
+class Destination {
+ public:
+  Destination(EvaluationOptions& options, Point& point) : options_(options) {
+    options_.aux = &point.aux;
+    options_.terms = &point.terms;
+  }
+  ~Destination() { options_.aux = options_.terms = nullptr; }
+  Destination(const Destination&) = delete;
+  Destination& operator=(const Destination&) = delete;
+
+ private:
+  EvaluationOptions& options_;
+};
 
 std::string message_of(const StopRequest& stop) {
   switch (stop.reason) {
@@ -58,7 +73,9 @@ Minimization::Minimization(const Arguments& arguments, const Params& params, Bou
     : optimizer_(arguments.optimizer),
       where_(arguments.where),
       space_(params, bounds_by),
-      names_(names_of(params)),
+      names_(texts_of(params, &Param::name)),
+      units_(texts_of(params, &Param::unit)),
+      randkey_(arguments.randkey),
       evaluation_{.randkey = arguments.randkey},
       iterate_(guess_of(params)),
       objective_(&arguments.objective),
@@ -74,7 +91,12 @@ Minimization::Minimization(const Arguments& arguments, const Params& params, Bou
 }
 
 Iterate Minimization::iterate() const {
-  return {.step = iterate_step_, .loss = iterate_.loss, .params = iterate_.params, .gradient = iterate_.gradient};
+  return {.step = iterate_step_,
+          .loss = iterate_.loss,
+          .params = iterate_.params,
+          .gradient = iterate_.gradient,
+          .aux = iterate_.aux,
+          .terms = iterate_.terms};
 }
 
 void Minimization::want_to_stop(StopReason reason, std::string_view text) {
@@ -124,7 +146,10 @@ bool Minimization::evaluate(std::span<const double> variables, Point& point) {
     end_by(*stop);
     return false;
   }
-  comm().attempt([&] { compute(*objective_, point); });
+  {
+    const Destination destination(evaluation_, point);
+    comm().attempt([&] { compute(*objective_, point); });
+  }
   agree_on_results(point);
   for (std::size_t i = 0; i < point.gradient.size(); ++i) {
     if (space_.frozen()[i]) point.gradient[i] = 0.0;

@@ -125,7 +125,8 @@ class Minimization {
   std::string_view optimizer_;
   SourceLocation where_;
   ParamSpace space_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, units_;
+  std::optional<Key> randkey_;  // that the optimizer was given
   EvaluationOptions evaluation_;
   Point iterate_;                      // the last point of the path that was evaluated
   std::size_t iterate_step_ = 0;       // and its number

@@ -17,11 +17,13 @@ struct Shown {
 };
 inline Shown shown(double value) { return {value}; }
 
-/// Parameters, or a gradient, [ndim] as text: "log_m1 = 11.6, beta = 1.2".
-std::string named(std::span<const std::string> names, std::span<const double> values);
+/// Parameters, or a gradient, [ndim] as text: "log_m1 = 11.6 dex, beta = 1.2".
+std::string named(std::span<const std::string> names, std::span<const double> values,
+                  std::span<const std::string> units = {});
 
 /// The same, but "[11.6, 1.2]" where no parameter was given a name: for results, which show all fields so.
-std::string named_or_listed(std::span<const std::string> names, std::span<const double> values);
+std::string named_or_listed(std::span<const std::string> names, std::span<const double> values,
+                            std::span<const std::string> units = {});
 
 }  // namespace allgrad
 

@@ -77,7 +77,7 @@ ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
   scan.seed = seed;
   scan.params = latin_hypercube(n, points.n_dim, scan.seed);
   scan.losses = xt::xtensor<double, 1>::from_shape({n});
-  AuxRecord sumstats, aux;
+  AuxRecord sumstats, aux, terms;
   for (std::size_t i = 0; i < n; ++i) {
     const std::span<double> params(scan.params.data() + i * points.n_dim, points.n_dim);
     for (std::size_t d = 0; d < points.n_dim; ++d) {
@@ -88,9 +88,11 @@ ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
     scan.losses(i) = point.loss;
     sumstats.add({{"sumstats", point.sumstats}});
     aux.add(point.loss.aux);
+    terms.add(point.loss.terms);
   }
   scan.sumstats = sumstats.stacked()["sumstats"];
   scan.aux = aux.stacked();
+  scan.terms = terms.stacked();
   return scan;
 }
 

@@ -41,6 +41,7 @@ Params freeze(Params params, std::string_view prefix, SourceLocation where) {
 std::string Param::str() const {
   const auto bound = [](double limit) { return std::isinf(limit) ? std::string("") : fmt::format("{}", limit); };
   std::string text = fmt::format("{} = {}", name.empty() ? "a parameter" : name, guess);
+  if (!unit.empty()) text += " " + unit;
   if (bounds.has_low() || bounds.has_high()) text += fmt::format(" in [{}, {}]", bound(bounds.low), bound(bounds.high));
   return text + (frozen ? ", frozen" : "");
 }

@@ -84,12 +84,16 @@ ErrorEllipse Covariance::error_ellipse(std::string_view first, std::string_view 
 
 std::string Covariance::str() const {
   std::size_t width = 0;
-  for (const std::string& name : names) width = std::max(width, name.size());
+  std::vector<std::string> labels = names;
+  for (std::size_t i = 0; i < std::min(labels.size(), units.size()); ++i) {
+    if (!units[i].empty()) labels[i] += fmt::format(" [{}]", units[i]);
+  }
+  for (const std::string& label : labels) width = std::max(width, label.size());
   const auto error = errors();
   const auto correlation = correlations();
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    text += fmt::format("{}{:>{}} = {:>12.6g} ", i == 0 ? "" : "\n", names[i], width, values(i));
+    text += fmt::format("{}{:>{}} = {:>12.6g} ", i == 0 ? "" : "\n", labels[i], width, values(i));
     if (frozen[i]) {
       text += "frozen";
       continue;

@@ -168,8 +168,10 @@ Profile profile(ModelBase& model, const OptimizeResult& fit, std::string_view pa
                    .values = xt::xtensor<double, 1>::from_shape({n}),
                    .losses = xt::xtensor<double, 1>::from_shape({n}),
                    .params = xt::xtensor<double, 2>::from_shape({n, ndim}),
-                   .success = std::vector<bool>(n)};
-    const double minimum = fit.x(refits.index());
+                   .success = std::vector<bool>(n),
+                   .minimum = fit.x(refits.index()),
+                   .loss = fit.fun};
+    const double minimum = result.minimum;
     std::vector<std::size_t> order(n);  // outwards
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::ranges::stable_sort(order, {}, [&](std::size_t i) { return std::abs(given[i] - minimum); });

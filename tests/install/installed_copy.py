@@ -59,6 +59,7 @@ def main():
     parser.add_argument('--build', required=True, help='the build folder to install from')
     parser.add_argument('--prefix', required=True, help='the prefix that it is set up with')
     parser.add_argument('--libdir', required=True)
+    parser.add_argument('--bindir', required=True)
     parser.add_argument('--launcher', required=True)
     parser.add_argument('--program', required=True, help="the user's source file")
     parser.add_argument('--examples', type=Path, required=True)
@@ -72,6 +73,7 @@ def main():
                        check=True)
         prefix = Path(scratch + args.prefix)
         check_headers(prefix / 'include')
+        assert 'figures of what ag::save has written' in output_of([prefix / args.bindir / 'allgrad-plot', '--help'])
 
         libdir = prefix / args.libdir
         if args.cmake:

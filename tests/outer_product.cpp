@@ -137,6 +137,22 @@ TEST_CASE("the robust covariance of weighted rows is the sandwich") {
   CHECK(partial(0, 0) == 0.0);
 }
 
+TEST_CASE("row losses that do not add up to the loss are refused on every rank") {
+  const Line line;
+  const auto row_losses = [&](const ag::Expr& p) { return 0.5 * (*line.table)["w"] * square(line.residuals(p)); };
+  const auto check = [&](double factor, const ag::CovarianceOptions& options) {
+    LambdaModel model([&](const ag::Expr& p) { return factor * sum(row_losses(p)); },
+                      [](const ag::Sumstats& s) { return s.value + 0.0; });
+    check_error<ag::ArgumentError>({"calc_covariance: expected .row_losses that add up to the loss, ", "got a sum of "},
+                                   [&](auto& where) {
+                                     where = __LINE__ + 1;
+                                     model.calc_covariance({0.5, 2.0}, options);
+                                   });
+  };
+  check(1.0 + 1e-6, {.errordef = 0.5, .row_losses = row_losses});
+  check(1.0, {.errordef = 0.5, .row_losses = [&](const ag::Expr& p) { return 2.0 * row_losses(p); }});
+}
+
 TEST_CASE("outer products need an expression per row that depends on all parameters") {
   const Line line;
   check_error<ag::ExpressionError>({"calc_outer_product: expected an expression per row"}, [&](auto& where) {

@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "allgrad/evaluate.hpp"
 #include "allgrad/model_base.hpp"
 #include "allgrad/outer_product.hpp"
+#include "allgrad/reductions.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "optimizers/arguments.hpp"
@@ -137,6 +141,7 @@ Covariance covariance_of(Expansion& at, const Params& params, double errordef, c
   for (std::size_t i = 0; i < n; ++i) {
     const Param& param = params[i];
     result.names.push_back(param.name);
+    result.units.push_back(param.unit);
     result.values(i) = param.guess;
     result.frozen.push_back(param.frozen);
     if (param.frozen) continue;
@@ -158,8 +163,28 @@ Covariance covariance_of(Expansion& at, const Params& params, double errordef, c
   return result;
 }
 
+/// Throws where what rows are said to add to the loss is not all of it, as where a factor is left out. Collective.
+void check_row_losses(const Covariance& covariance, const CovarianceOptions& options, SourceLocation where) {
+  const Expr sums = covariance.comm.attempt([&] {
+    const Expr rows = options.row_losses(constant(Array(covariance.values)));
+    if (rows.empty() || rows.placement() != Placement::per_row) return Expr();  // which calc_outer_product refuses
+    return stack({sum(rows), sum(abs(rows))});
+  });
+  if (sums.empty()) return;
+  const Array total = evaluate(sums, covariance.comm, true, options.randkey, where);
+  constexpr double rounding = 1e-8;
+  if (std::abs(total(0) - covariance.loss) <= rounding * std::max(total(1), std::abs(covariance.loss))) return;
+  throw ArgumentError(
+      fmt::format("{}: expected .row_losses that add up to the loss, {:.10g}, got a sum of {:.10g} over all rows; give "
+                  "what each row adds to the loss, with its weight and all factors. A loss with a further term, as a "
+                  "prior, has no robust covariance: take the term out of it, or share it out to the rows",
+                  name, covariance.loss, total(0)),
+      where);
+}
+
 /// H^-1 G H^-1 in place of 2 errordef H^-1, with G the sum over rows of products of gradients. Collective.
 void make_robust(Covariance& covariance, const CovarianceOptions& options, SourceLocation where) {
+  check_row_losses(covariance, options, where);
   const OuterProduct rows =
       calc_outer_product(options.row_losses, covariance.values, covariance.comm, options.randkey, where);
   const auto n = static_cast<Eigen::Index>(covariance.values.size());

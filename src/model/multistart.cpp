@@ -10,9 +10,12 @@
 
 #include "allgrad/error.hpp"
 #include "allgrad/subcomms.hpp"
+#include "base/fingerprint.hpp"
 #include "comm/call.hpp"
 #include "comm/require_same.hpp"
+#include "optimizers/lbfgsb_run.hpp"
 #include "optimizers/named.hpp"
+#include "optimizers/trust_region_run.hpp"
 #include "results/result_text.hpp"
 
 namespace allgrad {
@@ -73,24 +76,47 @@ xt::xtensor<double, 2> starts_of(const Params& params, const MultistartOptions& 
 /// What no single fit compares, since it is on some of the ranks alone, is the same on all ranks.
 void check_same(const xt::xtensor<double, 2>& starts, const Params& params, const MultistartOptions& options,
                 const Communicator& comm, SourceLocation where) {
-  std::vector<std::uint64_t> all{starts.shape(0), static_cast<std::uint64_t>(options.ranks_per_fit),
-                                 options.optimizer.index(), std::bit_cast<std::uint64_t>(options.tolerance)};
+  std::vector<std::uint64_t> all;
+  std::vector<std::string> names;
+  const auto add = [&](std::string of, std::uint64_t value) {
+    names.push_back(std::move(of));
+    all.push_back(value);
+  };
+  const auto compare = [&] {
+    require_same(all, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
+      return DivergenceError(
+          fmt::format("{}: expected the same {} on every rank, got different ones; give every rank the same arguments",
+                      name, names[different]),
+          where);
+    });
+  };
+  add("optimizer", options.optimizer.index());
+  add("number of starts", starts.shape(0));
+  add("number of parameters", params.size());
+  compare();  // so that equally many follow
+  const auto add_number = [&](std::string of, double number) {
+    add(std::move(of), std::bit_cast<std::uint64_t>(number));
+  };
+  add("ranks_per_fit", static_cast<std::uint64_t>(options.ranks_per_fit));
+  add_number("tolerance", options.tolerance);
+  std::visit(
+      [&](const auto& optimizer) {
+        for (const Option& option : options_of(optimizer)) {
+          add_number(fmt::format("{} of the optimizer", option.name), option.value);
+        }
+        Fingerprint key;
+        key.add(optimizer.randkey);
+        add("randkey of the optimizer", key.value());
+      },
+      options.optimizer);
   for (const Param& param : params) {
-    const double scale = param.scale.is_automatic() ? 0.0 : param.scale.value();
-    for (const double number : {param.bounds.low, param.bounds.high, scale, param.frozen ? 1.0 : 0.0}) {
-      all.push_back(std::bit_cast<std::uint64_t>(number));
-    }
+    add_number("low bound of " + param.name, param.bounds.low);
+    add_number("high bound of " + param.name, param.bounds.high);
+    add_number("scale of " + param.name, param.scale.is_automatic() ? 0.0 : param.scale.value());
+    add("frozen of " + param.name, param.frozen ? 1U : 0U);
   }
-  const std::size_t first_start = all.size();
-  for (const double number : starts) all.push_back(std::bit_cast<std::uint64_t>(number));
-  require_same(all, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
-    constexpr std::string_view names[] = {"number of starts", "ranks_per_fit", "optimizer", "tolerance"};
-    const std::string_view others = different < first_start ? "bounds, scales and frozen parameters" : "starts";
-    return DivergenceError(
-        fmt::format("{}: expected the same {} on every rank, got different ones; give every rank the same arguments",
-                    name, different < std::size(names) ? names[different] : others),
-        where);
-  });
+  for (const double number : starts) add_number("starts", number);
+  compare();
 }
 
 OptimizeResult fit_from(ModelBase& model, Params params, const xt::xtensor<double, 2>& starts, std::size_t n,

@@ -7,8 +7,6 @@
 
 namespace allgrad {
 
-namespace {
-
 std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
   return {Option::limit("maxsteps", lbfgsb.maxsteps),
           Option::not_negative("ftol", lbfgsb.ftol),
@@ -18,8 +16,6 @@ std::vector<Option> options_of(const Lbfgsb& lbfgsb) {
           Option::every(lbfgsb.checkpoint),
           Option::resume(lbfgsb.checkpoint)};
 }
-
-}  // namespace
 
 LbfgsbState::LbfgsbState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 

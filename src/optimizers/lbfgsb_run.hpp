@@ -10,6 +10,9 @@
 
 namespace allgrad {
 
+/// But for what `Arguments` have.
+std::vector<Option> options_of(const Lbfgsb& lbfgsb);
+
 /// A minimization by L-BFGS-B: evaluates where Setulb asks for it, steps back from points that are not finite, and
 /// decides when to end.
 class LbfgsbRun final : public BoundedRun {

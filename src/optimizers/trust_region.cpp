@@ -7,8 +7,6 @@
 
 namespace allgrad {
 
-namespace {
-
 std::vector<Option> options_of(const TrustRegion& options) {
   const double curvature = options.curvature ? 1.0 + static_cast<double>(*options.curvature) : 0.0;
   const double solver = options.solver ? 1.0 + static_cast<double>(*options.solver) : 0.0;
@@ -17,8 +15,6 @@ std::vector<Option> options_of(const TrustRegion& options) {
           Option{"solver", solver, true, ""},          Option::positive("radius", options.radius),
           Option::every(options.checkpoint),           Option::resume(options.checkpoint)};
 }
-
-}  // namespace
 
 TrustRegionState::TrustRegionState(std::unique_ptr<Minimization> run) : OptimizerState(std::move(run)) {}
 

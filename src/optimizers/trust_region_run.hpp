@@ -10,6 +10,9 @@
 
 namespace allgrad {
 
+/// But for what `Arguments` have.
+std::vector<Option> options_of(const TrustRegion& trust_region);
+
 /// A minimization by steps in a trust region.
 class TrustRegionRun final : public BoundedRun {
  public:

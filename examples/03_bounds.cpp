@@ -61,7 +61,7 @@ void fit(const ag::Communicator& world, const example::Options& options) {
   fmt::print("{:<13} {:>12} {:>10} {:>10} {:>10} {:>16}\n", "", "bounds", "guess", "Adam", "L-BFGS-B",
              "without bounds");
   for (std::size_t i = 0; i < params.size(); ++i) {
-    const auto& [name, guess, bounds, scale, frozen] = params[i];
+    const auto& [name, guess, bounds, scale, frozen, unit] = params[i];
     const double found = adam.best.params(i);
     const auto text = frozen ? "frozen" : fmt::format("[{}, {}]", bounds.low, bounds.high);
     fmt::print("{:<13} {:>12} {:>10.4f} {:>10.4f} {:>10.4f} {:>16.4f}\n", name, text, guess, found, bfgs.x(i),

@@ -17,6 +17,16 @@ namespace ag = allgrad;
 using allgrad::testing::Said;
 using Lines = std::vector<std::string>;
 
+namespace {
+
+/// Of a model without aux values.
+ag::Iterate iterate(std::size_t step, double loss, std::span<const double> params, std::span<const double> gradient) {
+  static const ag::AuxValues none;
+  return {step, loss, params, gradient, none, none};
+}
+
+}  // namespace
+
 TEST_CASE("off a terminal a line is said every ten seconds, the first after ten") {
   Said said;
   double now = 1000.0;
@@ -24,8 +34,7 @@ TEST_CASE("off a terminal a line is said every ten seconds, the first after ten"
   const std::vector<double> params = {11.5, -2.0}, gradient = {0.0, 0.0};
   for (std::size_t step = 0; step < 100; ++step) {
     now += 0.25;
-    progress.update({.step = step, .loss = 100.0 - static_cast<double>(step), .params = params, .gradient = gradient},
-                    500, 500);
+    progress.update(iterate(step, 100.0 - static_cast<double>(step), params, gradient), 500, 500);
   }
   CHECK(said.progress == Lines{"Adam: step 39 of 500, loss 61, up to 1 min 55 s left; log_m1 = 11.5, beta = -2",
                                "Adam: step 79 of 500, loss 21, up to 1 min 45 s left; log_m1 = 11.5, beta = -2"});
@@ -38,7 +47,7 @@ TEST_CASE("the time that is left") {
   const std::vector<double> param = {1.0};
   const auto update = [&](double time, std::size_t step, std::size_t nsteps, std::size_t points) {
     now = time;
-    progress.update({.step = step, .loss = 0.5, .params = param, .gradient = param}, nsteps, points);
+    progress.update(iterate(step, 0.5, param, param), nsteps, points);
   };
   update(12.0, 0, 8, 9);  // 8 iterations after the guess
   update(24.0, 3, 8, 8);  // 8 evaluations in all
@@ -60,7 +69,7 @@ TEST_CASE("the time that is left where a run goes on from an earlier one") {
   now = 5.0;
   progress.start_at(80);
   now = 15.0;
-  progress.update({.step = 80, .loss = 0.5, .params = param, .gradient = param}, 90, 90);
+  progress.update(iterate(80, 0.5, param, param), 90, 90);
   CHECK(said.progress == Lines{"Adam: step 80 of 90, loss 0.5, up to 1 min 30 s left; a = 1"});
 }
 
@@ -72,7 +81,7 @@ TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
     ag::Progress progress("Adam", {"a"}, [&] { return now; });
     const std::vector<double> param = {1.0};
     now = 60.0;
-    progress.update({.step = 1, .loss = 0.5, .params = param, .gradient = param}, 4, 4);
+    progress.update(iterate(1, 0.5, param, param), 4, 4);
     ag::emit(ag::Severity::warning, "slow");
     unsetenv("ALLGRAD_PROGRESS");
     CHECK(said.warnings == Lines{"slow"});

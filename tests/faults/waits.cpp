@@ -27,6 +27,15 @@ struct TimeLimit {
   ~TimeLimit() { unsetenv("ALLGRAD_TIMEOUT"); }
 };
 
+/// What never comes, on a machine where each test of it takes a slice of the processor's time.
+struct SlowTests final : ag::Pending {
+  bool is_done() override {
+    std::this_thread::sleep_for(5ms);
+    return false;
+  }
+  std::shared_ptr<void> written() override { return nullptr; }
+};
+
 constexpr int go_on = 1;  // a tag
 
 void send(int rank) { MPI_Send(nullptr, 0, MPI_INT, rank, go_on, MPI_COMM_WORLD); }
@@ -51,6 +60,16 @@ TEST_CASE("a long wait is told once, by the lowest rank that waits, with those t
   check(last, 0);
   check(0, 1);
   ag::time_until_warning = former;
+}
+
+TEST_CASE("a wait looks at the clock where tests are slow, as beside other processes") {
+  const TimeLimit limit;
+  const std::vector<int> ranks = {world().rank()};
+  SlowTests pending;
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(ag::wait(pending, {ag::Operation("a meeting"), {world().id(), 0}, ranks}), ag::RankError);
+  CHECK(std::chrono::steady_clock::now() - start < 3s);
+  world().synchronize();
 }
 
 TEST_CASE("what MPI writes to is there as long as it may, though the collective was given up") {

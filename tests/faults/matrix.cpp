@@ -92,6 +92,8 @@ const std::vector<Doing>& doings() {
       DOING("run_adam", s.b.run_adam(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_simple_grad_descent", s.a.run_simple_grad_descent(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_bfgs", s.a.run_bfgs(s.at, {.progress = false})),
+      DOING("run_trust_region", s.a.run_trust_region(s.at, {.progress = false})),
+      DOING("calc_hessian", s.a.calc_hessian(s.at)),
       DOING("run_lhs_param_scan", s.a.run_lhs_param_scan(0.0, 1.0, 2, 3, 1)),
       DOING("calc_loss_from_params", s.group.calc_loss_from_params(s.at)),
       DOING("Table", ag::Table("more", {{"y", std::vector<double>(3, 1.0)}})),

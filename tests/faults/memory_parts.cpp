@@ -308,14 +308,6 @@ const std::vector<Part>& parts() {
                                              .optimizer = ag::Lbfgsb{.maxsteps = 2, .progress = false}};
          return [=] { return numbers_of(ag::run_multistart(*model, limits, options).best); };
        }},
-      {"several starts at a time",
-       [](const ag::Communicator& comm) -> Action {
-         const ag::MakeModel make = [](const ag::Communicator& part) { return std::make_unique<Curved>(part); };
-         const ag::Params limits = {{.bounds = {-1.0, 1.0}}, {.bounds = {-1.0, 1.0}}};
-         const ag::MultistartOptions options{.num_starts = 2,
-                                             .optimizer = ag::Lbfgsb{.maxsteps = 2, .progress = false}};
-         return [=] { return Numbers{ag::run_multistart(make, limits, options, comm).best.fun}; };
-       }},
       {"derivatives",
        [](const ag::Communicator& comm) -> Action {
          const auto model = std::make_shared<Curved>(comm);

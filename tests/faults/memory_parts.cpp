@@ -1,7 +1,6 @@
 #include "memory_parts.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -308,6 +307,14 @@ const std::vector<Part>& parts() {
                                              .optimizer = ag::Lbfgsb{.maxsteps = 2, .progress = false}};
          return [=] { return numbers_of(ag::run_multistart(*model, limits, options).best); };
        }},
+      {"several starts at a time",
+       [](const ag::Communicator& comm) -> Action {
+         const ag::MakeModel make = [](const ag::Communicator& part) { return std::make_unique<Curved>(part); };
+         const ag::Params limits = {{.bounds = {-1.0, 1.0}}, {.bounds = {-1.0, 1.0}}};
+         const ag::MultistartOptions options{.num_starts = 2,
+                                             .optimizer = ag::Lbfgsb{.maxsteps = 2, .progress = false}};
+         return [=] { return Numbers{ag::run_multistart(make, limits, options, comm).best.fun}; };
+       }},
       {"derivatives",
        [](const ag::Communicator& comm) -> Action {
          const auto model = std::make_shared<Curved>(comm);
@@ -379,13 +386,14 @@ const std::vector<Part>& parts() {
          const auto model = std::make_shared<Model>(comm);
          const ag::Trajectory path = model->run_adam(guess, {.nsteps = 3, .learning_rate = 0.1});
          const ag::OptimizeResult fit = model->run_bfgs(guess, {.maxsteps = 3});
-         const std::string file = file_of("results");
+         const std::string file = file_of("results"), hdf5_file = file + ".h5";
          return [=] {
            ag::save(path, file, comm);
            ag::save(fit, file, comm);
-           struct stat written {};
-           stat(file.c_str(), &written);
-           return Numbers{static_cast<double>(written.st_size)};
+           ag::save(fit, hdf5_file, comm);
+           Numbers numbers = numbers_of(ag::load_optimize_result(file, comm));
+           append(numbers, ag::load_optimize_result(hdf5_file, comm).path.loss);
+           return numbers;
          };
        }},
       {"a guess beyond the wall",

@@ -13,8 +13,9 @@ import time
 def start(args, optimizer, file):
     """A fit that has just begun."""
     command = [args.launcher, '1', args.program, optimizer, file]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == 'started\n', process.communicate()
+    # Without a buffer, which `communicate` would not look into, though it may hold all that a short fit prints.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    assert process.stdout.readline() == b'started\n', process.communicate()
     return process
 
 
@@ -23,8 +24,8 @@ def fit(args, optimizer, file):
     process = start(args, optimizer, file)
     begin = time.monotonic()
     printed, said = process.communicate(timeout=30)
-    assert process.returncode == 0, f'{optimizer} ended with {process.returncode}:\n{said}'
-    return printed, said, time.monotonic() - begin
+    assert process.returncode == 0, f'{optimizer} ended with {process.returncode}:\n{said.decode()}'
+    return printed.decode(), said.decode(), time.monotonic() - begin
 
 
 def kill(args, optimizer, file, after):

@@ -47,6 +47,24 @@ LambdaModel saddle_model() {
                   [](const ag::Expr& x) { return square(x[0]) - square(x[1]) + square(square(x[1])); });
 }
 
+std::vector<double> sample() { return allgrad::testing::noise_column(200, 5, -1.0, 2.0); }
+
+/// Of centre and log scatter of a normal distribution, from the sample, with a prior for the centre.
+LambdaModel likelihood_model() {
+  const ag::Table rows = allgrad::testing::deal("rows", {{"x", sample()}}, allgrad::testing::first_is_empty, world());
+  return {[rows](const ag::Expr& p) {
+            const ag::Expr z = (rows["x"] - p[0]) * exp(-p[1]);
+            return sum(0.5 * square(z) + p[1]);
+          },
+          [](const ag::Sumstats& s) { return s.value + 0.5 * square(s.params[0] - 1.0); }, world()};
+}
+
+/// Of the root, whose name all ranks know.
+std::string temporary_file() {
+  return world().broadcast(
+      (std::filesystem::temp_directory_path() / ("allgrad_trust_region_" + std::to_string(getpid()))).string(), 0);
+}
+
 /// The stellar mass function of optimizers.json, in (log f, log sigma).
 LambdaModel smf_model() {
   constexpr std::size_t rows = 10000;
@@ -141,14 +159,8 @@ TEST_CASE("a trust region finds minima by either curvature") {
 }
 
 TEST_CASE("a trust region finds the minimum of a likelihood, of which the Gauss-Newton matrix says little") {
-  const std::vector<double> all = allgrad::testing::noise_column(200, 5, -1.0, 2.0);
-  const ag::Table rows = allgrad::testing::deal("rows", {{"x", all}}, allgrad::testing::first_is_empty, world());
-  LambdaModel model(
-      [rows](const ag::Expr& p) {
-        const ag::Expr z = (rows["x"] - p[0]) * exp(-p[1]);
-        return sum(0.5 * square(z) + p[1]);
-      },
-      [](const ag::Sumstats& s) { return s.value + 0.5 * square(s.params[0] - 1.0); }, world());
+  const std::vector<double> all = sample();
+  LambdaModel model = likelihood_model();
   const auto fit = model.run_trust_region({0.0, 0.5}, {.progress = false});
   INFO(fit.str());
   CHECK(fit.end_reason == ag::EndReason::converged);
@@ -269,8 +281,7 @@ TEST_CASE("the inverse Hessian of a trust region is that of its curvature") {
 
 TEST_CASE("a trust region goes on from a checkpoint, to the bit") {
   LambdaModel model = rosenbrock_model();
-  const std::string file = world().broadcast(
-      (std::filesystem::temp_directory_path() / ("allgrad_trust_region_" + std::to_string(getpid()))).string(), 0);
+  const std::string file = temporary_file();
   const auto whole = model.run_trust_region({-1.2, 1.0}, {.progress = false});
   ag::TrustRegion options{.progress = false, .checkpoint = {.file = file, .every = 1, .resume = true}};
   options.maxsteps = 4;
@@ -278,6 +289,25 @@ TEST_CASE("a trust region goes on from a checkpoint, to the bit") {
   options.maxsteps = 100;
   const auto rest = model.run_trust_region({-1.2, 1.0}, options);
   CHECK((rest.x == whole.x));
+  CHECK(rest.nit == whole.nit);
+  CHECK(rest.nfev == whole.nfev);
+  world().synchronize();
+  if (world().is_root()) std::filesystem::remove(file);
+}
+
+TEST_CASE("a trust region that is stopped before it has chosen its curvature chooses later") {
+  LambdaModel model = likelihood_model();
+  const std::string file = temporary_file();
+  const auto whole = model.run_trust_region({0.0, 0.5}, {.progress = false});
+  ag::TrustRegion options{.progress = false, .checkpoint = {.file = file, .every = 1, .resume = true}};
+  options.callback = [](const ag::Iterate&) { return ag::Control::stop; };  // at the guess
+  const auto stopped = model.run_trust_region({0.0, 0.5}, options);
+  CHECK(stopped.end_reason == ag::EndReason::stopped);
+  CHECK(stopped.nfev == 1);
+  options.callback = {};
+  const auto rest = model.run_trust_region({0.0, 0.5}, options);
+  CHECK((rest.x == whole.x));
+  CHECK((rest.hess_inv.dense() == whole.hess_inv.dense()));
   CHECK(rest.nit == whole.nit);
   CHECK(rest.nfev == whole.nfev);
   world().synchronize();

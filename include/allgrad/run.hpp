@@ -12,13 +12,14 @@ namespace allgrad {
 ///
 /// The code is 0, or 1 where `body` threw on any rank or a collective was given up. What it threw is reported to the
 /// sink as an error: once where all ranks threw the same text, otherwise once for each text with the ranks that threw
-/// it.
+/// it. The code is 1 too, and `body` does not run, where ALLGRAD_TIMEOUT is no number of seconds on any rank, which
+/// each of these reports.
 ///
 /// A rank that leaves `body`, by whatever way, tells all others: those that wait for it in a collective of allgrad
 /// throw a RankError. Where the body has thrown on some ranks and the others do not leave theirs within 5 seconds,
 /// since they wait elsewhere for a rank that never comes, MPI_Abort ends all of them; so it does where MPI_Finalize
-/// waits for a collective that was given up, and where a rank cannot begin, since ALLGRAD_TIMEOUT is no number of
-/// seconds or MPI has no communicator left, which is reported too. Throws Error where MPI is finalized already.
+/// waits for a collective that was given up, and where a rank cannot begin since MPI has no communicator left, which is
+/// reported too. Throws Error where MPI is finalized already.
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body);
 
 }  // namespace allgrad

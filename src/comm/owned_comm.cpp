@@ -112,15 +112,12 @@ OwnedComm::OwnedComm() : duplicate_(std::make_shared<MPI_Comm>(MPI_COMM_NULL)) {
 }
 
 void OwnedComm::duplicate(MPI_Comm original, std::span<const int> ranks, const Operation& operation) {
-  {
-    const ReturnedErrors errors(original);
-    MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(MPI_Comm_idup(original, duplicate_.get(), &request), "MPI_Comm_idup");
-    PendingRequest pending(request, duplicate_);
-    wait(pending, {operation, {}, ranks});
-    comm_ = *duplicate_;
-  }
-  check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  const ReturnedErrors errors(original);  // which the duplicate inherits
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Comm_idup(original, duplicate_.get(), &request), "MPI_Comm_idup");
+  PendingRequest pending(request, duplicate_);
+  wait(pending, {operation, {}, ranks});
+  comm_ = *duplicate_;
 }
 
 OwnedComm::~OwnedComm() {

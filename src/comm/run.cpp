@@ -14,6 +14,7 @@
 #include "base/origin.hpp"
 #include "comm/mpi_check.hpp"
 #include "comm/notes.hpp"
+#include "comm/owned_comm.hpp"
 #include "comm/wait.hpp"
 
 namespace allgrad {
@@ -107,6 +108,17 @@ int report(const Communicator& meeting, const std::exception_ptr& failure) {
   return all_well ? 0 : 1;
 }
 
+/// Whether the ranks may begin; all get the same answer. What keeps them from it is reported.
+bool may_begin() {
+  try {
+    prepare_duplicate(MPI_COMM_WORLD, Operation("allgrad::run"), check_time_limit);
+    return true;
+  } catch (...) {
+    emit(Severity::error, exception_text(std::current_exception()));
+    return false;
+  }
+}
+
 /// What ranks meet in; a rank that cannot make them can tell the others in no other way than by ending them.
 struct Communicators {
   Communicator world = Communicator::world();
@@ -128,6 +140,7 @@ Communicators make_communicators() {
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body) {
   const MpiSession mpi(argc, argv);
   require_mpi();
+  if (!may_begin()) return 1;
   const auto [world, meeting] = make_communicators();
   std::exception_ptr failure;
   try {

@@ -33,6 +33,12 @@ ModelGraph graph_for(const ModelGraph& graph, const Request& request) {
 /// The user's names may be any, "loss" too.
 std::string output_of_aux(std::string_view name) { return fmt::format("aux {}", name); }
 
+std::vector<std::string> names_of(const Aux& aux) {
+  std::vector<std::string> names;
+  for (const auto& [name, expr] : aux) names.push_back(name);
+  return names;
+}
+
 NamedOutputs expressions_of(const ModelGraph& graph, const Request& request) {
   NamedOutputs outputs;
   if (request.loss) outputs.emplace_back("loss", graph.loss);
@@ -84,10 +90,9 @@ NamedOutputs ModelGraph::outputs() const {
 ModelProgram::ModelProgram(std::uint64_t number, const ModelGraph& graph, const Request& request,
                            const std::vector<bool>& frozen, const Communicator& comm, const CompileOptions& options)
     : request_(request),
+      aux_names_(names_of(graph.aux)),
       program_({number, results_of(request)}, expressions_of(graph, request), graph.params, comm, options,
-               derivatives_of(graph, request, frozen)) {
-  for (const auto& [name, expr] : graph.aux) aux_names_.push_back(name);
-}
+               derivatives_of(graph, request, frozen)) {}
 
 Array ModelProgram::array(std::string_view output) const {
   Array result = Array::from_shape(local_shape(program_.shape(output)));

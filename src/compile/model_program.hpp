@@ -75,7 +75,7 @@ class ModelProgram {
 
   Request request_;
   std::vector<std::string> aux_names_;
-  Program program_;
+  Program program_;  // last: once it is compiled on all ranks, nothing may fail
 };
 
 /// The programs of one model, each compiled when it is first asked for.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "allgrad/error.hpp"
+#include "base/masked_traps.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -20,6 +21,7 @@ class ReferenceExecutor final : public Executor, private Evaluation {
   }
 
   void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    const MaskedTraps masked;
     inputs_ = inputs;
     operation_ = &operation;
     comm_.guarded(

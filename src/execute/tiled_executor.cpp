@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/masked_traps.hpp"
 #include "execute/bound_program.hpp"
 #include "execute/executor.hpp"
 #include "execute/kernel_set.hpp"
@@ -73,11 +74,13 @@ class TiledExecutor final : public Executor {
       : program_(bind(make_schedule(outputs), kernels)), workspace_(program_), comm_(std::move(comm)) {}
 
   void run(std::span<const InputValue> inputs, const Operation& operation) override {
+    const MaskedTraps masked;
     for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
     for (const auto& step : program_.steps) run_step(step, operation);
   }
 
   std::vector<double> run_timed(std::span<const InputValue> inputs, const Operation& operation) override {
+    const MaskedTraps masked;
     for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
     std::vector<double> seconds;
     for (const auto& step : program_.steps) {

@@ -123,13 +123,10 @@ void Minimization::use_options(const Options& options) {
 }
 
 Operation Minimization::operation(std::string_view what) const {
-  Fingerprint optimizer, key;
-  optimizer.add(optimizer_);
+  Fingerprint key;
   key.add(evaluation_.randkey);
   return Operation(what, where_)
-      .with("optimizer", optimizer.value())
       .with("run", run_)
-      .with("step", step_)
       .with("options", options_)
       .with("random key", key.value())
       .described_by(details_);
@@ -262,7 +259,6 @@ void Minimization::end_by(const StopRequest& stop) {
 void Minimization::finish(EndReason reason) {
   progress_.reset();
   failure_ = nullptr;
-  wish_.reset();
   end_reason_ = reason;
 }
 

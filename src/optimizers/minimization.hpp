@@ -155,7 +155,7 @@ class Minimization {
   Identity identity_;
   bool cannot_save_ = false;  // and has said so
   std::optional<Progress> progress_;
-  // What this rank wants to tell the others: a failure, or a wish to stop, which stays until the run has ended.
+  // What this rank wants to tell the others: a failure, or a wish to stop, which stays.
   std::exception_ptr failure_;
   std::optional<StopRequest> wish_;
   const std::uint64_t run_;                             // its number on the communicator

@@ -83,6 +83,7 @@ ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
     for (std::size_t d = 0; d < points.n_dim; ++d) {
       params[d] = points.xmins[d] + (points.xmaxs[d] - points.xmins[d]) * params[d];
     }
+    // A rank that failed after the last point says so here: in a model of a group others would wait for it.
     comm.synchronize(Operation("a point of a scan", where).with("point", i));
     const ScanPoint point = evaluate(params);
     scan.losses(i) = point.loss;

@@ -97,6 +97,7 @@ void TrustRegionRun::step(const TrustRegion& trust_region, const Options& all) {
     const double gtol = trust_region.gtol;
     use_options(all);
     if (nfev_ == 0 && !start(options)) return save(options.checkpoint);
+    if (may_choose_ && !choose_curvature()) return save(options.checkpoint);
     end_ = judge_point(gtol);
     for (const std::size_t before = step_; step_ == before && end_ == End::none;) {
       if (!try_step(options, gtol)) return save(options.checkpoint);
@@ -112,7 +113,7 @@ void TrustRegionRun::step(const TrustRegion& trust_region, const Options& all) {
 
 void TrustRegionRun::fields(Archive& archive) {
   BoundedRun::fields(archive);
-  archive(hessian_, radius_, met_wall_, is_exact_);
+  archive(hessian_, radius_, met_wall_, is_exact_, may_choose_);
 }
 
 void TrustRegionRun::compute(Objective& objective, Point& point) {
@@ -147,11 +148,19 @@ bool TrustRegionRun::start(const RunOptions& options) {
   }
   take_guess(options);
   hessian_ = evaluated_hessian_;
-  if (!may_choose_ || !leaves_gradient_out(model())) return true;
-  is_exact_ = true;
-  if (!evaluate_at(accepted_.params)) return false;
-  is_exact_ = trial_is_finite_;  // else it goes on with what is finite
-  if (is_exact_) hessian_ = evaluated_hessian_;
+  return true;
+}
+
+// At the guess too. False where some rank wanted to stop: it is tried again when a checkpoint goes on from there.
+bool TrustRegionRun::choose_curvature() {
+  if (leaves_gradient_out(model())) {
+    is_exact_ = true;
+    const bool is_evaluated = evaluate_at(accepted_.params);
+    is_exact_ = is_evaluated && trial_is_finite_;  // else it goes on with what is finite
+    if (!is_evaluated) return false;
+    if (is_exact_) hessian_ = evaluated_hessian_;
+  }
+  may_choose_ = false;
   return true;
 }
 

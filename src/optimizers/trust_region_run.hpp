@@ -29,6 +29,7 @@ class TrustRegionRun final : public BoundedRun {
   void compute(Objective& objective, Point& point) override;
   bool evaluate_at(std::span<const double> variables) override;
   bool start(const RunOptions& options);
+  bool choose_curvature();
   bool try_step(const RunOptions& options, double gtol);
   bool try_step(const auto& model, const RunOptions& options, double gtol);
   void step_back(const BoundedStep& step);
@@ -46,7 +47,7 @@ class TrustRegionRun final : public BoundedRun {
 
   TrustRegionSolver solver_;
   bool is_exact_;    // the curvature, or the Gauss-Newton matrix
-  bool may_choose_;  // another one at the guess
+  bool may_choose_;  // another one, at the guess
   std::vector<double> evaluated_hessian_, hessian_scales_;
   std::vector<double> hessian_;  // of the iterate, by parameters; these are empty where it takes products alone
   double first_radius_, radius_;

@@ -92,6 +92,8 @@ const std::vector<Doing>& doings() {
       DOING("run_adam", s.b.run_adam(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_simple_grad_descent", s.a.run_simple_grad_descent(s.at, {.nsteps = 3, .progress = false})),
       DOING("run_bfgs", s.a.run_bfgs(s.at, {.progress = false})),
+      DOING("run_trust_region", s.a.run_trust_region(s.at, {.progress = false})),
+      DOING("calc_hessian", s.a.calc_hessian(s.at)),
       DOING("run_lhs_param_scan", s.a.run_lhs_param_scan(0.0, 1.0, 2, 3, 1)),
       DOING("calc_loss_from_params", s.group.calc_loss_from_params(s.at)),
       DOING("Table", ag::Table("more", {{"y", std::vector<double>(3, 1.0)}})),
@@ -185,6 +187,25 @@ TEST_CASE("graphs in another order on one rank are an error in their first messa
   }
 }
 
+TEST_CASE("where ranks are about to compile different programs none compiles, and all can later") {
+  const Said said;
+  const std::vector<double> at = {0.5, 0.25};
+  std::vector<double> gradient(2);
+  const Expr x = rows()["x"];
+  const auto frozen = [&](LambdaModel& model, const std::vector<bool>& which) {
+    model.compiled(2).value_and_gradient(at, gradient, {.frozen = which});
+  };
+  const auto check = [&](const std::function<void(LambdaModel & a, LambdaModel & b, bool last)>& compile) {
+    LambdaModel a = Scene::model(x, 1.0), b = Scene::model(x, 1.0);
+    for (LambdaModel* each : {&a, &b}) each->calc_loss_from_params(at);
+    CHECK_THROWS_AS(compile(a, b, is_culprit()), ag::DivergenceError);
+    for (const bool last : {false, true}) CHECK_NOTHROW(compile(a, b, last));
+  };
+  check([&](LambdaModel& a, LambdaModel& b, bool last) { (last ? b : a).calc_hessian(at); });
+  check([&](LambdaModel& a, LambdaModel&, bool last) { a.calc_sumstats_from_params(at, last); });
+  check([&](LambdaModel& a, LambdaModel&, bool last) { frozen(a, {last, !last}); });
+}
+
 TEST_CASE("an aux value, a key or a model function on one rank alone is an error") {
   const Said said;
   Scene scene(rows());
@@ -194,6 +215,15 @@ TEST_CASE("an aux value, a key or a model function on one rank alone is an error
     const Expr params = ag::parameters(1);
     const ag::Loss loss(square(params[0] * scene.total), {{"p", params[0]}});
     ag::CompiledGraph graph = ag::compile(loss, params);
+    graph.value(std::vector{1.0}, {.aux = is_culprit() ? &aux : nullptr});
+  });
+  unsigned params_line = __LINE__ + 1;
+  const Expr params = ag::parameters(1);
+  ag::CompiledGraph graph = ag::compile(ag::Loss(square(params[0] * scene.total), {{"p", params[0]}}), params);
+  graph.value(std::vector{1.0});
+  graph.value(std::vector{1.0}, {.aux = &aux});  // both are compiled, and send the same
+  check_error<ag::DivergenceError>({"these differ: results"}, [&](unsigned& line) {
+    line = params_line;
     graph.value(std::vector{1.0}, {.aux = is_culprit() ? &aux : nullptr});
   });
   const ag::Callback root_only = [&](const ag::Iterate& at) {

@@ -27,6 +27,26 @@ struct TimeLimit {
   ~TimeLimit() { unsetenv("ALLGRAD_TIMEOUT"); }
 };
 
+/// What never comes, on a machine where each test of it takes a slice of the processor's time.
+struct SlowTests final : ag::Pending {
+  bool is_done() override {
+    std::this_thread::sleep_for(5ms);
+    return false;
+  }
+  std::shared_ptr<void> written() override { return nullptr; }
+};
+
+/// What comes after a while.
+class Late final : public ag::Pending {
+ public:
+  explicit Late(std::chrono::milliseconds after) : end_(std::chrono::steady_clock::now() + after) {}
+  bool is_done() override { return std::chrono::steady_clock::now() >= end_; }
+  std::shared_ptr<void> written() override { return nullptr; }
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+};
+
 constexpr int go_on = 1;  // a tag
 
 void send(int rank) { MPI_Send(nullptr, 0, MPI_INT, rank, go_on, MPI_COMM_WORLD); }
@@ -51,6 +71,31 @@ TEST_CASE("a long wait is told once, by the lowest rank that waits, with those t
   check(last, 0);
   check(0, 1);
   ag::time_until_warning = former;
+}
+
+TEST_CASE("a wait looks at the clock where tests are slow, as beside other processes") {
+  const TimeLimit limit;
+  const std::vector<int> ranks = {world().rank()};
+  SlowTests pending;
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(ag::wait(pending, {ag::Operation("a meeting"), {world().id(), 0}, ranks}), ag::RankError);
+  CHECK(std::chrono::steady_clock::now() - start < 3s);
+  world().synchronize();
+}
+
+TEST_CASE("what was sent before a note may come after it") {
+  const ag::CollectiveId collective = {world().id(), 1U << 20U};
+  const std::vector<int> ranks = {0, 1};
+  if (world().rank() == 1) {
+    ag::Notes::get()->give_up(ranks, collective, {0, "rank 1 goes on without it"});
+    send(0);
+  }
+  if (world().is_root()) {
+    receive(1);
+    Late pending(300ms);
+    CHECK_NOTHROW(ag::wait(pending, {ag::Operation("a meeting"), collective, ranks}));
+  }
+  world().synchronize();
 }
 
 TEST_CASE("what MPI writes to is there as long as it may, though the collective was given up") {

@@ -4,7 +4,10 @@
 //   values WHO          loss and gradient as `ours` and `limit` compute them
 //   time WHO COUNT      seconds and seconds of processor time of one of COUNT evaluations; one more warms up several.
 //                       WHO is `ours`, `loss`, which is ours without gradient, `reproducible`, which is ours with sums
-//                       that do not depend on the ranks, `limit`, or `compile`, which ends with one evaluation
+//                       that do not depend on the ranks, `limit`, `compile`, which ends with one evaluation,
+//                       `gauss_newton`, which is ours with the Gauss-Newton matrix, from statistics and their Jacobian,
+//                       or `hvp`, the product of the Hessian with a vector
+//   collectives WHO     of one evaluation
 //   memory              MB that compiling and evaluating loss and gradient, and the loss, takes; the first request
 //   graph               seconds to compile the graph, and MB
 
@@ -61,7 +64,9 @@ class Worker {
   Worker(const std::string& name, std::size_t size, const ag::Communicator& world)
       : make_([=](const ag::CompileOptions& options) { return benchmarks::make_model(name, size, world, options); }),
         model_(make_({})),
-        gradient_(model_.params.size()) {}
+        gradient_(model_.params.size()),
+        direction_(gradient_.size(), 1.0),
+        hessian_(gradient_.size() * gradient_.size()) {}
 
   std::vector<double> answer(std::istream& request) {
     std::string verb, who;
@@ -72,6 +77,13 @@ class Worker {
       std::vector<double> values = {evaluate(who)};
       values.insert(values.end(), gradient_.begin(), gradient_.end());
       return values;
+    }
+    if (verb == "collectives") {
+      evaluate(who);
+      const ag::Communicator& comm = model_.model->communicator();
+      const std::size_t before = comm.collectives();
+      evaluate(who);
+      return {static_cast<double>(comm.collectives() - before)};
     }
     if (count > 1) evaluate(who);
     const double start = seconds(), processor_start = processor_seconds();
@@ -87,6 +99,11 @@ class Worker {
     if (who == "reproducible" && !reproducible_) reproducible_.emplace(make_({.reproducible = true}));
     const Model& model = who == "reproducible" ? *reproducible_ : model_;
     ag::Objective& ours = model.model->compiled(model_.params.size());
+    if (who == "gauss_newton") {
+      constexpr auto curvature = ag::Curvature::gauss_newton;
+      return ours.value_gradient_and_hessian(model_.params, gradient_, hessian_, curvature, {});
+    }
+    if (who == "hvp") return ours.hessian_product(model_.params, direction_, gradient_, {}), 0.0;
     return who == "loss" ? ours.value(model_.params) : ours.value_and_gradient(model_.params, gradient_);
   }
 
@@ -94,6 +111,8 @@ class Worker {
   Model model_;
   std::optional<Model> reproducible_;
   std::vector<double> gradient_;
+  const std::vector<double> direction_;
+  std::vector<double> hessian_;
 };
 
 std::vector<double> measure_graph(const std::string& name, std::size_t size, const ag::Communicator& world) {

@@ -54,7 +54,7 @@ Bytes valid_file(H5F_libver_t format) {
     const Handle record(H5Tcreate(H5T_COMPOUND, 2 * sizeof(double)), H5Tclose);
     H5Tinsert(record.get(), "mass", 0, H5T_NATIVE_DOUBLE);
     H5Tinsert(record.get(), "id", sizeof(double), H5T_NATIVE_INT64);
-    write(file, "records", record.get(), ids.data(), packed, {rows / 2});
+    write(file, "records", record.get(), ids.data(), plain, {rows / 2});
     write(file, "matrix", H5T_NATIVE_DOUBLE, numbers.data(), plain, {rows / 2, 2});
     const Handle group(H5Gcreate2(file.get(), "group", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
     write(group, "inner", H5T_NATIVE_INT64, ids.data(), packed);

@@ -1,5 +1,3 @@
-#include "io/hdf5_columns.hpp"
-
 #include <hdf5.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,17 +9,45 @@
 #include <string>
 #include <vector>
 
-#include "allgrad/error.hpp"
+#include "allgrad/allgrad.hpp"
 #include "catch.hpp"
 #include "hdf5_test_file.hpp"
 #include "io/hdf5_handle.hpp"
+#include "io/row_reader.hpp"
 
-using allgrad::read_hdf5_attribute;
-using allgrad::read_hdf5_columns;
+using allgrad::read_attribute;
+using allgrad::ReadOptions;
 using allgrad::hdf5::Handle;
 using allgrad::testing::TestFile;
 
 namespace {
+
+struct ReadColumn {
+  std::string name;
+  std::vector<std::size_t> lanes;
+  std::string unit;
+  std::vector<double> values;
+};
+
+/// What one rank of `size` reads.
+struct ReadRows {
+  std::uint64_t total_rows = 0, first_row = 0;
+  std::vector<ReadColumn> columns = {};
+  std::vector<std::string> left_out = {};
+};
+
+ReadRows read_columns(const std::string& file, const ReadOptions& options, int rank = 0, int size = 1,
+                      allgrad::SourceLocation where = {}) {
+  const auto reader = allgrad::open_hdf5_rows(file, options, where);
+  const allgrad::RowShare share = allgrad::share_of_rows(reader->total_rows(), rank, size);
+  ReadRows rows{reader->total_rows(), share.first, {}, reader->left_out()};
+  const auto values = reader->read(share.first, share.count());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    rows.columns.push_back(
+        {reader->columns()[i].name, reader->columns()[i].lanes, reader->columns()[i].unit, values[i]});
+  }
+  return rows;
+}
 
 /// Checks that `read` throws a DataError whose message has all the parts.
 template <class F>
@@ -42,11 +68,11 @@ void check_refused(F read, const std::vector<std::string>& parts) {
 
 void check_columns_refused(const std::string& file, const std::vector<std::string>& names,
                            const std::vector<std::string>& parts) {
-  check_refused([&] { read_hdf5_columns(file, names, 0, 1); }, parts);
+  check_refused([&] { read_columns(file, {.columns = names}); }, parts);
 }
 
 void check_attribute_refused(const std::string& file, const std::string& name, const std::vector<std::string>& parts) {
-  check_refused([&] { read_hdf5_attribute(file, name); }, parts);
+  check_refused([&] { read_attribute(file, name); }, parts);
 }
 
 std::vector<double> counted(std::size_t rows) {
@@ -66,7 +92,7 @@ TEST_CASE("rows are dealt out in contiguous parts whose lengths differ by one at
       std::vector<double> joined;
       std::size_t previous = total;
       for (int rank = 0; rank < size; ++rank) {
-        const auto rows = read_hdf5_columns(file, {"x"}, rank, size);
+        const auto rows = read_columns(file, {.columns = {"x"}}, rank, size);
         CHECK(rows.total_rows == total);
         CHECK(rows.first_row == joined.size());
         REQUIRE(rows.columns.size() == 1);
@@ -90,7 +116,7 @@ TEST_CASE("named columns come in the order of the names, from groups too, as dou
   source.write<std::uint8_t>("flag", {0, 1, 255});
   const std::string file = source.path();
 
-  const auto rows = read_hdf5_columns(file, {"z", "halos/id", "flag"}, 0, 1);
+  const auto rows = read_columns(file, {.columns = {"z", "halos/id", "flag"}});
   REQUIRE(rows.columns.size() == 3);
   CHECK(rows.columns[0].name == "z");
   CHECK(rows.columns[0].values == std::vector<double>{0.5, -1.25, static_cast<double>(3e38F)});
@@ -108,7 +134,7 @@ TEST_CASE("without names, all numeric 1-D datasets of the root group are read") 
   source.write<double>("b", {1, 2});
   source.write<std::int32_t>("a", {3, 4});
   REQUIRE(H5Lcreate_soft("/nowhere", source.handle(), "lost", H5P_DEFAULT, H5P_DEFAULT) >= 0);
-  const auto rows = read_hdf5_columns(source.path(), {}, 1, 2);
+  const auto rows = read_columns(source.path(), {}, 1, 2);
   REQUIRE(rows.left_out.size() == 3);
   CHECK(rows.left_out[0].starts_with("'lost' (HDF5 cannot open it: "));
   CHECK(rows.left_out[1] == "'matrix' (floating-point numbers of 64 bits of shape [2, 2])");
@@ -129,7 +155,7 @@ TEST_CASE("without names, a file without columns is refused") {
 
 TEST_CASE("a file that is missing, no HDF5 or incomplete is refused with its name and the cause") {
   check_columns_refused("no_such_file.h5", {"x"},
-                        {"expected an HDF5 file 'no_such_file.h5'", "there is none", "check the path"});
+                        {"expected a file 'no_such_file.h5'", "there is none", "check the path"});
 
   const auto text = std::filesystem::temp_directory_path() / ("allgrad_text_" + std::to_string(getpid()) + ".csv");
   std::ofstream(text) << "log_mass\n12.5\n";
@@ -189,9 +215,9 @@ TEST_CASE("a dataset behind a link or in other files is read from regular files 
   check_columns_refused(file, {"no dataset"}, {"there is no dataset 'y' in '" + raw_file});
   alarm(0);
   std::filesystem::remove(pipe);
-  CHECK(read_hdf5_columns(file, {"link"}, 0, 1).columns[0].values == counted(1000));
-  CHECK(read_hdf5_columns(file, {"virtual"}, 0, 1).columns[0].values == counted(1000));
-  CHECK(read_hdf5_columns(file, {"in file"}, 0, 1).total_rows == 1000);
+  CHECK(read_columns(file, {.columns = {"link"}}).columns[0].values == counted(1000));
+  CHECK(read_columns(file, {.columns = {"virtual"}}).columns[0].values == counted(1000));
+  CHECK(read_columns(file, {.columns = {"in file"}}).total_rows == 1000);
 }
 
 TEST_CASE("a file that is empty or that this process may not read is refused") {
@@ -232,7 +258,7 @@ TEST_CASE("more rows than there are is refused before room is made for them") {
   check_columns_refused(file, {"five"}, {"claims 5 rows", "holds 4 of them", advice});
   check_columns_refused(file, {"filled"},
                         {file, "4611686018427387904 rows", "fit into memory", "use more ranks", "fewer columns"});
-  CHECK(read_hdf5_columns(file, {"three filled"}, 0, 1).columns[0].values == std::vector<double>{fill, fill, fill});
+  CHECK(read_columns(file, {.columns = {"three filled"}}).columns[0].values == std::vector<double>{fill, fill, fill});
 }
 
 TEST_CASE("integers that double cannot hold are refused, not rounded") {
@@ -248,13 +274,13 @@ TEST_CASE("integers that double cannot hold are refused, not rounded") {
   source.write_attribute("number", H5T_NATIVE_INT64, &number, {});
   const std::string file = source.path();
 
-  CHECK(read_hdf5_columns(file, {"held"}, 0, 1).columns[0].values ==
+  CHECK(read_columns(file, {.columns = {"held"}}).columns[0].values ==
         std::vector<double>{9007199254740992.0, -9007199254740992.0, 9007199254740994.0, 4611686018427387904.0,
                             -9223372036854775808.0});
   check_columns_refused(file, {"id"},
                         {"dataset 'id' of '" + file + "'", "element 2 is 9007199254740993",
                          "would become 9007199254740992", "leave it out"});
-  check_refused([&] { read_hdf5_columns(file, {"id"}, 1, 2); }, {"element 5 is -9007199254740993"});
+  check_refused([&] { read_columns(file, {.columns = {"id"}}, 1, 2); }, {"element 5 is -9007199254740993"});
   check_columns_refused(file, {"hash"}, {"element 1 is 18446744073709551615", "become 18446744073709551616"});
   check_columns_refused(file, {"wide"}, {"dataset 'wide'", "integers of 128 bits"});
   check_attribute_refused(file, "number", {"attribute 'number'", "is -9007199254740993"});
@@ -267,7 +293,7 @@ TEST_CASE("a missing dataset is refused with those that are there") {
   source.write<double>("redshift", {1, 2});
   const std::string file = source.path();
   check_columns_refused(file, {"log_mass", "logmass"},
-                        {"expected a dataset 'logmass' in '" + file + "'", "has 'log_mass', 'redshift';"});
+                        {"expected a dataset 'logmass' in '" + file + "'", "has 'group' (a group), 'log_mass', 'redshift';"});
   check_columns_refused(file, {"none/x"}, {"expected a dataset 'none/x'", "'log_mass', 'redshift'"});
   check_columns_refused(file, {"group"}, {"expected a dataset 'group'", "not a dataset"});
 }
@@ -283,12 +309,120 @@ TEST_CASE("what is no column of numbers is refused with what it is") {
   source.write_as("records", pair.get(), counted(4).data(), {2});
   const std::string file = source.path();
 
-  const auto matrix = read_hdf5_columns(file, {"matrix"}, 1, 2).columns[0];  // the second of two rows
-  CHECK(matrix.shape == std::vector<std::size_t>{1, 3});
+  const auto matrix = read_columns(file, {.columns = {"matrix"}}, 1, 2).columns[0];  // the second of two rows
+  CHECK(matrix.lanes == std::vector<std::size_t>{3});
   CHECK(matrix.values == std::vector<double>{4, 5, 6});
   check_columns_refused(file, {"text"}, {"dataset 'text'", "holds strings of shape [2]"});
   check_columns_refused(file, {"scalar"}, {"dataset 'scalar'", "of shape []"});
-  check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});
+  check_columns_refused(file, {"matrix", "records"}, {"dataset 'records'", "holds compound records"});
+}
+
+TEST_CASE("a group is a table, with the units of its datasets, in names of either form") {
+  TestFile source;
+  source.write<double>("other", {1, 2, 3, 4});
+  source.create_group("data");
+  source.create_group("data/inner");
+  source.write<double>("data/mass", {1, 2, 3});
+  source.write<double>("data/pos", {1, 2, 3, 4, 5, 6}, {3, 2});
+  source.write<double>("data/inner/z", {7, 8, 9});
+  source.write_unit("data/mass", "unit", "Msun / littleh", true);
+  source.write_unit("data/pos", "Units", "Mpc ", false);
+  const std::string file = source.path();
+  for (const std::string group : {"/data", "data", "data/"}) {
+    const auto rows = read_columns(file, {.group = group});
+    REQUIRE(rows.columns.size() == 1);
+    CHECK(rows.columns[0].name == "mass");
+    CHECK(rows.columns[0].unit == "Msun / littleh");
+    CHECK(rows.left_out == std::vector<std::string>{"'pos' (floating-point numbers of 64 bits of shape [3, 2])"});
+  }
+  const auto rows = read_columns(file, {.group = "/data", .columns = {"inner/z", "pos"}}, 1, 3);
+  CHECK(rows.columns[0].values == std::vector<double>{8});
+  CHECK(rows.columns[1].values == std::vector<double>{3, 4});
+  CHECK(rows.columns[1].unit == "Mpc");
+  check_refused([&] { read_columns(file, {.group = "dat"}); }, {"expected a group 'dat' in '" + file + "'"});
+  check_refused([&] { read_columns(file, {.group = "data", .columns = {"x"}}); },
+                {"dataset 'x' in 'data' of", "'inner' (a group), 'mass', 'pos'"});
+  check_refused([&] { read_columns(file, {.group = "data/pos"}); },
+                {"'data/pos'", "to be a group or a dataset of records"});
+  check_refused([&] { read_columns(file, {.group = "data/inner/z"}); }, {"name the group that it is in"});
+}
+
+namespace {
+
+struct Halo {
+  double mass;
+  std::int64_t id;
+  float pos[2];
+  std::int8_t is_central;
+  char name[4];
+};
+
+/// Records of a number, a long integer, an array, a boolean and a text.
+Handle record_type() {
+  Handle boolean(H5Tenum_create(H5T_NATIVE_INT8), H5Tclose);
+  for (const std::int8_t value : {std::int8_t{0}, std::int8_t{1}})
+    H5Tenum_insert(boolean.get(), value == 0 ? "FALSE" : "TRUE", &value);
+  const hsize_t two = 2;
+  const Handle pair(H5Tarray_create2(H5T_NATIVE_FLOAT, 1, &two), H5Tclose);
+  const Handle text(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(text.get(), 4);
+  Handle type(H5Tcreate(H5T_COMPOUND, sizeof(Halo)), H5Tclose);
+  H5Tinsert(type.get(), "mass", offsetof(Halo, mass), H5T_NATIVE_DOUBLE);
+  H5Tinsert(type.get(), "id", offsetof(Halo, id), H5T_NATIVE_INT64);
+  H5Tinsert(type.get(), "pos", offsetof(Halo, pos), pair.get());
+  H5Tinsert(type.get(), "is_central", offsetof(Halo, is_central), boolean.get());
+  H5Tinsert(type.get(), "name", offsetof(Halo, name), text.get());
+  return type;
+}
+
+}  // namespace
+
+TEST_CASE("a dataset of records is a table, whose columns are the members that are numbers") {
+  std::vector<Halo> halos;
+  for (int i = 0; i < 200000; ++i) {
+    halos.push_back(
+        {0.5 * i, i - 7, {static_cast<float>(i), static_cast<float>(-i)}, static_cast<std::int8_t>(i % 2), "a"});
+  }
+  TestFile source;
+  source.create_group("group");
+  source.write_as("group/halos", record_type().get(), halos.data(), {halos.size()});
+  source.write_text("group/halos.__table_column_meta__",
+                    {"datatype:", "- {name: mass, unit: Msun, datatype: float64}", "- {name: id, datatype: int64}"});
+  const std::string file = source.path();
+  const auto rows = read_columns(file, {.group = "group/halos"}, 1, 2);
+  REQUIRE(rows.columns.size() == 4);
+  CHECK(rows.left_out == std::vector<std::string>{"'name' (strings of shape [200000])"});
+  const std::vector<std::string> names = {"mass", "id", "pos", "is_central"};
+  for (std::size_t i = 0; i < names.size(); ++i) CHECK(rows.columns[i].name == names[i]);
+  CHECK(rows.columns[0].unit == "Msun");
+  CHECK(rows.columns[1].unit.empty());
+  CHECK(rows.columns[2].lanes == std::vector<std::size_t>{2});
+  std::size_t wrong = 0;
+  for (std::size_t row = 0; row < 100000; ++row) {
+    const Halo& halo = halos[100000 + row];
+    wrong += rows.columns[0].values[row] != halo.mass || rows.columns[1].values[row] != static_cast<double>(halo.id) ||
+             rows.columns[2].values[2 * row] != halo.pos[0] || rows.columns[2].values[2 * row + 1] != halo.pos[1] ||
+             rows.columns[3].values[row] != halo.is_central;
+  }
+  CHECK(wrong == 0);
+  check_refused([&] { read_columns(file, {.group = "group/halos", .columns = {"size"}}); },
+                {"member 'size'", "'mass', 'id', 'pos', 'is_central', 'name'"});
+  check_refused([&] { read_columns(file, {.group = "group/halos", .columns = {"name"}}); }, {"holds strings"});
+}
+
+TEST_CASE("the only dataset of records is the table where no group is named") {
+  const std::vector<Halo> halos = {{1.0, (std::int64_t{1} << 53) + 1, {}, 0, ""}, {2.0, 3, {}, 1, ""}};
+  TestFile source;
+  source.write_as("halos", record_type().get(), halos.data(), {halos.size()});
+  source.write<double>("box", {1.0}, {});
+  const std::string file = source.path();
+  CHECK(read_columns(file, {.columns = {"mass"}}).columns[0].values == std::vector<double>{1, 2});
+  check_refused([&] { read_columns(file, {}); }, {"'id' of dataset 'halos'", "element 0 is 9007199254740993"});
+
+  TestFile two(static_cast<std::uint64_t>(getpid()) + 1000000);
+  two.write_as("a", record_type().get(), halos.data(), {halos.size()});
+  two.write_as("b", record_type().get(), halos.data(), {halos.size()});
+  check_refused([&] { read_columns(two.path(), {}); }, {"expected columns in the root group", "'a', 'b'"});
 }
 
 TEST_CASE("booleans as h5py stores them are 0 and 1, other enumerations are no numbers") {
@@ -308,7 +442,7 @@ TEST_CASE("booleans as h5py stores them are 0 and 1, other enumerations are no n
   const std::string file = source.path();
   std::vector<double> read;
   for (int rank = 0; rank < 2; ++rank) {
-    const auto values = read_hdf5_columns(file, {"is_central"}, rank, 2).columns[0].values;
+    const auto values = read_columns(file, {.columns = {"is_central"}}, rank, 2).columns[0].values;
     read.insert(read.end(), values.begin(), values.end());
   }
   CHECK(read == std::vector<double>(flags.begin(), flags.end()));
@@ -327,7 +461,7 @@ TEST_CASE("columns of unequal length are refused with both lengths") {
 
 TEST_CASE("an error names the caller's line") {
   try {
-    read_hdf5_columns("no_such_file.h5", {}, 0, 1, {"fit.cpp", 12});
+    read_columns("no_such_file.h5", {}, 0, 1, {"fit.cpp", 12});
     FAIL("nothing was thrown");
   } catch (const allgrad::DataError& error) {
     CHECK(error.where().line == 12);
@@ -342,10 +476,17 @@ TEST_CASE("a numeric attribute of the root group is read; others are refused") {
   source.write_attribute("count", H5T_NATIVE_INT32, &count, {1});
   source.write_attribute("source", H5T_C_S1, "T", {});
   source.write_attribute("limits", H5T_NATIVE_DOUBLE, counted(2).data(), {2});
+  source.create_group("header");
+  source.create_group("header/simulation");
+  source.write_attribute("box_size", H5T_NATIVE_DOUBLE, &density, {}, "header/simulation");
   const std::string file = source.path();
 
-  CHECK(read_hdf5_attribute(file, "number_density") == density);
-  CHECK(read_hdf5_attribute(file, "count") == 42.0);
+  CHECK(read_attribute(file, "number_density") == density);
+  CHECK(read_attribute(file, "count") == 42.0);
+  CHECK(read_attribute(file, "/count") == 42.0);
+  CHECK(read_attribute(file, "header/simulation/box_size") == density);
+  check_attribute_refused(file, "header/simulation/h", {"attribute 'h' of 'header/simulation'", "it has 'box_size'"});
+  check_attribute_refused(file, "head/h", {"attribute 'h' of the group or dataset 'head'"});
   check_attribute_refused(file, "density",
                           {"expected an attribute 'density'", file, "'count', 'limits', 'number_density', 'source'"});
   check_attribute_refused(file, "source", {"attribute 'source'", "holds strings"});

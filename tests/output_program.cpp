@@ -87,7 +87,8 @@ void fit(const ag::Communicator& world) {
   ag::Progress progress("Adam", {"a"}, [&] { return now; });
   now = 60.0;
   const std::vector<double> param = {1.0};
-  if (world.is_root()) progress.update({.step = 1, .loss = 0.5, .params = param, .gradient = param}, 4, 4);
+  const ag::AuxValues none;
+  if (world.is_root()) progress.update({1, 0.5, param, param, none, none}, 4, 4);
 
   Square objective;
   const auto stop = [](const ag::Iterate& at) -> void {

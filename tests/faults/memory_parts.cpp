@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
+#include "../fits_test_file.hpp"
 #include "../hdf5_test_file.hpp"
 #include "../world.hpp"
 #include "allgrad/allgrad.hpp"
@@ -26,6 +28,13 @@ namespace {
 void append(Numbers& to, const auto& values) {
   for (const auto value : values) to.push_back(static_cast<double>(value));
 }
+
+/// A file of this rank's, gone with this object.
+struct OwnFile {
+  explicit OwnFile(const std::string& name) : path((std::filesystem::temp_directory_path() / name).string()) {}
+  ~OwnFile() { std::filesystem::remove(path); }
+  std::string path;
+};
 
 ag::Table::Columns columns() {
   const auto rank = static_cast<double>(world().rank());
@@ -186,7 +195,38 @@ const std::vector<Part>& parts() {
            return world().broadcast(file->path(), 0);
          }();
          return [=] {
-           const ag::Table table = ag::Table::from_hdf5(path, comm);
+           const ag::Table table = ag::Table::read(path, comm);
+           return Numbers{static_cast<double>(table.total_rows()), static_cast<double>(table.first_row())};
+         };
+       }},
+      {"table from text",
+       [](const ag::Communicator& comm) -> Action {
+         static const auto file = std::make_shared<OwnFile>(fmt::format("allgrad_memory_{}.ecsv", getpid()));
+         static const std::string path = [] {
+           std::ofstream(file->path) << "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: x, unit: Mpc, datatype: float64}\n"
+                                        "# - {name: pair, datatype: string, subtype: 'int64[2]'}\n"
+                                        "x pair\n1.5 \"[1,2]\"\n2.5 [3,4]\n3.5 [5,6]\n";
+           return world().broadcast(file->path, 0);
+         }();
+         return [=] {
+           const auto keep = [](const ag::Row& row) { return row["x"] > 2.0; };
+           const ag::Table table = ag::Table::read(path, comm, {.where = keep});
+           return Numbers{static_cast<double>(table.total_rows()), static_cast<double>(table.first_row())};
+         };
+       }},
+      {"table from FITS",
+       [](const ag::Communicator& comm) -> Action {
+         static const auto file = std::make_shared<OwnFile>(fmt::format("allgrad_memory_{}.fits", getpid()));
+         static const std::string path = [] {
+           {
+             FitsWriter writer(file->path);
+             writer.table(BINARY_TBL, "HALOS", {{"x", "1D", "Mpc"}, {"pair", "2K"}, {"name", "4A"}});
+             writer.write(TDOUBLE, 1, std::vector{1.0, 2.0, 3.0});
+           }
+           return world().broadcast(file->path, 0);
+         }();
+         return [=] {
+           const ag::Table table = ag::Table::read(path, comm);
            return Numbers{static_cast<double>(table.total_rows()), static_cast<double>(table.first_row())};
          };
        }},

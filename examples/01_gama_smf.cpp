@@ -85,7 +85,7 @@ void fit(const ag::Communicator& world, const std::string& file, const std::stri
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
 
-  const auto halos = ag::Table::from_hdf5(file, world);
+  const auto halos = ag::Table::read(file, world);
   const Observation observed(data + "/gama_smf.csv");
   GamaModel model(halos, ag::read_hdf5_attribute(file, "number_density"), observed);
   if (world.is_root()) fmt::print("{} halos on {} ranks\n", halos.total_rows(), world.size());

@@ -150,7 +150,7 @@ struct Options {
 };
 
 void run(const ag::Communicator& world, const Options& options) {
-  const auto halos = ag::Table::from_hdf5(options.halos, world);
+  const auto halos = ag::Table::read(options.halos, world);
   example::Observation observed(options.data + "/gama_smf.csv");
   observed.error *= options.errors;
   example::GamaModel model(halos, ag::read_hdf5_attribute(options.halos, "number_density"), observed);

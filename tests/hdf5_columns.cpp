@@ -129,7 +129,7 @@ TEST_CASE("without names, a file without columns is refused") {
 
 TEST_CASE("a file that is missing, no HDF5 or incomplete is refused with its name and the cause") {
   check_columns_refused("no_such_file.h5", {"x"},
-                        {"expected an HDF5 file 'no_such_file.h5'", "there is none", "check the path"});
+                        {"expected a file 'no_such_file.h5'", "there is none", "check the path"});
 
   const auto text = std::filesystem::temp_directory_path() / ("allgrad_text_" + std::to_string(getpid()) + ".csv");
   std::ofstream(text) << "log_mass\n12.5\n";

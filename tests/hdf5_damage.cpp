@@ -147,7 +147,7 @@ TEST_CASE("damaged files are refused or read") {
     for (const auto& columns : choices) {
       const bool read = succeeds([&] {
         const ag::Table table =
-            ag::Table::from_hdf5(path, alone, {.columns = columns, .may_be_nan = columns, .may_be_infinite = columns});
+            ag::Table::read(path, alone, {.columns = columns, .may_be_nan = columns, .may_be_infinite = columns});
         CHECK(table.total_rows() > 0);
       });
       ++(read ? reads : refusals);

@@ -132,7 +132,7 @@ TEST_CASE("NaN on one rank is reported with its row of all rows") {
 }
 
 TEST_CASE("a file is missing on one rank") {
-  check_rank_error({"expected an HDF5 file 'no_such_file.h5'"}, [](unsigned& line) {
+  check_rank_error({"expected a file 'no_such_file.h5'"}, [](unsigned& line) {
     line = __LINE__ + 2;
     const auto load = [] {
       if (is_culprit()) ag::read_hdf5_attribute("no_such_file.h5", "volume");

@@ -163,7 +163,7 @@ TEST_CASE("datasets of shape [rows, k] are columns where they are named") {
     std::filesystem::copy_file(path, path + ".copy", std::filesystem::copy_options::overwrite_existing);
   }
   world().allgather(std::uint64_t{0});
-  const Table table = Table::from_hdf5(path + ".copy", world(), {.columns = {"id", "colors"}});
+  const Table table = Table::read(path + ".copy", world(), {.columns = {"id", "colors"}});
   double expected = 0.0;
   for (std::size_t row = 0; row < 5; ++row)
     expected += static_cast<double>(row) * (number(row, 0) - 2.0 * number(row, 2));

@@ -135,20 +135,20 @@ TEST_CASE("no rows on any rank") {
 }
 
 TEST_CASE("a file that is missing, or no HDF5") {
-  check_error<DataError>({"expected an HDF5 file 'no_such_file.h5', but there is none", "check the path"},
+  check_error<DataError>({"expected a file 'no_such_file.h5', but there is none", "check the path"},
                          [](unsigned& line) {
                            line = __LINE__ + 1;
-                           ag::Table::from_hdf5("no_such_file.h5");
+                           ag::Table::read("no_such_file.h5");
                          });
   const auto text = std::filesystem::temp_directory_path() / fmt::format("allgrad_text_{}.csv", getpid());
   std::ofstream(text) << "log_mass\n12.5\n";
   check_error<DataError>({"expected an HDF5 file '" + text.string(), "cannot open it", "complete HDF5 file"},
                          [&](unsigned& line) {
                            line = __LINE__ + 1;
-                           ag::Table::from_hdf5(text);
+                           ag::Table::read(text);
                          });
   std::filesystem::remove(text);
-  check_error<DataError>({"expected an HDF5 file 'no_such_file.h5'"}, [](unsigned& line) {
+  check_error<DataError>({"expected a file 'no_such_file.h5'"}, [](unsigned& line) {
     line = __LINE__ + 1;
     ag::read_hdf5_attribute("no_such_file.h5", "volume");
   });
@@ -167,7 +167,7 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   const auto check = [&](const std::vector<std::string>& columns, const std::vector<std::string>& parts) {
     check_error<DataError>(parts, [&](unsigned& line) {
       line = __LINE__ + 1;
-      ag::Table::from_hdf5(file, alone, {.columns = columns});
+      ag::Table::read(file, alone, {.columns = columns});
     });
   };
   check({"log_mas"},
@@ -178,7 +178,7 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});
   check({}, {"equal length"});
   check({"log_mass", "log_mass"}, {"two columns are named \"log_mass\""});
-  CHECK(ag::Table::from_hdf5(file, alone, {.columns = {"log_mass"}}).total_rows() == 4);
+  CHECK(ag::Table::read(file, alone, {.columns = {"log_mass"}}).total_rows() == 4);
 }
 
 TEST_CASE("infinity in a dataset") {
@@ -189,13 +189,13 @@ TEST_CASE("infinity in a dataset") {
       {"column \"log_mass\" has -inf", fmt::format("first in row {}", 6 / world().size() * world().rank())},
       [&](unsigned& line) {
         line = __LINE__ + 1;
-        ag::Table::from_hdf5(file, world());
+        ag::Table::read(file, world());
       });
   check_error<DataError>({"may_be_infinite names \"mass\"", "not among the columns read"}, [&](unsigned& line) {
     line = __LINE__ + 1;
-    ag::Table::from_hdf5(file, world(), {.may_be_infinite = {"mass"}});
+    ag::Table::read(file, world(), {.may_be_infinite = {"mass"}});
   });
-  CHECK(ag::Table::from_hdf5(file, world(), {.may_be_infinite = {"log_mass"}}).total_rows() == 6);
+  CHECK(ag::Table::read(file, world(), {.may_be_infinite = {"log_mass"}}).total_rows() == 6);
 }
 
 TEST_CASE("NaN in a dataset") {
@@ -207,7 +207,7 @@ TEST_CASE("NaN in a dataset") {
                                           "first in row 3, counted from 0 over all ranks"};
   const auto read = [&](unsigned& line) {
     line = __LINE__ + 1;
-    ag::Table::from_hdf5(file, world(), {.columns = {"log_mass"}});
+    ag::Table::read(file, world(), {.columns = {"log_mass"}});
   };
   if (world().size() == 1) {
     check_error<DataError>(parts, read);
@@ -221,9 +221,9 @@ TEST_CASE("NaN in a dataset") {
   }
   check_error<DataError>({"may_be_nan names \"mass\"", "not among the columns read"}, [&](unsigned& line) {
     line = __LINE__ + 1;
-    ag::Table::from_hdf5(file, world(), {.may_be_nan = {"log_mass", "mass"}});
+    ag::Table::read(file, world(), {.may_be_nan = {"log_mass", "mass"}});
   });
-  const ag::Table table = ag::Table::from_hdf5(file, world(), {.may_be_nan = {"log_mass", "radius"}});
+  const ag::Table table = ag::Table::read(file, world(), {.may_be_nan = {"log_mass", "radius"}});
   CHECK(sum_of_numbers(table, "log_mass") == Approx(39.0));
   CHECK(sum_of_numbers(table, "radius") == Approx(6.0));
 }

@@ -35,7 +35,7 @@ class OwnFile {
   std::filesystem::path folder_ = std::filesystem::temp_directory_path() / fmt::format("allgrad_own_{}", getpid());
 };
 
-ag::Table read(const OwnFile& file) { return ag::Table::from_hdf5(file.path(), world(), {.columns = {"x"}}); }
+ag::Table read(const OwnFile& file) { return ag::Table::read(file.path(), world(), {.columns = {"x"}}); }
 
 }  // namespace
 
@@ -51,7 +51,7 @@ TEST_CASE("a file that is longer on one rank is refused on all") {
        fmt::format("rank {} one of 1000 rows", world().size() - 1), "when its writer has finished"},
       [&](unsigned& line) {
         line = __LINE__ + 1;
-        ag::Table::from_hdf5(file.path(), world(), {.columns = {"x"}});
+        ag::Table::read(file.path(), world(), {.columns = {"x"}});
       });
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("what is left out of a file is said on the root, once, where no column
   Said said;
   read(file);
   CHECK(said.warnings.empty());
-  ag::Table::from_hdf5(file.path(), world());
+  ag::Table::read(file.path(), world());
   if (!world().is_root()) {
     CHECK(said.warnings.empty());
     return;
@@ -76,5 +76,5 @@ TEST_CASE("what is left out of a file is said on the root, once, where no column
   REQUIRE(said.warnings.size() == 1);
   check_parts(said.warnings[0],
               {file.path(), "'box' (floating-point numbers of 64 bits of shape [])",
-               "'position' (floating-point numbers of 64 bits of shape [1, 2])", "Hdf5Options::columns"});
+               "'position' (floating-point numbers of 64 bits of shape [1, 2])", "ReadOptions::columns"});
 }

@@ -38,6 +38,7 @@
 #include "allgrad/params.hpp"
 #include "allgrad/profile.hpp"
 #include "allgrad/random.hpp"
+#include "allgrad/read_options.hpp"
 #include "allgrad/reductions.hpp"
 #include "allgrad/results.hpp"
 #include "allgrad/run.hpp"

@@ -15,6 +15,7 @@
 #include "allgrad/exact.hpp"
 #include "allgrad/expr.hpp"
 #include "allgrad/name.hpp"
+#include "allgrad/read_options.hpp"
 #include "allgrad/str_formatter.hpp"
 
 namespace allgrad {
@@ -85,14 +86,6 @@ Column may_be_nan(Column column);
 /// Declares that a column may hold inf or -inf, which is an error otherwise.
 Column may_be_infinite(Column column);
 
-/// Which datasets `Table::from_hdf5` reads.
-struct Hdf5Options {
-  std::vector<std::string> columns = {};          ///< datasets of shape [rows] or [rows, ..], with their groups;
-                                                  ///< where empty, all of shape [rows] at the file's root
-  std::vector<std::string> may_be_nan = {};       ///< those that may hold NaN
-  std::vector<std::string> may_be_infinite = {};  ///< those that may hold inf or -inf
-};
-
 struct RowNumbers;
 
 /// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
@@ -113,13 +106,13 @@ class Table {
   Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
-  /// Reads datasets of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
+  /// Reads columns of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
   /// share of the rows, of equal size but for one row. Where no columns are named, a warning tells which datasets are
   /// none. Throws DataError where the file or a dataset is missing, of another type or not fully written, an integer is
   /// none that double can hold, the rows do not fit into memory, or the file is not the same on all ranks (its rows,
   /// size and time of modification), and what the constructors throw.
-  static Table from_hdf5(const std::string& file, Communicator comm = Communicator::world(),
-                         const Hdf5Options& options = {}, SourceLocation where = SourceLocation::current());
+  static Table read(const std::string& file, Communicator comm = Communicator::world(), const ReadOptions& options = {},
+                    SourceLocation where = SourceLocation::current());
 
   /// Deals out rows that rank 0 has, in contiguous parts as `share_of_rows` gives. Columns of other ranks are not
   /// looked at and may be none. Throws as the constructors do.

@@ -23,7 +23,7 @@ const char* kind_of(mode_t mode) {
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why, SourceLocation where) {
-  throw DataError(fmt::format("expected an HDF5 file '{}', but {}", path, why), where);
+  throw DataError(fmt::format("expected a file '{}', but {}", path, why), where);
 }
 
 std::string text_of(int cause) { return std::generic_category().message(cause); }

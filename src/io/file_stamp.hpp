@@ -16,7 +16,7 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-/// The stamp of an HDF5 file that is to be read. Throws DataError where it is missing, empty, may not be read, or is no
+/// The stamp of a file that is to be read. Throws DataError where it is missing, empty, may not be read, or is no
 /// regular file: a pipe would make the reader wait, a device has no end.
 FileStamp stamp_readable_file(const std::string& path, SourceLocation where);
 

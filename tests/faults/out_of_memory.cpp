@@ -192,7 +192,7 @@ const std::vector<Part>& parts() {
            return world().broadcast(file->path(), 0);
          }();
          return [=] {
-           const ag::Table table = ag::Table::from_hdf5(path, comm);
+           const ag::Table table = ag::Table::read(path, comm);
            return Numbers{static_cast<double>(table.total_rows()), static_cast<double>(table.first_row())};
          };
        }},

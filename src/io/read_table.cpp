@@ -20,7 +20,7 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 }
 
 void check_declared(const char* option, const std::vector<std::string>& names, const Hdf5Rows& rows,
-                    const std::string& file, const Hdf5Options& options, SourceLocation where) {
+                    const std::string& file, const ReadOptions& options, SourceLocation where) {
   for (const std::string& name : names) {
     if (std::ranges::any_of(rows.columns, [&](const Hdf5Column& column) { return column.name == name; })) continue;
     throw DataError(fmt::format("{}: {} names \"{}\", which is not among the columns read, {}", file, option, name,
@@ -48,8 +48,8 @@ void check_same_file(const std::string& file, const Hdf5Rows& rows, const Commun
 
 }  // namespace
 
-Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Options& options, SourceLocation where) {
-  return in_call("Table::from_hdf5", where, comm, [&] {
+Table Table::read(const std::string& file, Communicator comm, const ReadOptions& options, SourceLocation where) {
+  return in_call("Table::read", where, comm, [&] {
     Hdf5Rows rows = comm.guarded([&] {
       Hdf5Rows read = read_hdf5_columns(file, options.columns, comm.rank(), comm.size(), where);
       check_declared("may_be_nan", options.may_be_nan, read, file, options, where);
@@ -61,7 +61,7 @@ Table Table::from_hdf5(const std::string& file, Communicator comm, const Hdf5Opt
       emit(
           Severity::warning,
           fmt::format("'{}' has datasets that are no columns of numbers of shape [rows] and are left out: {}. Name the "
-                      "columns to read in Hdf5Options::columns.",
+                      "columns to read in ReadOptions::columns.",
                       file, fmt::join(rows.left_out, ", ")));
     }
     Columns columns;

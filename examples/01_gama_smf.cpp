@@ -87,7 +87,7 @@ void fit(const ag::Communicator& world, const std::string& file, const std::stri
 
   const auto halos = ag::Table::read(file, world);
   const Observation observed(data + "/gama_smf.csv");
-  GamaModel model(halos, ag::read_hdf5_attribute(file, "number_density"), observed);
+  GamaModel model(halos, ag::read_attribute(file, "number_density"), observed);
   if (world.is_root()) fmt::print("{} halos on {} ranks\n", halos.total_rows(), world.size());
 
   const auto report_step = [&](const ag::Iterate& at) {

@@ -153,7 +153,7 @@ void run(const ag::Communicator& world, const Options& options) {
   const auto halos = ag::Table::read(options.halos, world);
   example::Observation observed(options.data + "/gama_smf.csv");
   observed.error *= options.errors;
-  example::GamaModel model(halos, ag::read_hdf5_attribute(options.halos, "number_density"), observed);
+  example::GamaModel model(halos, ag::read_attribute(options.halos, "number_density"), observed);
   ag::Params params;
   for (std::size_t i = 0; i < example::names.size(); ++i) {
     params.push_back({.name = example::names[i], .guess = example::published[i]});

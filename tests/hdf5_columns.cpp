@@ -1,5 +1,3 @@
-#include "io/hdf5_columns.hpp"
-
 #include <hdf5.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,17 +9,43 @@
 #include <string>
 #include <vector>
 
-#include "allgrad/error.hpp"
+#include "allgrad/allgrad.hpp"
 #include "catch.hpp"
 #include "hdf5_test_file.hpp"
 #include "io/hdf5_handle.hpp"
+#include "io/row_reader.hpp"
 
-using allgrad::read_hdf5_attribute;
-using allgrad::read_hdf5_columns;
+using allgrad::read_attribute;
+using allgrad::ReadOptions;
 using allgrad::hdf5::Handle;
 using allgrad::testing::TestFile;
 
 namespace {
+
+struct ReadColumn {
+  std::string name;
+  std::vector<std::size_t> lanes;
+  std::vector<double> values;
+};
+
+/// What one rank of `size` reads.
+struct ReadRows {
+  std::uint64_t total_rows = 0, first_row = 0;
+  std::vector<ReadColumn> columns = {};
+  std::vector<std::string> left_out = {};
+};
+
+ReadRows read_columns(const std::string& file, const ReadOptions& options, int rank = 0, int size = 1,
+                      allgrad::SourceLocation where = {}) {
+  const auto reader = allgrad::open_hdf5_rows(file, options, where);
+  const allgrad::RowShare share = allgrad::share_of_rows(reader->total_rows(), rank, size);
+  ReadRows rows{reader->total_rows(), share.first, {}, reader->left_out()};
+  const auto values = reader->read(share.first, share.count());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    rows.columns.push_back({reader->columns()[i].name, reader->columns()[i].lanes, values[i]});
+  }
+  return rows;
+}
 
 /// Checks that `read` throws a DataError whose message has all the parts.
 template <class F>
@@ -42,11 +66,11 @@ void check_refused(F read, const std::vector<std::string>& parts) {
 
 void check_columns_refused(const std::string& file, const std::vector<std::string>& names,
                            const std::vector<std::string>& parts) {
-  check_refused([&] { read_hdf5_columns(file, names, 0, 1); }, parts);
+  check_refused([&] { read_columns(file, {.columns = names}); }, parts);
 }
 
 void check_attribute_refused(const std::string& file, const std::string& name, const std::vector<std::string>& parts) {
-  check_refused([&] { read_hdf5_attribute(file, name); }, parts);
+  check_refused([&] { read_attribute(file, name); }, parts);
 }
 
 std::vector<double> counted(std::size_t rows) {
@@ -66,7 +90,7 @@ TEST_CASE("rows are dealt out in contiguous parts whose lengths differ by one at
       std::vector<double> joined;
       std::size_t previous = total;
       for (int rank = 0; rank < size; ++rank) {
-        const auto rows = read_hdf5_columns(file, {"x"}, rank, size);
+        const auto rows = read_columns(file, {.columns = {"x"}}, rank, size);
         CHECK(rows.total_rows == total);
         CHECK(rows.first_row == joined.size());
         REQUIRE(rows.columns.size() == 1);
@@ -90,7 +114,7 @@ TEST_CASE("named columns come in the order of the names, from groups too, as dou
   source.write<std::uint8_t>("flag", {0, 1, 255});
   const std::string file = source.path();
 
-  const auto rows = read_hdf5_columns(file, {"z", "halos/id", "flag"}, 0, 1);
+  const auto rows = read_columns(file, {.columns = {"z", "halos/id", "flag"}});
   REQUIRE(rows.columns.size() == 3);
   CHECK(rows.columns[0].name == "z");
   CHECK(rows.columns[0].values == std::vector<double>{0.5, -1.25, static_cast<double>(3e38F)});
@@ -108,7 +132,7 @@ TEST_CASE("without names, all numeric 1-D datasets of the root group are read") 
   source.write<double>("b", {1, 2});
   source.write<std::int32_t>("a", {3, 4});
   REQUIRE(H5Lcreate_soft("/nowhere", source.handle(), "lost", H5P_DEFAULT, H5P_DEFAULT) >= 0);
-  const auto rows = read_hdf5_columns(source.path(), {}, 1, 2);
+  const auto rows = read_columns(source.path(), {}, 1, 2);
   REQUIRE(rows.left_out.size() == 3);
   CHECK(rows.left_out[0].starts_with("'lost' (HDF5 cannot open it: "));
   CHECK(rows.left_out[1] == "'matrix' (floating-point numbers of 64 bits of shape [2, 2])");
@@ -189,9 +213,9 @@ TEST_CASE("a dataset behind a link or in other files is read from regular files 
   check_columns_refused(file, {"no dataset"}, {"there is no dataset 'y' in '" + raw_file});
   alarm(0);
   std::filesystem::remove(pipe);
-  CHECK(read_hdf5_columns(file, {"link"}, 0, 1).columns[0].values == counted(1000));
-  CHECK(read_hdf5_columns(file, {"virtual"}, 0, 1).columns[0].values == counted(1000));
-  CHECK(read_hdf5_columns(file, {"in file"}, 0, 1).total_rows == 1000);
+  CHECK(read_columns(file, {.columns = {"link"}}).columns[0].values == counted(1000));
+  CHECK(read_columns(file, {.columns = {"virtual"}}).columns[0].values == counted(1000));
+  CHECK(read_columns(file, {.columns = {"in file"}}).total_rows == 1000);
 }
 
 TEST_CASE("a file that is empty or that this process may not read is refused") {
@@ -232,7 +256,7 @@ TEST_CASE("more rows than there are is refused before room is made for them") {
   check_columns_refused(file, {"five"}, {"claims 5 rows", "holds 4 of them", advice});
   check_columns_refused(file, {"filled"},
                         {file, "4611686018427387904 rows", "fit into memory", "use more ranks", "fewer columns"});
-  CHECK(read_hdf5_columns(file, {"three filled"}, 0, 1).columns[0].values == std::vector<double>{fill, fill, fill});
+  CHECK(read_columns(file, {.columns = {"three filled"}}).columns[0].values == std::vector<double>{fill, fill, fill});
 }
 
 TEST_CASE("integers that double cannot hold are refused, not rounded") {
@@ -248,13 +272,13 @@ TEST_CASE("integers that double cannot hold are refused, not rounded") {
   source.write_attribute("number", H5T_NATIVE_INT64, &number, {});
   const std::string file = source.path();
 
-  CHECK(read_hdf5_columns(file, {"held"}, 0, 1).columns[0].values ==
+  CHECK(read_columns(file, {.columns = {"held"}}).columns[0].values ==
         std::vector<double>{9007199254740992.0, -9007199254740992.0, 9007199254740994.0, 4611686018427387904.0,
                             -9223372036854775808.0});
   check_columns_refused(file, {"id"},
                         {"dataset 'id' of '" + file + "'", "element 2 is 9007199254740993",
                          "would become 9007199254740992", "leave it out"});
-  check_refused([&] { read_hdf5_columns(file, {"id"}, 1, 2); }, {"element 5 is -9007199254740993"});
+  check_refused([&] { read_columns(file, {.columns = {"id"}}, 1, 2); }, {"element 5 is -9007199254740993"});
   check_columns_refused(file, {"hash"}, {"element 1 is 18446744073709551615", "become 18446744073709551616"});
   check_columns_refused(file, {"wide"}, {"dataset 'wide'", "integers of 128 bits"});
   check_attribute_refused(file, "number", {"attribute 'number'", "is -9007199254740993"});
@@ -283,12 +307,12 @@ TEST_CASE("what is no column of numbers is refused with what it is") {
   source.write_as("records", pair.get(), counted(4).data(), {2});
   const std::string file = source.path();
 
-  const auto matrix = read_hdf5_columns(file, {"matrix"}, 1, 2).columns[0];  // the second of two rows
-  CHECK(matrix.shape == std::vector<std::size_t>{1, 3});
+  const auto matrix = read_columns(file, {.columns = {"matrix"}}, 1, 2).columns[0];  // the second of two rows
+  CHECK(matrix.lanes == std::vector<std::size_t>{3});
   CHECK(matrix.values == std::vector<double>{4, 5, 6});
   check_columns_refused(file, {"text"}, {"dataset 'text'", "holds strings of shape [2]"});
   check_columns_refused(file, {"scalar"}, {"dataset 'scalar'", "of shape []"});
-  check_columns_refused(file, {"records"}, {"dataset 'records'", "holds compound records"});
+  check_columns_refused(file, {"matrix", "records"}, {"dataset 'records'", "holds compound records"});
 }
 
 TEST_CASE("booleans as h5py stores them are 0 and 1, other enumerations are no numbers") {
@@ -308,7 +332,7 @@ TEST_CASE("booleans as h5py stores them are 0 and 1, other enumerations are no n
   const std::string file = source.path();
   std::vector<double> read;
   for (int rank = 0; rank < 2; ++rank) {
-    const auto values = read_hdf5_columns(file, {"is_central"}, rank, 2).columns[0].values;
+    const auto values = read_columns(file, {.columns = {"is_central"}}, rank, 2).columns[0].values;
     read.insert(read.end(), values.begin(), values.end());
   }
   CHECK(read == std::vector<double>(flags.begin(), flags.end()));
@@ -327,7 +351,7 @@ TEST_CASE("columns of unequal length are refused with both lengths") {
 
 TEST_CASE("an error names the caller's line") {
   try {
-    read_hdf5_columns("no_such_file.h5", {}, 0, 1, {"fit.cpp", 12});
+    read_columns("no_such_file.h5", {}, 0, 1, {"fit.cpp", 12});
     FAIL("nothing was thrown");
   } catch (const allgrad::DataError& error) {
     CHECK(error.where().line == 12);
@@ -344,8 +368,8 @@ TEST_CASE("a numeric attribute of the root group is read; others are refused") {
   source.write_attribute("limits", H5T_NATIVE_DOUBLE, counted(2).data(), {2});
   const std::string file = source.path();
 
-  CHECK(read_hdf5_attribute(file, "number_density") == density);
-  CHECK(read_hdf5_attribute(file, "count") == 42.0);
+  CHECK(read_attribute(file, "number_density") == density);
+  CHECK(read_attribute(file, "count") == 42.0);
   check_attribute_refused(file, "density",
                           {"expected an attribute 'density'", file, "'count', 'limits', 'number_density', 'source'"});
   check_attribute_refused(file, "source", {"attribute 'source'", "holds strings"});

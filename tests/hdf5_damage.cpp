@@ -152,7 +152,7 @@ TEST_CASE("damaged files are refused or read") {
       });
       ++(read ? reads : refusals);
     }
-    ++(succeeds([&] { ag::read_hdf5_attribute(path, "volume"); }) ? reads : refusals);
+    ++(succeeds([&] { ag::read_attribute(path, "volume"); }) ? reads : refusals);
     alarm(0);
     std::filesystem::remove(path);
   }

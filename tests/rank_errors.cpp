@@ -135,7 +135,7 @@ TEST_CASE("a file is missing on one rank") {
   check_rank_error({"expected a file 'no_such_file.h5'"}, [](unsigned& line) {
     line = __LINE__ + 2;
     const auto load = [] {
-      if (is_culprit()) ag::read_hdf5_attribute("no_such_file.h5", "volume");
+      if (is_culprit()) ag::read_attribute("no_such_file.h5", "volume");
       return ag::Table::Columns{{"x", rows()}};
     };
     ag::Table("halos", load);

@@ -150,7 +150,7 @@ TEST_CASE("a file that is missing, or no HDF5") {
   std::filesystem::remove(text);
   check_error<DataError>({"expected a file 'no_such_file.h5'"}, [](unsigned& line) {
     line = __LINE__ + 1;
-    ag::read_hdf5_attribute("no_such_file.h5", "volume");
+    ag::read_attribute("no_such_file.h5", "volume");
   });
 }
 
@@ -172,7 +172,7 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   };
   check({"log_mas"},
         {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position', 'volume'"});
-  check({"log_mass", "name"}, {"'name'", "column of integers or floating-point numbers", "holds strings of shape [4]"});
+  check({"log_mass", "name"}, {"'name'", "column of integers, floating-point numbers or booleans", "holds strings of shape [4]"});
   check({"volume"}, {"'volume'", "floating-point numbers of 64 bits of shape []", "shape [rows] or [rows, ..]"});
   check({"bins", "position"}, {"'bins' has 2 rows and 'position' has 4", "name the columns that belong to one table"});
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});

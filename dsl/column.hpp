@@ -21,6 +21,7 @@ struct ColumnStore {
   Expr computed_from = {};       ///< what they are the value of; empty for data
   std::uint64_t generation = 0;  ///< of the rows that they were computed for
   bool is_finite = false;        ///< no rank declares that they may be NaN or infinite; graphs depend on it
+  std::string unit = {};         ///< empty where there is none
 };
 
 /// The numbers of an array [rows, ..].

@@ -10,6 +10,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "base/utf8.hpp"
 #include "comm/call.hpp"
 #include "dsl/checked_columns.hpp"
 #include "dsl/column.hpp"
@@ -49,6 +50,11 @@ Column may_be_infinite(Column column) {
   return column;
 }
 
+Column with_unit(Column column, const std::string& unit) {
+  column.unit_ = printable(unit);
+  return column;
+}
+
 struct Table::State {
   std::shared_ptr<RowAxis> rows;
   std::vector<std::pair<std::string, std::shared_ptr<ColumnStore>>> columns;
@@ -63,13 +69,15 @@ std::vector<std::string> names_of(const Columns& columns) {
   return names;
 }
 
-/// "mass", or with more than one number in a row "colors [rows, 3]".
+/// "mass", "mass in Msun", or with more than one number in a row "colors [rows, 3]".
 std::vector<std::string> described(const std::vector<std::string>& names,
-                                   const std::vector<std::vector<std::size_t>>& shapes) {
+                                   const std::vector<std::vector<std::size_t>>& shapes,
+                                   const std::vector<std::string>& units) {
   std::vector<std::string> texts = names;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (shapes[i].size() > 1)
       texts[i] += fmt::format(" [rows, {}]", fmt::join(shapes[i].begin() + 1, shapes[i].end(), ", "));
+    if (!units[i].empty()) texts[i] += " in " + units[i];
   }
   return texts;
 }
@@ -183,10 +191,14 @@ Table::Checked Table::check_columns(const std::string& table, const Columns& col
                                     SourceLocation where) {
   const Operation check("the checking of a table", where);
   std::vector<std::vector<std::size_t>> shapes;
-  for (const auto& [name, column] : columns) shapes.push_back(column.shape_);
+  std::vector<std::string> units;
+  for (const auto& [name, column] : columns) {
+    shapes.push_back(column.shape_);
+    units.push_back(column.unit_);
+  }
   const std::size_t local_rows = common_length(table, names_of(columns), shapes, where);
 
-  const std::vector<std::string> texts = described(names_of(columns), shapes);
+  const std::vector<std::string> texts = described(names_of(columns), shapes, units);
   const std::uint64_t fingerprint = fingerprint_of(table, texts);
   if (comm.first_difference({&fingerprint, 1}, check) == 0) {
     refuse(table,
@@ -226,7 +238,7 @@ Table::Table(std::string name, const std::function<Columns()>& load, Communicato
           State state{std::make_shared<RowAxis>(checked.rows), {}};
           for (std::size_t i = 0; i < columns.size(); ++i) {
             const auto& [column_name, column] = columns[i];
-            ColumnStore store{.numbers = numbers_of(column), .is_finite = checked.finite[i]};
+            ColumnStore store{.numbers = numbers_of(column), .is_finite = checked.finite[i], .unit = column.unit_};
             state.columns.emplace_back(column_name, std::make_shared<ColumnStore>(std::move(store)));
           }
           state_ = std::make_shared<const State>(std::move(state));
@@ -255,6 +267,13 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
                      fmt::format("expected other rows of all its columns, with as many numbers for each row as before, "
                                  "got none of that kind for \"{}\"; assign each column, [rows{}{}]",
                                  name, store->numbers.lanes.empty() ? "" : ", ", fmt::join(store->numbers.lanes, ", ")),
+                     where);
+            }
+            if (const std::string& unit = found->second.unit_; !unit.empty() && unit != store->unit) {
+              refuse(rows.table,
+                     fmt::format("expected column \"{}\" {}, as when the table was made, got it in {}; convert the "
+                                 "numbers, or leave the unit out",
+                                 name, store->unit.empty() ? "without a unit" : "in " + store->unit, unit),
                      where);
             }
             assigned.emplace_back(store.get(), numbers_of(found->second));
@@ -297,7 +316,7 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
   });
 }
 
-Table Table::with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const {
+Table Table::with_computed(std::string name, Expr value, Array numbers, std::string unit, SourceLocation where) const {
   const auto is_named = [&](const auto& column) { return column.first == name; };
   if (std::ranges::any_of(state_->columns, is_named)) {
     refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
@@ -305,33 +324,42 @@ Table Table::with_computed(std::string name, Expr value, Array numbers, SourceLo
   const Column column(std::move(numbers));
   check_column(this->name(), name, column, first_row(), where);
   State state = *state_;
-  state.columns.emplace_back(std::move(name), std::make_shared<ColumnStore>(ColumnStore{
-                                                  numbers_of(column), std::move(value), state.rows->generation, true}));
+  state.columns.emplace_back(std::move(name),
+                             std::make_shared<ColumnStore>(ColumnStore{numbers_of(column), std::move(value),
+                                                                       state.rows->generation, true, std::move(unit)}));
   Table table = *this;
   table.state_ = std::make_shared<const State>(std::move(state));
   return table;
 }
 
-Expr Table::operator[](const Name& name) const {
+const std::shared_ptr<ColumnStore>& Table::store_of(const Name& name) const {
   for (const auto& [column, store] : state_->columns) {
-    if (column != name.text) continue;
-    return make_node(std::make_shared<const ColumnOperator>(column, state_->rows, store), {}, name.where);
+    if (column == name.text) return store;
   }
   throw ExpressionError(fmt::format("table \"{}\" has no column \"{}\"; it has {}", state_->rows->table, name.text,
                                     names_of(state_->columns)),
                         name.where);
 }
 
+Expr Table::operator[](const Name& name) const {
+  return make_node(std::make_shared<const ColumnOperator>(std::string(name.text), state_->rows, store_of(name)), {},
+                   name.where);
+}
+
+const std::string& Table::unit(const Name& name) const { return store_of(name)->unit; }
 Expr Table::count(SourceLocation where) const { return row_count(state_->rows, where); }
+
 std::string Table::str() const {
   std::vector<std::vector<std::size_t>> shapes;
+  std::vector<std::string> units;
   for (const auto& [column, store] : state_->columns) {
     shapes.push_back(store->numbers.lanes);
     shapes.back().insert(shapes.back().begin(), 0);
+    units.push_back(store->unit);
   }
   return fmt::format("{}: {} rows on {} rank{}, columns {}", name(), total_rows(), communicator().size(),
                      communicator().size() == 1 ? "" : "s",
-                     fmt::join(described(names_of(state_->columns), shapes), ", "));
+                     fmt::join(described(names_of(state_->columns), shapes, units), ", "));
 }
 
 Extent Table::rows() const { return std::shared_ptr<const RowAxis>(state_->rows); }

@@ -270,3 +270,37 @@ TEST_CASE("stored values with sums in them are the same to the bit on any number
   };
   CHECK(value(table) == value(whole));
 }
+
+TEST_CASE("units are kept with their columns and shown") {
+  Table::Columns columns = columns_of(50, 1);
+  columns[0].second = ag::with_unit(std::move(columns[0].second), "Mpc / h");
+  columns[1].second = ag::with_unit(std::move(columns[1].second), "mag");
+  Table table("mock", columns, world());
+  const Table more = table.with_column("area", square(table["x"]), "Mpc2 / h2").with_column("ratio", 2.0 * table["x"]);
+  const std::string ranks = fmt::format("50 rows on {} rank{}", world().size(), world().size() == 1 ? "" : "s");
+  const std::string text = "mock: " + ranks + ", columns x in Mpc / h, pair [rows, 2] in mag, area in Mpc2 / h2, ratio";
+  CHECK(more.str() == text);
+  CHECK(fmt::format("{}", more) == text);
+  CHECK(more.where(more["x"] > 1.5).str().ends_with(text.substr(text.find(", columns"))));
+  CHECK(table.unit("pair") == "mag");
+  CHECK(more.unit("ratio").empty());
+  CHECK_THROWS_AS(table.unit("y"), ag::ExpressionError);
+
+  const auto scattered = Table::scatter("all", {{"z", ag::with_unit(std::vector{1.0, 2.0, 3.0}, "\xc5")}}, world());
+  CHECK(scattered.unit("z") == "\u00c5");  // Latin-1 becomes UTF-8
+
+  table.assign(columns_of(20, 2));
+  CHECK(table.unit("x") == "Mpc / h");
+  check_error<ag::DataError>({"column \"x\" in Mpc / h, as when the table was made, got it in kpc", "convert"},
+                             [&](unsigned& line) {
+                               Table::Columns other = columns_of(20, 2);
+                               other[0].second = ag::with_unit(std::move(other[0].second), "kpc");
+                               line = __LINE__ + 1;
+                               table.assign(std::move(other));
+                             });
+  if (world().size() == 1) return;
+  check_error<ag::DataError>({"ranks make different tables"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    Table("mock", {{"x", ag::with_unit(std::vector{1.0}, is_culprit() ? "kpc" : "Mpc")}}, world());
+  });
+}

@@ -53,6 +53,7 @@ class Column {
   friend Column borrow(const Array& values);
   friend Column may_be_nan(Column column);
   friend Column may_be_infinite(Column column);
+  friend Column with_unit(Column column, const std::string& unit);
   Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
 
   template <class T>
@@ -72,6 +73,7 @@ class Column {
   bool may_be_nan_ = false;
   std::optional<detail::Inexact> inexact_;  // refused by the table, on all ranks
   bool may_be_infinite_ = false;
+  std::string unit_;
 };
 
 /// Uses numbers [rows] where they lie, without a copy. They must outlive every table and graph that uses them,
@@ -86,6 +88,10 @@ Column may_be_nan(Column column);
 /// Declares that a column may hold inf or -inf, which is an error otherwise.
 Column may_be_infinite(Column column);
 
+/// Gives a column a unit, a text that is kept and shown beside its name; nothing is converted by it.
+Column with_unit(Column column, const std::string& unit);
+
+struct ColumnStore;
 struct RowNumbers;
 
 /// A catalogue whose rows are spread over the ranks of a communicator: columns of equal length, of which each rank
@@ -119,9 +125,9 @@ class Table {
   static Table scatter(std::string name, const Columns& columns, Communicator comm = Communicator::world(),
                        SourceLocation where = SourceLocation::current());
 
-  /// Another table, of the rows in which `mask` [rows] is not 0, with all columns; they stay on their ranks. The mask
-  /// depends on neither parameters nor random keys. Throws ExpressionError where it does or is not per row of this
-  /// table, DataError where no row is left on any rank.
+  /// Another table, of the rows in which `mask` [rows] is not 0, with all columns and units; they stay on their ranks.
+  /// The mask depends on neither parameters nor random keys. Throws ExpressionError where it does or is not per row of
+  /// this table, DataError where no row is left on any rank.
   Table where(const Operand& mask) const;
 
   /// The column as a value per row, [rows] or [rows, ..]. Throws ExpressionError, with the names there are, where it is
@@ -131,15 +137,18 @@ class Table {
   /// The same table with one column more: a value per row of this table that depends on neither parameters nor random
   /// keys, computed now. It may use several numbers for each row, [rows, ..], and sums over rows. Throws
   /// ExpressionError where it is none, DataError where there is such a column or the value is not finite in a row.
-  Table with_column(const Name& name, const Operand& value) const;
+  Table with_column(const Name& name, const Operand& value, const std::string& unit = {}) const;
 
   /// Gives the table, and all graphs and models of its columns, other rows: mock realisations, bootstraps, files one
   /// after the other. Nothing is compiled again. All columns come anew, with another number of rows where you like;
-  /// those of with_column and what `store` keeps are computed anew. Numbers that were made of total_rows() and are in a
-  /// graph stay what they were: ask for the number of rows by count(). Throws as the constructors do, and changes
-  /// nothing then.
+  /// those of with_column and what `store` keeps are computed anew, and units stay: another one is refused. Numbers
+  /// that were made of total_rows() and are in a graph stay what they were: ask for the number of rows by count().
+  /// Throws as the constructors do, and changes nothing then.
   void assign(Columns columns, SourceLocation where = SourceLocation::current());
   void assign(const std::function<Columns()>& load, SourceLocation where = SourceLocation::current());
+
+  /// The unit of a column, empty where it has none. Throws ExpressionError as operator[].
+  const std::string& unit(const Name& name) const;
 
   /// The number of rows of all ranks as a value [], which follows `assign`.
   Expr count(SourceLocation where = SourceLocation::current()) const;
@@ -147,7 +156,7 @@ class Table {
   /// The row axis, for the shape of a value per row: {halos.rows(), 3}.
   Extent rows() const;
 
-  /// In a line: "halos: 1000 rows on 4 ranks, columns log_mass, colors [rows, 3]".
+  /// In a line: "halos: 1000 rows on 4 ranks, columns radius in Mpc, colors [rows, 3] in mag".
   std::string str() const;
 
   const std::string& name() const;
@@ -167,7 +176,8 @@ class Table {
   static RowNumbers numbers_of(const Column& column);
   static std::vector<bool> are_finite(const Columns& columns, const Communicator& comm, const Operation& operation);
   void check_is_own(const Expr& value, std::string_view what, SourceLocation where) const;
-  Table with_computed(std::string name, Expr value, Array numbers, SourceLocation where) const;
+  Table with_computed(std::string name, Expr value, Array numbers, std::string unit, SourceLocation where) const;
+  const std::shared_ptr<ColumnStore>& store_of(const Name& name) const;
 
   std::shared_ptr<const State> state_;
 };

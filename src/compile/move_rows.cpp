@@ -100,7 +100,7 @@ Table Table::scatter(std::string name, const Columns& columns, Communicator comm
       if (comm.is_root()) {
         check_columns(name, columns, Communicator(MPI_COMM_SELF), where);
         for (const auto& [column_name, column] : columns) {
-          header.push_back({column_name, column.shape_, column.may_be_nan_, column.may_be_infinite_});
+          header.push_back({column_name, column.shape_, column.may_be_nan_, column.may_be_infinite_, column.unit_});
         }
       }
       return header.dump();
@@ -125,6 +125,7 @@ Table Table::scatter(std::string name, const Columns& columns, Communicator comm
       Column column(numbers, numbers->data(), shape);
       column.may_be_nan_ = header[i][2].get<bool>();
       column.may_be_infinite_ = header[i][3].get<bool>();
+      column.unit_ = header[i][4].get<std::string>();
       shares.emplace_back(header[i][0].get<std::string>(), std::move(column));
     }
     return Table(std::move(name), std::move(shares), comm, where);
@@ -167,6 +168,7 @@ Table Table::where(const Operand& mask) const {
                                             std::ranges::count_if(kept.storage(), [](double m) { return m != 0.0; })));
             Column column(cut, cut->data(), std::move(shape));
             column.may_be_nan_ = column.may_be_infinite_ = true;  // what this table has was checked
+            column.unit_ = as<ColumnOperator>(expr)->store().unit;
             columns.emplace_back(as<ColumnOperator>(expr)->label(), std::move(column));
           }
           return columns;

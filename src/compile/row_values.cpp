@@ -160,7 +160,7 @@ void Table::check_is_own(const Expr& expr, std::string_view what, SourceLocation
   check_known(expr, fmt::format("table \"{}\": {}", name(), what), communicator(), where);
 }
 
-Table Table::with_column(const Name& name, const Operand& value) const {
+Table Table::with_column(const Name& name, const Operand& value, const std::string& unit) const {
   return in_call("Table::with_column", name.where, communicator(), [&] {
     const Operation operation("the computing of a column", name.where);
     const Communicator& comm = communicator();
@@ -169,7 +169,7 @@ Table Table::with_column(const Name& name, const Operand& value) const {
           const Expr& expr = value.expr();
           check_is_own(expr, fmt::format("column \"{}\"", name.text), name.where);
           check_same_on_all_ranks({{std::string(name.text), expr}}, 0, comm, operation, name.where);
-          return with_computed(std::string(name.text), expr, compute_row_values(expr, comm, ExecutorKind::tiled),
+          return with_computed(std::string(name.text), expr, compute_row_values(expr, comm, ExecutorKind::tiled), unit,
                                name.where);
         },
         operation);

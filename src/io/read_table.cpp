@@ -29,6 +29,7 @@ Table Table::read(const std::string& file, Communicator comm, const ReadOptions&
         std::vector<std::size_t> shape = {share.count()};
         shape.insert(shape.end(), read.lanes.begin(), read.lanes.end());
         Column column = read.lanes.empty() ? Column(std::move(values[i])) : Column(xt::adapt(values[i], shape));
+        column = with_unit(std::move(column), read.unit);
         if (has(options.may_be_nan, read.name)) column = may_be_nan(std::move(column));
         if (has(options.may_be_infinite, read.name)) column = may_be_infinite(std::move(column));
         columns.emplace_back(read.name, std::move(column));

@@ -8,6 +8,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/emit.hpp"
+#include "io/file_format.hpp"
 
 namespace allgrad {
 
@@ -83,16 +84,26 @@ void check_same_file(const RowReader& rows, const Communicator& comm, SourceLoca
   }
 }
 
+std::unique_ptr<RowReader> open_format(const std::string& file, const ReadOptions& options, const Communicator& comm,
+                                       SourceLocation where) {
+  stamp_readable_file(file, where);
+  switch (format_of(file, where)) {
+    case FileFormat::hdf5: return open_hdf5_rows(file, options, where);
+    case FileFormat::fits: return open_fits_rows(file, options, where);
+    default: return open_text_rows(file, options, comm, where);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<RowReader> open_rows(const std::string& file, const ReadOptions& options, const Communicator& comm,
                                      SourceLocation where) {
-  auto rows = open_hdf5_rows(file, options, where);
+  std::unique_ptr<RowReader> rows = open_format(file, options, comm, where);
   check_declared("may_be_nan", options.may_be_nan, *rows, options, where);
   check_declared("may_be_infinite", options.may_be_infinite, *rows, options, where);
   check_same_file(*rows, comm, where);
   if (comm.is_root() && !rows->left_out().empty()) {
-    emit(Severity::warning, fmt::format("'{}' has more than columns of one number for each row, which is left out: {}. "
+    emit(Severity::warning, fmt::format("'{}' has more than the columns of numbers that are read; left out: {}. "
                                         "Name the columns to read in ReadOptions::columns.",
                                         file, fmt::join(rows->left_out(), ", ")));
   }

@@ -70,7 +70,10 @@ class RowReader {
 std::unique_ptr<RowReader> open_rows(const std::string& file, const ReadOptions& options, const Communicator& comm,
                                      SourceLocation where);
 
-/// The same for an HDF5 file; not collective.
+/// The same for an HDF5 file and a FITS file, which are not collective, and for text.
 std::unique_ptr<RowReader> open_hdf5_rows(const std::string& file, const ReadOptions& options, SourceLocation where);
+std::unique_ptr<RowReader> open_fits_rows(const std::string& file, const ReadOptions& options, SourceLocation where);
+std::unique_ptr<RowReader> open_text_rows(const std::string& file, const ReadOptions& options, const Communicator& comm,
+                                          SourceLocation where);
 
 }  // namespace allgrad

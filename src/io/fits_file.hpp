@@ -1,0 +1,56 @@
+#pragma once
+
+#include <fitsio.h>
+
+#include <optional>
+#include <string>
+
+#include "allgrad/source_location.hpp"
+
+namespace allgrad {
+
+/// A FITS file open for reading at one of its HDUs, and the caller's line for what goes wrong in it: DataError.
+class FitsFile {
+ public:
+  FitsFile(std::string path, SourceLocation where);
+  ~FitsFile();
+  FitsFile(const FitsFile&) = delete;
+  FitsFile& operator=(const FitsFile&) = delete;
+
+  fitsfile* get() const { return file_; }
+  [[noreturn]] void fail(const std::string& message) const;
+
+  /// Goes to the table that `hdu` names, by its EXTNAME or its number, of which the primary HDU has 0; where it is
+  /// empty, to the first table.
+  void go_to_table(const std::string& hdu);
+
+  /// Goes to an HDU, a table or not; false where there is none.
+  bool go_to(const std::string& hdu);
+
+  /// 0 where HDU is no table, or ASCII_TBL, BINARY_TBL.
+  int table_kind() const;
+
+  /// The value of a keyword of this HDU as it is written; none where it is not there.
+  std::optional<std::string> keyword(const std::string& name) const;
+
+  /// Calls a function of CFITSIO's with its last argument; false where that fails, and last_error tells why.
+  template <class Function, class... Arguments>
+  bool call(Function function, Arguments... arguments) const {
+    int status = 0;
+    function(file_, arguments..., &status);
+    return note(status);
+  }
+
+  const std::string& last_error() const { return last_error_; }
+
+ private:
+  bool note(int status) const;
+  std::string hdus_there();
+
+  std::string path_;
+  SourceLocation where_;
+  fitsfile* file_ = nullptr;
+  mutable std::string last_error_;
+};
+
+}  // namespace allgrad

@@ -112,11 +112,13 @@ class Table {
   Table(std::string name, const std::function<Columns()>& load, Communicator comm = Communicator::world(),
         SourceLocation where = SourceLocation::current());
 
-  /// Reads columns of numbers from an HDF5 file, after which the table is named; each rank reads a contiguous
-  /// share of the rows, of equal size but for one row. Where no columns are named, a warning tells which datasets are
-  /// none. Throws DataError where the file or a dataset is missing, of another type or not fully written, an integer is
-  /// none that double can hold, the rows do not fit into memory, or the file is not the same on all ranks (its rows,
-  /// size and time of modification), and what the constructors throw.
+  /// Reads columns of numbers from a file, after which the table is named: HDF5, FITS tables, CSV and text in columns,
+  /// ECSV, told apart by the file's first bytes. Units are kept. Each rank reads a contiguous share of the rows, of
+  /// equal size but for one row, and keeps those that options.where does. Where no columns are named, a warning tells
+  /// what else there is. Throws DataError where the file or a column is missing, of another type, damaged or not fully
+  /// written, an integer is none that double can hold, a value is missing that may not be NaN, the rows do not fit into
+  /// memory, or the file is not the same on all ranks (its rows, size and time of modification), and what the
+  /// constructors throw.
   static Table read(const std::string& file, Communicator comm = Communicator::world(), const ReadOptions& options = {},
                     SourceLocation where = SourceLocation::current());
 

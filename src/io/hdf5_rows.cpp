@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 
 #include "io/hdf5_file.hpp"
 #include "io/hdf5_stored.hpp"
 #include "io/row_reader.hpp"
+#include "io/yaml_header.hpp"
 
 namespace allgrad {
 namespace {
@@ -69,10 +71,11 @@ class Hdf5Rows final : public RowReader {
  private:
   void open_group(const ReadOptions& options);
   std::optional<Dataset> only_records() const;
+  void read_member_units();
   void name_columns(const std::vector<std::string>& names);
   void find_datasets();
   void find_members();
-  void add(const Dataset& dataset, std::string name, std::string member);
+  void add(const Dataset& dataset, const std::string& name, const std::string& member);
   void add_dataset(const std::string& name);
   void add_member(const std::string& name);
   void check_lengths() const;
@@ -87,6 +90,7 @@ class Hdf5Rows final : public RowReader {
   std::unique_ptr<const Dataset> records_;          // where they are members
   std::vector<std::unique_ptr<Dataset>> datasets_;  // that sources point to
   std::vector<Source> sources_;
+  std::map<std::string, std::string> member_units_;
 };
 
 Hdf5Rows::Hdf5Rows(const std::string& path, const ReadOptions& options, SourceLocation where)
@@ -133,7 +137,19 @@ void Hdf5Rows::open_group(const ReadOptions& options) {
     records = only_records();
     if (records) group_name_ = records->name;
   }
-  if (records) records_ = std::make_unique<const Dataset>(std::move(*records));
+  if (!records) return;
+  records_ = std::make_unique<const Dataset>(std::move(*records));
+  read_member_units();
+}
+
+/// astropy writes the units of records as YAML into a dataset beside theirs.
+void Hdf5Rows::read_member_units() {
+  const std::string yaml = file_.text_of_dataset(group_name_ + ".__table_column_meta__");
+  if (yaml.empty()) return;
+  try {
+    for (const YamlColumn& column : parse_yaml_header(yaml).columns) member_units_[column.name] = column.unit;
+  } catch (const std::runtime_error&) {  // another's text by that name
+  }
 }
 
 /// The one dataset of records in the root group, where that has no other columns.
@@ -155,7 +171,9 @@ std::optional<Dataset> Hdf5Rows::only_records() const {
 std::string Hdf5Rows::datasets_there() const {
   std::vector<std::string> found;
   for (const std::string& name : file_.links(group_)) {
-    if (const auto dataset = file_.open_dataset(group_, name)) found.push_back(fmt::format("'{}'", name));
+    const Handle object = file_.open_object(group_, name);
+    if (!object) continue;
+    found.push_back(fmt::format("'{}'{}", name, H5Iget_type(object.get()) == H5I_DATASET ? "" : " (a group)"));
   }
   const std::string none =
       group_name_.empty() ? "no dataset in its root group" : fmt::format("no dataset in '{}'", group_name_);
@@ -215,7 +233,7 @@ std::string unit_of(const Dataset& dataset) {
   return "";
 }
 
-void Hdf5Rows::add(const Dataset& dataset, std::string name, std::string member) {
+void Hdf5Rows::add(const Dataset& dataset, const std::string& name, const std::string& member) {
   Source source(dataset, member, type_of(dataset, member));
   if (!source.has_rows()) {
     const std::string what = hdf5::content_text(type_of(dataset, member), dataset.content.shape);
@@ -224,7 +242,7 @@ void Hdf5Rows::add(const Dataset& dataset, std::string name, std::string member)
                     "[rows] or [rows, ..], but it holds {}; store each column as a dataset of its own",
                     source.str(), path(), what));
   }
-  columns_.push_back({std::move(name), source.lanes(), member.empty() ? unit_of(dataset) : ""});
+  columns_.push_back({name, source.lanes(), member.empty() ? unit_of(dataset) : member_units_[name]});
   sources_.push_back(std::move(source));
 }
 

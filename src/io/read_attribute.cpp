@@ -3,8 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "allgrad/error.hpp"
+#include "io/file_format.hpp"
 #include "io/file_stamp.hpp"
+#include "io/fits_file.hpp"
 #include "io/hdf5_file.hpp"
+#include "io/text_fields.hpp"
+#include "io/text_header.hpp"
+#include "io/yaml_header.hpp"
 
 namespace allgrad {
 
@@ -52,11 +58,67 @@ double read_hdf5_attribute(const std::string& path, const std::string& name, Sou
   return value;
 }
 
+double number_of_attribute(const std::string& path, const std::string& name, const std::string& text,
+                           SourceLocation where) {
+  if (text == "T" || text == "F") return text == "T" ? 1.0 : 0.0;
+  try {
+    return number_of(text);
+  } catch (const TextError& error) {
+    throw DataError(
+        fmt::format("attribute '{}' of '{}': {}; name an attribute that is one number", name, path, error.what()),
+        where);
+  }
+}
+
+double read_fits_attribute(const std::string& path, const std::string& name, SourceLocation where) {
+  FitsFile file(path, where);
+  const std::size_t slash = name.find_last_of('/');
+  std::optional<std::string> value;
+  if (slash != std::string::npos) {
+    if (file.go_to(name.substr(0, slash))) value = file.keyword(name.substr(slash + 1));
+  } else {
+    value = file.keyword(name);
+    if (!value) {
+      file.go_to_table("");
+      value = file.keyword(name);
+    }
+  }
+  if (value) return number_of_attribute(path, name, *value, where);
+  file.fail(
+      fmt::format("expected a keyword '{}' in the primary header or that of the first table of '{}', but there is "
+                  "none; name one that is there, with another HDU as in 'HALOS/BOXSIZE'",
+                  name, path));
+}
+
+double read_text_attribute(const std::string& path, const std::string& name, SourceLocation where) {
+  TextLines lines(path, where);
+  std::optional<std::string> value;
+  std::string why = "the text has no header of ECSV";
+  if (const std::string yaml = read_ecsv_yaml(lines); !yaml.empty()) {
+    try {
+      value = find_yaml_meta(yaml, name);
+      why = "there is none of one value";
+    } catch (const std::runtime_error& error) {
+      why = error.what();
+    }
+  }
+  if (value) return number_of_attribute(path, name, *value, where);
+  throw DataError(
+      fmt::format("expected an entry '{}' in the metadata of '{}', but {}; name one that is there, with its "
+                  "groups as in 'group/name'",
+                  name, path, why),
+      where);
+}
+
 }  // namespace
 
 double read_attribute(const std::string& file, const std::string& name, SourceLocation where) {
   stamp_readable_file(file, where);
-  return read_hdf5_attribute(file, name, where);
+  switch (format_of(file, where)) {
+    case FileFormat::hdf5: return read_hdf5_attribute(file, name, where);
+    case FileFormat::fits: return read_fits_attribute(file, name, where);
+    default: return read_text_attribute(file, name, where);
+  }
 }
 
 }  // namespace allgrad

@@ -126,6 +126,7 @@ bool read_subtype(const std::string& subtype, std::vector<std::size_t>& lanes) {
 
 TextColumn column_of(const YamlColumn& yaml) {
   TextColumn column{yaml.name, yaml.unit};
+  column.is_float32 = yaml.datatype == "float32" || yaml.subtype.starts_with("float32");
   const bool is_number = yaml.datatype.starts_with("float") || yaml.datatype.starts_with("int") ||
                          yaml.datatype.starts_with("uint") || yaml.datatype == "bool";
   if (!yaml.subtype.empty() ? !read_subtype(yaml.subtype, column.lanes) : !is_number) {

@@ -14,6 +14,7 @@ struct TextColumn {
   std::string name;  ///< empty where the file has none for it
   std::string unit = {};
   std::vector<std::size_t> lanes = {};
+  bool is_float32 = false;     ///< the digits are those of a float, which the number is
   std::string no_number = {};  ///< what it has instead of numbers, as far as the header and first row tell
 };
 

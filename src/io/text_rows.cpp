@@ -31,7 +31,7 @@ class TextRows final : public RowReader {
   /// A field of the line that is read.
   struct Source {
     std::size_t field, column;
-    bool may_be_missing;
+    bool may_be_missing, is_float32;
   };
 
   void choose_columns(const ReadOptions& options);
@@ -79,12 +79,12 @@ void TextRows::note_first_row() {
 }
 
 void TextRows::choose_columns(const ReadOptions& options) {
-  const auto may_be_nan = [&](const std::string& name) {
-    return std::ranges::find(options.may_be_nan, name) != options.may_be_nan.end();
+  const auto may_be_nan = [&](const std::string& name) {  // a cut may leave such rows out
+    return options.where || std::ranges::find(options.may_be_nan, name) != options.may_be_nan.end();
   };
   const auto add = [&](std::size_t field) {
     const TextColumn& column = header_.columns[field];
-    sources_.push_back({field, columns_.size(), may_be_nan(column.name)});
+    sources_.push_back({field, columns_.size(), may_be_nan(column.name), column.is_float32});
     columns_.push_back({column.name, column.lanes, column.unit});
   };
   std::vector<std::string> names;
@@ -231,6 +231,9 @@ void TextRows::take_field(const TextField& field, const Source& source, std::spa
       numbers[0] = number_of(field.text);
     } else {
       numbers_of_list(field.text, column.lanes, numbers);
+    }
+    if (source.is_float32) {
+      for (double& number : numbers) number = static_cast<float>(number);
     }
   } catch (const TextError& error) {
     throw TextError(field.column, fmt::format("in column \"{}\": {}", column.name, error.what()));

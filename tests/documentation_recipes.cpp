@@ -8,6 +8,7 @@
 #include "allgrad/allgrad.hpp"
 #include "catch.hpp"
 #include "evaluation.hpp"
+#include "shared_file.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -55,6 +56,27 @@ TEST_CASE("recipes: masks and NaN") {
   const ag::Expr mean_magnitude = sum(where(is_bright, magnitude, 0.0)) / sum(is_bright);
   // [/shown]
   CHECK(has_right_gradient(chi2 + mean_magnitude, p, {0.4, 22.0}));
+}
+
+TEST_CASE("recipes: tables from files") {
+  const allgrad::testing::SharedText text(
+      "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: mass, unit: Msun, datatype: float64}\n"
+      "# - {name: redshift, datatype: float64}\n# meta: {box_size: 250.0}\nmass redshift\n1e12 0.4\n2e12 0.6\n3e12 "
+      "0.1\n",
+      ".ecsv");
+  const std::string& file = text.path();
+  // [shown]
+  const ag::Table halos = ag::Table::read(file, world());  // what it is, its first bytes tell
+  const ag::Table near = ag::Table::read(
+      file, world(),
+      {.columns = {"mass", "redshift"}, .where = [](const ag::Row& row) { return row["redshift"] < 0.5; }});
+  const std::string unit = near.unit("mass");                    // "Msun"
+  const double box_size = ag::read_attribute(file, "box_size");  // beside the columns
+  // [/shown]
+  CHECK(halos.total_rows() == 3);
+  CHECK(near.total_rows() == 2);
+  CHECK(unit == "Msun");
+  CHECK(box_size == 250.0);
 }
 
 TEST_CASE("recipes: priors, weights and a full covariance") {

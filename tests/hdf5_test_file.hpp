@@ -82,11 +82,32 @@ class TestFile {
             0);
   }
 
-  void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape) {
+  void write_attribute(const std::string& name, hid_t type, const void* values, std::vector<hsize_t> shape,
+                       const std::string& object = "/") {
     const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
-    const hdf5::Handle attribute(H5Acreate2(handle_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+    const hdf5::Handle attribute(H5Acreate_by_name(handle_.get(), object.c_str(), name.c_str(), type, space.get(),
+                                                   H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                                  H5Aclose);
     REQUIRE(H5Awrite(attribute.get(), type, values) >= 0);
+  }
+
+  /// An attribute of text, of variable length as h5py writes it or of fixed length.
+  void write_unit(const std::string& object, const std::string& name, const std::string& unit, bool is_variable) {
+    const hdf5::Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+    H5Tset_size(type.get(), is_variable ? H5T_VARIABLE : unit.size());
+    H5Tset_cset(type.get(), H5T_CSET_UTF8);
+    const char* text = unit.c_str();
+    write_attribute(name, type.get(), is_variable ? static_cast<const void*>(&text) : text, {}, object);
+  }
+
+  /// A dataset of lines of text.
+  void write_text(const std::string& name, const std::vector<std::string>& lines) {
+    constexpr std::size_t length = 80;
+    const hdf5::Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+    H5Tset_size(type.get(), length);
+    std::string bytes;
+    for (const std::string& line : lines) bytes += line + std::string(length - line.size(), '\0');
+    write_as(name, type.get(), bytes.data(), {lines.size()});
   }
 
   void create_group(const std::string& name) {

@@ -140,7 +140,7 @@ TEST_CASE("a file that is missing, or no HDF5") {
                            line = __LINE__ + 1;
                            ag::Table::read("no_such_file.h5");
                          });
-  const auto text = std::filesystem::temp_directory_path() / fmt::format("allgrad_text_{}.csv", getpid());
+  const auto text = std::filesystem::temp_directory_path() / fmt::format("allgrad_text_{}.h5", getpid());
   std::ofstream(text) << "log_mass\n12.5\n";
   check_error<DataError>({"expected an HDF5 file '" + text.string(), "cannot open it", "complete HDF5 file"},
                          [&](unsigned& line) {

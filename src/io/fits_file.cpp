@@ -81,14 +81,16 @@ std::string FitsFile::hdus_there() {
   constexpr int most = 50;
   std::vector<std::string> found;
   for (int number = 0; number < most && call(fits_movabs_hdu, number + 1, nullptr); ++number) {
-    std::array<char, FLEN_VALUE> name{};
-    int status = 0;
-    fits_read_key(file_, TSTRING, "EXTNAME", name.data(), nullptr, &status);
-    fits_clear_errmsg();
-    found.push_back(fmt::format("{}{}{} ({})", number, name[0] != '\0' ? " " : "", printable(name.data()),
+    const std::string name = printable(text("EXTNAME"));
+    found.push_back(fmt::format("{}{}{} ({})", number, name.empty() ? "" : " ", name,
                                 table_kind() != 0 ? "table" : "image"));
   }
   return found.empty() ? "none" : fmt::format("{}", fmt::join(found, ", "));
+}
+
+std::string FitsFile::text(const std::string& name) const {
+  std::array<char, FLEN_VALUE> value{};
+  return call(fits_read_key, TSTRING, name.c_str(), value.data(), nullptr) ? value.data() : "";
 }
 
 std::optional<std::string> FitsFile::keyword(const std::string& name) const {

@@ -33,6 +33,9 @@ class FitsFile {
   /// The value of a keyword of this HDU as it is written; none where it is not there.
   std::optional<std::string> keyword(const std::string& name) const;
 
+  /// The text of a keyword, empty where it has none.
+  std::string text(const std::string& name) const;
+
   /// Calls a function of CFITSIO's with its last argument; false where that fails, and last_error tells why.
   template <class Function, class... Arguments>
   bool call(Function function, Arguments... arguments) const {

@@ -129,7 +129,7 @@ FitsColumn FitsRows::binary_column(int number) const {
   column.name = name.data();
   column.unit = unit.data();
   column.code = code[0];
-  column.form = file_.keyword(fmt::format("TFORM{}", number)).value_or("");
+  column.form = file_.text(fmt::format("TFORM{}", number));
   column.repeat = repeat < 0 ? 0 : static_cast<std::size_t>(repeat);
   column.offset = static_cast<std::size_t>(file_.get()->Fptr->tableptr[number - 1].tbcol);
   switch (column.code) {

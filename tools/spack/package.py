@@ -22,6 +22,8 @@ class Allgrad(MesonPackage):
     depends_on("xbyak", when="target=x86_64:")
     depends_on("boost@1.74:")
     depends_on("hdf5@1.10:")
+    depends_on("cfitsio@4:")
+    depends_on("yaml-cpp@0.7:")
     depends_on("random123")
     depends_on("lbfgsb@3:")
     depends_on("eigen@3.4:")

@@ -278,7 +278,7 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
             }
             assigned.emplace_back(store.get(), numbers_of(found->second));
           }
-          for (const auto& [name, column] : columns) {
+          for (const std::string& name : names_of(columns)) {
             if (std::ranges::any_of(state_->columns, [&](const auto& own) {
                   return own.first == name && own.second->computed_from.empty();
                 })) {

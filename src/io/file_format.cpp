@@ -51,14 +51,14 @@ FileFormat format_of(const std::string& file, SourceLocation where) {
   const std::string bytes = bytes_at(input, 0, enough);
   if (bytes.starts_with(fits_signature)) return FileFormat::fits;
   if (has_hdf5_signature(input)) return FileFormat::hdf5;
-  if (has_ending(file, {".h5", ".hdf5", ".hdf", ".he5"})) return FileFormat::hdf5;
-  if (has_ending(file, {".fits", ".fit", ".fts"})) return FileFormat::fits;
   if (bytes.starts_with(gzip_signature)) {
     throw DataError(fmt::format("expected a file of rows '{}', but it is compressed, so that no rank can read its part "
                                 "alone; unpack it by gunzip",
                                 file),
                     where);
   }
+  if (has_ending(file, {".h5", ".hdf5", ".hdf", ".he5"})) return FileFormat::hdf5;
+  if (has_ending(file, {".fits", ".fit", ".fts"})) return FileFormat::fits;
   const auto is_no_text = [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f'; };
   if (std::ranges::none_of(bytes, is_no_text)) return FileFormat::text;
   throw DataError(

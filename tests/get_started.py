@@ -60,7 +60,7 @@ def main():
         data = Path(scratch) / 'decay.csv'
         with data.open('w') as file:
             subprocess.run([sys.executable, '-c', block(page, 'python')], check=True, stdout=file)
-        printed = subprocess.run([args.launcher, args.ranks, args.program], check=True, cwd=scratch, text=True,
+        printed = subprocess.run([args.launcher, args.ranks, Path(args.program).resolve()], check=True, cwd=scratch, text=True,
                                  stdout=subprocess.PIPE).stdout
         with data.open() as file:
             params, errors = fitted([tuple(map(float, row)) for row in list(csv.reader(file))[1:]])

@@ -143,6 +143,20 @@ void write(const Chain& chain, const ag::Covariance& covariance, const xt::xtens
   if (!json) throw std::runtime_error("posterior.json cannot be written to " + folder);
 }
 
+/// The profile of gamma with the parabola of its standard error, both as they rise above the minimum, and the ellipse
+/// of beta and gamma.
+void write_errors(const ag::Profile& profile, const ag::OptimizeResult& fit, const ag::Covariance& covariance,
+                  const std::string& folder) {
+  example::CsvFile curve(folder + "/profile.csv", "gamma,profile,parabola");
+  for (std::size_t i = 0; i < profile.values.size(); ++i) {
+    const double away = (profile.values(i) - fit["gamma"]) / covariance.error("gamma");
+    curve.row(profile.values(i), profile.losses(i) - fit.fun, 0.5 * away * away);
+  }
+  const auto ellipse = covariance.error_ellipse("beta", "gamma").points();
+  example::CsvFile csv(folder + "/ellipse.csv", "beta,gamma");
+  for (std::size_t i = 0; i < ellipse.shape(0); ++i) csv.row(ellipse(i, 0), ellipse(i, 1));
+}
+
 struct Options {
   std::string halos, data = "examples/data", output = ".";
   std::size_t num_samples = 1000;
@@ -159,12 +173,15 @@ void run(const ag::Communicator& world, const Options& options) {
     params.push_back({.name = example::names[i], .guess = example::published[i]});
   }
   const auto fit = model.run_trust_region(params, {.progress = false});
-  const auto covariance = model.calc_covariance(fit.x, {.errordef = 0.5});
+  const auto covariance = model.calc_covariance(fit.x, {.errordef = 0.5, .params = params});
   ag::LogDensity density = ag::log_density(model, covariance);
   const Chain chain = sample(density, options.num_samples, 200);
   const auto sampled = calc_covariance(chain.params);
   std::vector<ag::AsymmetricError> asymmetric;
   for (const char* name : example::names) asymmetric.push_back(ag::asymmetric_error(model, fit, name, 0.5));
+  const double gamma = fit["gamma"], error = covariance.error("gamma");
+  const xt::xarray<double> values = xt::linspace(gamma - 2.0 * error, gamma + 3.0 * error, 26);
+  const auto profile = ag::profile(model, fit, "gamma", values);
   if (!world.is_root()) return;
   fmt::print("{} samples, step size {:.3f}, {:.0f}% accepted\n\n", options.num_samples, chain.step_size,
              100.0 * chain.acceptance);
@@ -177,6 +194,7 @@ void run(const ag::Communicator& world, const Options& options) {
                quantile(chain.params, i, 0.1587) - median, quantile(chain.params, i, 0.8413) - median);
   }
   write(chain, covariance, sampled, options.output);
+  write_errors(profile, fit, covariance, options.output);
 }
 
 }  // namespace
@@ -186,7 +204,7 @@ int main(int argc, char** argv) {
   Options options;
   app.add_option("halos", options.halos, "HDF5 file with the column log_mass, from make_halos")->required();
   app.add_option("--data", options.data, "folder with gama_smf.csv");
-  app.add_option("--output", options.output, "folder for posterior.csv and posterior.json");
+  app.add_option("--output", options.output, "folder for posterior.csv, posterior.json, profile.csv, ellipse.csv");
   app.add_option("--samples", options.num_samples, "number of samples")
       ->check(CLI::Range(2, 1'000'000))
       ->capture_default_str();

@@ -49,6 +49,20 @@ def check_index(folder):
     return stages
 
 
+def check_values(folder, ranks, loss):
+    """Of the program that was evaluated first: ranges over the rows of all ranks, of the first and the last graph."""
+    ranges = sorted(folder.joinpath('communicator-1-model-0-loss-aux-values-gradient').glob('*.values'))
+    assert len(ranges) == 2 and ranges[0].name.endswith('-built.values'), ranges
+    for file in ranges:
+        lines = file.with_suffix('.txt').read_text().splitlines()
+        values = [line.split() for line in file.read_text().splitlines()[1:]]
+        assert [line[0] for line in values] == [line.split()[0] for line in lines if line.startswith('%')]
+        (column,) = (i for i, line in enumerate(lines) if 'column halos.log_mass' in line)
+        assert values[column][1:] == ['0', f'{0.1 * (4 * ranks - 1):.6g}', '0'], values[column]
+        (result,) = (line.split('%')[1] for line in lines if line.startswith('loss = '))
+        assert values[int(result)][1:] == [f'{loss:.6g}', f'{loss:.6g}', '0'], values[int(result)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('launcher')
@@ -76,6 +90,7 @@ def main():
         built = sorted(first.joinpath(gradient).glob('*-built.txt'))[0]
         text = built.read_text()
         assert 'dump_program.cpp:' in text and 'allreduce' not in text and 'loss = %' in text, text
+        check_values(first, int(args.ranks), float(printed.split()[0]))
         last = sorted(first.joinpath(gradient).glob('*.dot'))[-1].with_suffix('.txt').read_text()
         assert 'allreduce' in last and 'gradient = %' in last and 'share(' not in last, last
         assert built.with_suffix('.dot').read_text().startswith('digraph')

@@ -52,7 +52,7 @@ TEST_CASE("rows do not align with an axis of numbers, be it as long") {
   const xt::xarray<double> edges = {0.0, 1.0, 2.0};
   check_error<ExpressionError>(
       {"subtract([3], [rows]): ", "rows of table \"halos\" do not align with an axis of length 3",
-       "expand_dims(value, 1)"},
+       "expand_dims(value, 1)", "as a column"},
       [&](unsigned& line) {
         line = __LINE__ + 1;
         edges - x();

@@ -11,21 +11,18 @@
 #include "allgrad/elementwise.hpp"
 #include "comm/call.hpp"
 #include "compile/compiled_graph_state.hpp"
+#include "compile/compute.hpp"
 #include "compile/describe_nonfinite.hpp"
 #include "compile/nonfinite_trace.hpp"
-#include "compile/row_values.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/input.hpp"
 #include "dsl/random_key.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/row_number.hpp"
 #include "dsl/sum.hpp"
-#include "execute/executor.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
-#include "passes/common_subexpressions.hpp"
 #include "passes/insert_allreduce.hpp"
-#include "passes/merge_collectives.hpp"
 
 namespace allgrad {
 
@@ -45,16 +42,8 @@ class Calculator {
   const Communicator& communicator() const { return comm_; }
 
   std::vector<std::vector<double>> operator()(const std::function<std::vector<Expr>()>& build) const {
-    const std::vector<Expr> graph = merge_collectives(common_subexpressions(replace_stored(insert_allreduce(build()))));
-    compute_kept(graph, comm_, executor_);
-    const auto executor = make_executor(executor_, graph, comm_);
     const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, key_}};
-    executor->run(inputs, search());
-    std::vector<std::vector<double>> values;
-    for (std::size_t i = 0; i < graph.size(); ++i) {
-      values.emplace_back(executor->output(i).begin(), executor->output(i).end());
-    }
-    return values;
+    return allgrad::compute(build(), inputs, comm_, executor_, search());
   }
 
  private:

@@ -64,6 +64,7 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
         if (dump.is_on()) {
           for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
         }
+        if (dump.is_wanted()) dump_ = std::move(dump);
         for_each_node(outputs,
                       [this](const Expr& e) { communicates_ = communicates_ || e.node()->op->is_collective(); });
         if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
@@ -137,6 +138,9 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
     execute(inputs, operation);
     if (!communicates_) comm_.synchronize(operation);
   });
+  if (!dump_) return;
+  const Operation of_values("the dump of values", where_);
+  comm_.guarded([&] { std::exchange(dump_, {})->add_values(graph_, inputs, comm_, kind_, of_values); }, of_values);
 }
 
 }  // namespace allgrad

@@ -68,7 +68,8 @@ class Program {
   std::optional<RowsOfGraph> rows_;  // that the executor was planned for
   bool communicates_ = false;
   const std::function<std::string()> details_;
-  Operation evaluation_;  // with neither key nor parameters
+  std::optional<Dump> dump_;  // until the first evaluation, where there is one
+  Operation evaluation_;      // with neither key nor parameters
 };
 
 }  // namespace allgrad

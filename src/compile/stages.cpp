@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "graph/dot.hpp"
 #include "graph/traversal.hpp"
 #include "graph/verify.hpp"
-#include "schedule/row_loops.hpp"
 
 namespace allgrad {
 
@@ -26,13 +24,10 @@ std::size_t num_nodes(const std::vector<Expr>& outputs) {
   return count;
 }
 
-std::string drawn(const NamedOutputs& graph) { return to_dot(graph, row_loops_of(exprs_of(graph))); }
-
 }  // namespace
 
 Stages::Stages(NamedOutputs built, Dump& dump) : graph_(std::move(built)), dump_(dump) {
-  if (!dump_.is_on()) return;
-  dump_.add("built", fmt::format("{:>7} nodes", num_nodes(exprs_of(graph_))), to_text(graph_), drawn(graph_));
+  if (dump_.is_wanted()) dump_.add("built", fmt::format("{:>7} nodes", num_nodes(exprs_of(graph_))), graph_);
 }
 
 void Stages::apply(std::string_view name, const Pass& pass) {
@@ -44,11 +39,11 @@ void Stages::apply(std::string_view name, const Pass& pass) {
   const auto same = [](const Expr& a, const Expr& b) { return a.node() == b.node(); };
   const bool changed = !std::ranges::equal(before, after, same);
   for (std::size_t i = 0; i < after.size(); ++i) graph_[i].second = after[i];
-  if (dump_.is_on()) {
+  if (dump_.is_wanted()) {
     const std::string nodes = changed ? fmt::format("{:>7} nodes -> {:>7}", num_nodes(before), num_nodes(after))
                                       : fmt::format("{:>7} nodes, unchanged", num_nodes(before));
     const std::string remark = fmt::format("{:<24} {:>9.0f} us", nodes, time.count());
-    dump_.add(name, remark, changed ? to_text(graph_) : "", changed ? drawn(graph_) : "");
+    changed ? dump_.add(name, remark, graph_) : dump_.add(name, remark);
   }
   if (verifies && (changed || !is_verified_)) verify(after, name);  // dumped before, to be looked at
   is_verified_ = true;

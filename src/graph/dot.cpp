@@ -104,10 +104,10 @@ struct Drawn {
 Drawn draw(const std::vector<Expr>& order, const RowLoops& loops) {
   Drawn drawn;
   drawn.in_loops.resize(loops.tables.size());
-  for (const Expr& expr : order) {
+  for (std::size_t id = 0; id < order.size(); ++id) {  // as in to_text
+    const Expr& expr = order[id];
     const Node& node = *expr.node();
     if (is_number(expr)) continue;
-    const std::size_t id = drawn.number.size();
     drawn.number.emplace(&node, id);
     const auto loop = loops.loop_of.find(&node);
     (loop == loops.loop_of.end() ? drawn.outside : drawn.in_loops[loop->second]) += statement_of(node, id);

@@ -54,7 +54,8 @@ namespace {
     const Extent& rows = x.is_rows() ? x : y;
     advice = fmt::format(
         "the rows of table \"{}\" do not align with an axis of length {}; to combine each row with each element, give "
-        "the value per row a further axis: expand_dims(value, 1)",
+        "the value per row a further axis: expand_dims(value, 1); an array with a number for each "
+        "row belongs into the table, as a column",
         rows.rows->table, number.length);
   } else {
     advice =

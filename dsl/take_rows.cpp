@@ -56,11 +56,12 @@ class RowFinder {
     const auto after = std::ranges::upper_bound(rows_.first_rows, row);
     const auto owner = static_cast<std::size_t>(after - rows_.first_rows.begin()) - 1;
     const int rank = rows_.comm.rank();
+    const bool is_taken = (node_.op->name() == "take_rows") != node_.backward;  // by the user's function
     throw DataError(
         fmt::format(
             "{}: row {} of table \"{}\" has the index {}, a row of table \"{}\" that is on another rank: rank {} "
             "has {} of it, rank {} {}; give each rank the rows of \"{}\" that point to its own rows of \"{}\"",
-            node_.op->name() == "take_rows" ? "gather" : "segment_sum", user, users_.table, row, rows_.table, rank,
+            is_taken ? "gather" : "segment_sum", user, users_.table, row, rows_.table, rank,
             rows_of_rank(rows_, static_cast<std::size_t>(rank)), owner, rows_of_rank(rows_, owner), users_.table,
             rows_.table),
         node_.where);

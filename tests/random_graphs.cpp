@@ -187,7 +187,7 @@ class GraphBuilder {
             x.ndim() == 0 ? 0.0 : static_cast<double>(x.shape()[static_cast<std::size_t>(along)].length) - 1.0;
         return {ag::take(x, minimum(groups(), last), along), x_bound};
       }
-      case 25: return {gather(x, galaxies_["halo"]), x_bound};
+      case 25: return {gather(x, halo_in(x)), x_bound};
       case 26: return {segment_sum(x, galaxies_["halo"], halos_.rows()), 5.0 * x_bound};
       case 27: return {segment_sum(x, groups(), 3), 9.0 * x_bound};
       case 28: return {ag::histogram(groups(), x, 3), 9.0 * x_bound};
@@ -259,6 +259,15 @@ class GraphBuilder {
                                    &corners.back()};
     const ag::Array values = row.evaluate(std::span(at).first(row.num_operands));
     return {elementwise(row.kernel, std::move(operands), {}), 2.0 * (1.0 + largest(values.storage()))};
+  }
+
+  /// What galaxies can look for in a value of halos, or of numbers.
+  Expr halo_in(const Expr& x) const {
+    if (ag::row_axis(x.shape()) && ag::rows_of(x.shape()) != halos_.rows().rows) {
+      throw ag::ExpressionError("galaxies do not point to galaxies");
+    }
+    const bool has_numbers = x.ndim() > 0 && !x.shape()[0].is_rows();
+    return has_numbers ? minimum(galaxies_["halo"], static_cast<double>(x.shape()[0].length) - 1.0) : galaxies_["halo"];
   }
 
   /// A number from 0 to 2 for each row.

@@ -29,9 +29,9 @@ Expr gather(const Operand& v, const Operand& index);
 /// up in the order of the rows of x. In Python: jax.ops.segment_sum.
 Expr segment_sum(const Operand& x, const Operand& index, const Extent& segments);
 
-/// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins]. For
-/// two dimensions, reshape the histogram of bin_x * ny + bin_y to {nx, ny}.
-/// In Python: numpy.bincount(bin, weights, nbins).
+/// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].
+/// For two dimensions, reshape the histogram of bin_x * ny + bin_y to {nx, ny}. In Python: numpy.bincount(bin, weights,
+/// nbins).
 Expr histogram(const Operand& bin, const Operand& weights, std::size_t nbins);
 
 /// What is spread over neighbouring bins in a soft histogram.
@@ -48,9 +48,8 @@ enum class SmoothingKernel {
 Expr soft_histogram(const Operand& x, const Operand& edges, const Operand& width, const Operand& weights = 1.0,
                     SmoothingKernel kernel = SmoothingKernel::gaussian);
 
-/// The same in several dimensions: values, edges and a width for each of them, soft_histogram({x, y}, {x_edges, y_edges},
-/// {0.1, 0.2}), give [x bins, y bins]. Values and weights broadcast.
-/// In Python: none.
+/// The same in several dimensions: values, edges and a width for each of them, soft_histogram({x, y}, {x_edges,
+/// y_edges}, {0.1, 0.2}), give [x bins, y bins]. Values and weights broadcast. In Python: none.
 Expr soft_histogram(const Parts& x, const Parts& edges, const Parts& width, const Operand& weights = 1.0,
                     SmoothingKernel kernel = SmoothingKernel::gaussian);
 

@@ -4,7 +4,6 @@
 
 #include <limits>
 
-#include "allgrad/contractions.hpp"
 #include "dsl/matrices.hpp"
 #include "dsl/solve.hpp"
 
@@ -14,7 +13,7 @@ namespace {
 
 /// L^-1 x L^-T, or with `transposed` L^-T x L^-1.
 Expr between_inverses(const Expr& factor, const Expr& x, bool transposed) {
-  const Solve solve(Solve::Matrix::lower, transposed);
+  const Solve solve(Solve::Matrix::lower, transposed, Terms::safe_products);
   const Expr left = solve.apply(factor, x);
   return matrix_transpose(solve.apply(factor, matrix_transpose(left)));
 }
@@ -27,12 +26,12 @@ Shape Cholesky::infer_shape(std::span<const Expr> operands) const {
 }
 
 Expr Cholesky::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
-  const Expr inner = triangle(matmul(matrix_transpose(node), cotangent), true, 0.5);
+  const Expr inner = triangle(safe_matmul(matrix_transpose(node), cotangent), true, 0.5);
   return symmetric_part(between_inverses(node, inner, true));
 }
 
 Expr Cholesky::tangent(const Expr& node, std::span<const Expr> tangents) const {
-  return matmul(node, triangle(between_inverses(node, tangents[0], false), true, 0.5));
+  return safe_matmul(node, triangle(between_inverses(node, tangents[0], false), true, 0.5));
 }
 
 void Cholesky::call(const Node& node, const CallArguments& arguments) const {

@@ -226,6 +226,11 @@ void Contraction::call(const Node& node, const CallArguments& arguments) const {
   });
 }
 
+std::string length_text(const Extent& extent) {
+  return extent.is_rows() ? fmt::format("the rows of table \"{}\"", extent.rows->table)
+                          : fmt::format("{}", extent.length);
+}
+
 Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms) {
   if (operands.size() == 1) {
     const Labelled sum = summed(operands[0], result);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dsl/call_operator.hpp"
@@ -9,6 +10,8 @@ namespace allgrad {
 
 /// A letter for each axis of a value, each once.
 using Letters = std::string;
+
+inline constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// What a contraction adds up: in derivatives, products that are 0 where a factor is, whatever the other is.
 enum class Terms { products, safe_products };
@@ -48,5 +51,11 @@ struct Labelled {
 /// The sum of products over the letters that `result` lacks, whose letters are all in an operand. An axis of length 1
 /// stretches. New nodes are at the line of the NodeOrigin at hand.
 Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms = Terms::products);
+
+/// The length of an axis, for messages.
+std::string length_text(const Extent& extent);
+
+/// The product of matrices, or vectors, in the last two axes; those before broadcast.
+Expr matrix_product(const Expr& x, const Expr& y, Terms terms);
 
 }  // namespace allgrad

@@ -1,10 +1,9 @@
-// dot, matmul, outer, tensordot and einsum: letters for the axes of operands and result, for `contract`.
+// dot, matmul, outer and tensordot: letters for the axes of operands and result, for `contract`.
 #include "allgrad/contractions.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
@@ -15,17 +14,10 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
 [[noreturn]] void refuse(std::string_view function, const Operand& x, const Operand& y, const std::string& why) {
   throw ExpressionError(
       fmt::format("{}({}, {}): {}", function, to_string(x.expr().shape()), to_string(y.expr().shape()), why),
       x.where());
-}
-
-std::string length_text(const Extent& extent) {
-  return extent.is_rows() ? fmt::format("the rows of table \"{}\"", extent.rows->table)
-                          : fmt::format("{}", extent.length);
 }
 
 void require_equal(std::string_view function, const Operand& x, std::size_t x_axis, const Operand& y,
@@ -55,83 +47,18 @@ Expr sum_of_pairs(std::string_view function, const Operand& x, const Operand& y,
   return contract({{x.expr(), x_letters}, {y.expr(), y_letters}}, result);
 }
 
-/// The letters of the subscripts, one word for each operand and one for the result.
-struct Subscripts {
-  std::vector<Letters> operands;
-  Letters result;
-};
-
-Subscripts parse(std::string_view text) {
-  std::string letters(text);
-  std::erase(letters, ' ');
-  const std::size_t arrow = letters.find("->");
-  Subscripts subscripts;
-  std::string_view left = std::string_view(letters).substr(0, arrow);
-  for (std::size_t start = 0; start <= left.size();) {
-    const std::size_t comma = std::min(left.find(',', start), left.size());
-    subscripts.operands.emplace_back(left.substr(start, comma - start));
-    start = comma + 1;
-  }
-  std::map<char, std::size_t> counts;
-  for (const Letters& word : subscripts.operands) {
-    for (const char letter : word) ++counts[letter];
-  }
-  if (arrow != std::string::npos) {
-    subscripts.result = letters.substr(arrow + 2);
-  } else {
-    for (const auto& [letter, count] : counts) {
-      if (count == 1) subscripts.result += letter;
-    }
-  }
-  std::vector<Letters> words = subscripts.operands;
-  words.push_back(subscripts.result);
-  for (const Letters& word : words) {
-    for (const char letter : word) {
-      if (alphabet.find(letter) == std::string_view::npos) {
-        throw ExpressionError(fmt::format("expected letters, commas and one \"->\", got '{}'", letter));
-      }
-      if (std::ranges::count(word, letter) > 1) {
-        throw ExpressionError(
-            fmt::format("the letter {} is in \"{}\" twice; a diagonal is not supported, name each axis "
-                        "of an operand by a letter of its own",
-                        letter, word));
-      }
-      if (!counts.contains(letter)) {
-        throw ExpressionError(fmt::format("the result has the letter {}, which no operand has", letter));
-      }
-    }
-  }
-  return subscripts;
-}
-
-void check_lengths(const Subscripts& subscripts, const std::vector<Operand>& operands) {
-  if (subscripts.operands.size() != operands.size()) {
-    throw ExpressionError(fmt::format("expected letters for {} operands, got them for {}; separate them by commas",
-                                      operands.size(), subscripts.operands.size()));
-  }
-  std::map<char, Extent> extents;
-  for (std::size_t k = 0; k < operands.size(); ++k) {
-    const Shape& shape = operands[k].expr().shape();
-    const Letters& letters = subscripts.operands[k];
-    if (letters.size() != shape.size()) {
-      throw ExpressionError(fmt::format("\"{}\" has {} letters for a value of shape {}; give each axis one", letters,
-                                        letters.size(), to_string(shape)));
-    }
-    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-      const auto [entry, is_first] = extents.try_emplace(letters[axis], shape[axis]);
-      if (is_first || entry->second == shape[axis]) continue;
-      if (entry->second == Extent(1)) {
-        entry->second = shape[axis];
-      } else if (!(shape[axis] == Extent(1))) {
-        throw ExpressionError(
-            fmt::format("the letter {} stands for axes of lengths {} and {}; they must be equal, or 1", letters[axis],
-                        length_text(entry->second), length_text(shape[axis])));
-      }
-    }
-  }
-}
-
 }  // namespace
+
+Expr matrix_product(const Expr& x, const Expr& y, Terms terms) {
+  const std::size_t x_batch = x.ndim() < 2 ? 0 : x.ndim() - 2, y_batch = y.ndim() < 2 ? 0 : y.ndim() - 2;
+  const std::size_t batch = std::max(x_batch, y_batch);
+  const Letters shared(alphabet.substr(0, batch));
+  Letters x_letters = shared.substr(batch - x_batch), y_letters = shared.substr(batch - y_batch), result = shared;
+  if (x.ndim() >= 2) x_letters += 'x', result += 'x';
+  x_letters += 'z', y_letters += 'z';
+  if (y.ndim() >= 2) y_letters += 'y', result += 'y';
+  return contract({{x, x_letters}, {y, y_letters}}, result, terms);
+}
 
 Expr dot(const Operand& x, const Operand& y) {
   const std::size_t x_ndim = x.expr().ndim(), y_ndim = y.expr().ndim();
@@ -143,21 +70,16 @@ Expr matmul(const Operand& x, const Operand& y) {
   const std::size_t x_ndim = x.expr().ndim(), y_ndim = y.expr().ndim();
   if (x_ndim == 0 || y_ndim == 0) refuse("matmul", x, y, "a single number is no matrix; use * for products with it");
   require_equal("matmul", x, x_ndim - 1, y, y_ndim < 2 ? 0 : y_ndim - 2);
-  const std::size_t x_batch = x_ndim < 2 ? 0 : x_ndim - 2, y_batch = y_ndim < 2 ? 0 : y_ndim - 2;
-  const std::size_t batch = std::max(x_batch, y_batch);
-  const Letters shared(alphabet.substr(0, batch));
-  Letters x_letters = shared.substr(batch - x_batch), y_letters = shared.substr(batch - y_batch), result = shared;
-  if (x_ndim >= 2) x_letters += 'x', result += 'x';
-  x_letters += 'z', y_letters += 'z';
-  if (y_ndim >= 2) y_letters += 'y', result += 'y';
+  const auto batch = [](const Shape& shape) {
+    return Shape(shape.begin(), shape.size() < 2 ? shape.begin() : shape.end() - 2);
+  };
   try {
-    broadcast(Shape(x.expr().shape().begin(), x.expr().shape().begin() + static_cast<std::ptrdiff_t>(x_batch)),
-              Shape(y.expr().shape().begin(), y.expr().shape().begin() + static_cast<std::ptrdiff_t>(y_batch)));
+    broadcast(batch(x.expr().shape()), batch(y.expr().shape()));
   } catch (const ExpressionError& error) {
     refuse("matmul", x, y, fmt::format("of the axes before the last two, {}", error.what()));
   }
   const NodeOrigin origin(x.where(), false);
-  return contract({{x.expr(), x_letters}, {y.expr(), y_letters}}, result);
+  return matrix_product(x.expr(), y.expr(), Terms::products);
 }
 
 Expr outer(const Operand& x, const Operand& y) {
@@ -197,23 +119,6 @@ Expr tensordot(const Operand& x, const Operand& y, const Axes& x_axes, const Axe
     return result;
   };
   return sum_of_pairs("tensordot", x, y, normalized(x_axes, x.expr().ndim()), normalized(y_axes, y.expr().ndim()));
-}
-
-Expr einsum(std::string_view subscripts, const Parts& operands) {
-  const std::vector<Operand>& values = operands.values();
-  const SourceLocation where = values.empty() ? operands.where() : values[0].where();
-  try {
-    if (values.empty()) throw ExpressionError("expected at least one operand, got none");
-    const Subscripts parsed = parse(subscripts);
-    check_lengths(parsed, values);
-    std::vector<Labelled> labelled;
-    for (std::size_t k = 0; k < values.size(); ++k) labelled.push_back({values[k].expr(), parsed.operands[k]});
-    const NodeOrigin origin(where, false);
-    return contract(std::move(labelled), parsed.result);
-  } catch (const ExpressionError& error) {
-    if (error.where().known()) throw;
-    throw ExpressionError(fmt::format("einsum(\"{}\"): {}", subscripts, error.what()), where);
-  }
 }
 
 }  // namespace allgrad

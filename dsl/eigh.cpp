@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "allgrad/arrays.hpp"
-#include "allgrad/contractions.hpp"
 #include "allgrad/elementwise.hpp"
 #include "dsl/elementwise.hpp"
 #include "dsl/matrices.hpp"
@@ -36,15 +35,15 @@ Shape Eigh::infer_shape(std::span<const Expr> operands) const {
 
 Expr Eigh::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
   const Expr vectors = eigenvectors(node), transposed = matrix_transpose(vectors);
-  const Expr turned = chain(inverse_gaps(node), matmul(transposed, eigenvectors(cotangent)));
+  const Expr turned = chain(inverse_gaps(node), safe_matmul(transposed, eigenvectors(cotangent)));
   const Expr inner = diagonal_matrix(eigenvalues(cotangent)) + turned;
-  return symmetric_part(matmul(matmul(vectors, inner), transposed));
+  return symmetric_part(safe_matmul(safe_matmul(vectors, inner), transposed));
 }
 
 Expr Eigh::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const Expr vectors = eigenvectors(node);
-  const Expr change = matmul(matmul(matrix_transpose(vectors), tangents[0]), vectors);
-  return concatenate({expand_dims(diagonal(change), -2), matmul(vectors, chain(inverse_gaps(node), change))}, -2);
+  const Expr change = safe_matmul(safe_matmul(matrix_transpose(vectors), tangents[0]), vectors);
+  return concatenate({expand_dims(diagonal(change), -2), safe_matmul(vectors, chain(inverse_gaps(node), change))}, -2);
 }
 
 void Eigh::call(const Node& node, const CallArguments& arguments) const {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xvectorize.hpp>
 
@@ -45,6 +46,14 @@ Array exp10(const Array& x) { return xt::pow(10.0, x); }
 
 /// cotangent / y, likewise.
 Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cotangent / y : chain(cotangent, 1.0 / y); }
+
+/// The derivative by y of the density v of the gamma distribution of shape x at y; at 0 its limit.
+Expr gamma_density_slope(const Expr& x, const Expr& y, const Expr& v) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const Expr below_2 = where(x > 1.0, infinity, where(equal(x, 1.0), -1.0, -infinity));
+  const Expr at_0 = where(x > 2.0, 0.0, where(equal(x, 2.0), 1.0, below_2));
+  return where(equal(y, 0.0), at_0, v * ((x - 1.0) / y - 1.0));
+}
 
 /// In place of the cotangent of operand k of a node.
 [[noreturn]] Expr refused(const Expr& node, std::size_t k) {

@@ -29,7 +29,7 @@ void check_square(std::string_view function, const Operand& a) {
 }
 
 Expr solved(Solve::Matrix matrix, const Operand& a, const Operand& b) {
-  const Solve solve(matrix, false);
+  const Solve solve(matrix, false, Terms::products);
   check_square(solve.name(), a);
   const Shape& shape = b.expr().shape();
   const std::size_t lanes = shape.size() - (row_axis(shape) ? 1 : 0);
@@ -86,7 +86,7 @@ Expr multivariate_normal_logpdf(const Operand& x, const Operand& mean, const Ope
   const NodeOrigin origin(x.where(), false);
   const Expr factor = cholesky(covariance);
   const Expr deviation = expand_dims(x.expr() - mean.expr(), -1);
-  const Expr whitened = squeeze(Solve(Solve::Matrix::lower, false).apply(factor, deviation), -1);
+  const Expr whitened = squeeze(Solve(Solve::Matrix::lower, false, Terms::products).apply(factor, deviation), -1);
   const double constant_term = 0.5 * static_cast<double>(size.length) * std::log(2.0 * std::numbers::pi);
   return -0.5 * sum(square(whitened), -1) - (sum(log(diagonal(factor)), -1) + constant_term);
 }

@@ -7,6 +7,9 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "dsl/contraction.hpp"
+#include "dsl/reshape.hpp"
+#include "dsl/slice.hpp"
 
 namespace allgrad {
 
@@ -36,6 +39,8 @@ void require_square(const Shape& shape) {
       fmt::format("expected square matrices in the last two axes, [.., n, n], got shape {}", to_string(shape)));
 }
 
+Expr safe_matmul(const Expr& x, const Expr& y) { return matrix_product(x, y, Terms::safe_products); }
+
 Expr matrix_transpose(const Expr& x) { return swapaxes(x, -1, -2); }
 
 Expr symmetric_part(const Expr& x) { return 0.5 * (x + matrix_transpose(x)); }
@@ -46,7 +51,14 @@ Expr triangle(const Expr& x, bool lower, double diagonal) {
   return diagonal == 1.0 ? kept : kept * where(identity_mask(n), diagonal, 1.0);
 }
 
-Expr diagonal(const Expr& x) { return sum(where(identity_mask(x.shape().back().length), x, 0.0), -1); }
+Expr diagonal(const Expr& x) {  // each n + 1 of all elements
+  const std::size_t n = x.shape().back().length;
+  Shape shape(x.shape().begin(), x.shape().end() - 2);
+  shape.emplace_back(n * n);
+  const std::ptrdiff_t step = n == 1 ? 1 : static_cast<std::ptrdiff_t>(n + 1);
+  const AxisSlice slice{shape.size() - 1, 0, step, n, n * n};
+  return make_node(std::make_shared<const SliceAxis>(slice), {reshaped(x, shape)}, x.node()->where);
+}
 
 Expr diagonal_matrix(const Expr& x) { return where(identity_mask(x.shape().back().length), expand_dims(x, -1), 0.0); }
 

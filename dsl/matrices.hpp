@@ -40,6 +40,9 @@ void for_each_matrix(const Node& node, const CallArguments& arguments, Body body
   });
 }
 
+/// The product of matrices [.., n, k] and [.., k, m] in derivatives, to which zeros add 0 whatever they meet.
+Expr safe_matmul(const Expr& x, const Expr& y);
+
 /// Throws ExpressionError unless the last two axes are equally long lanes, at least one.
 void require_square(const Shape& shape);
 

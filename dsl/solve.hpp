@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dsl/call_operator.hpp"
+#include "dsl/contraction.hpp"
 
 namespace allgrad {
 
@@ -9,7 +10,8 @@ class Solve final : public CallOperator {
  public:
   enum class Matrix { square, lower, upper };
 
-  Solve(Matrix matrix, bool transposed) : matrix_(matrix), transposed_(transposed) {}
+  /// With safe products, as in derivatives, right sides of zeros give zeros whatever the matrix is.
+  Solve(Matrix matrix, bool transposed, Terms terms) : matrix_(matrix), transposed_(transposed), terms_(terms) {}
 
   Expr apply(const Expr& a, const Expr& b) const;
 
@@ -29,6 +31,7 @@ class Solve final : public CallOperator {
 
   Matrix matrix_;
   bool transposed_;
+  Terms terms_;
 };
 
 }  // namespace allgrad

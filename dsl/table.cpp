@@ -218,7 +218,16 @@ Table::Checked Table::check_columns(const std::string& table, const Columns& col
   }
   const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
   for (const auto& [name, column] : columns) check_column(table, name, column, first_row, where);
-  return {{table, comm, local_rows, first_row, total_rows, static_cast<double>(total_rows)}, std::move(finite)};
+  std::vector<std::size_t> first_rows(counts.size());
+  std::exclusive_scan(counts.begin(), counts.end(), first_rows.begin(), std::size_t{0});
+  return {{.table = table,
+           .comm = comm,
+           .local_rows = local_rows,
+           .first_row = first_row,
+           .total_rows = total_rows,
+           .count = static_cast<double>(total_rows),
+           .first_rows = std::move(first_rows)},
+          std::move(finite)};
 }
 
 RowNumbers Table::numbers_of(const Column& column) {
@@ -312,6 +321,7 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
     rows.first_row = lengths.first_row;
     rows.total_rows = lengths.total_rows;
     rows.count = lengths.count;
+    rows.first_rows = lengths.first_rows;
     ++rows.generation;
   });
 }

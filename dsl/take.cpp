@@ -15,6 +15,7 @@
 #include "dsl/broadcast_to.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/reshape.hpp"
+#include "dsl/take_rows.hpp"
 #include "dsl/transpose.hpp"
 
 namespace allgrad {
@@ -119,7 +120,8 @@ Placement ScatterAdd::infer_placement(std::span<const Expr> operands, const Shap
 Expr ScatterAdd::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   if (k == 1) return {};
   const std::vector<Expr>& operands = node.node()->operands;
-  return broadcast_to(take_last(cotangent, operands[1], node.node()->where), operands[0].shape());
+  const Expr taken = take_last(cotangent, operands[1], node.node()->where);
+  return broadcast_to(where_there(operands[1], constant(length_), taken), operands[0].shape());
 }
 
 Expr ScatterAdd::tangent(const Expr& node, std::span<const Expr> tangents) const {
@@ -161,6 +163,10 @@ Expr take_last(const Expr& v, const Expr& index, SourceLocation where) {
   return make_node(std::make_shared<const Take>(v.shape().empty() ? 0 : v.shape().back().length), {v, index}, where);
 }
 
+Expr where_there(const Expr& index, const Expr& length, const Expr& taken) {
+  return where(index >= 0.0 && index < length && equal(index, floor(index)), taken, 0.0);
+}
+
 Expr take(const Operand& v, const Operand& index, const Position& axis) {
   const std::size_t at = chosen_lane_axis(v, axis, "take",
                                           "rows lie on several ranks; gather takes from a vector that "
@@ -170,20 +176,24 @@ Expr take(const Operand& v, const Operand& index, const Position& axis) {
 }
 
 Expr gather(const Operand& v, const Operand& index) {
-  const Shape& shape = v.expr().shape();
-  if (shape.empty() || row_axis(shape)) {
+  const Shape &shape = v.expr().shape(), &places = index.expr().shape();
+  const auto rows = row_axis(shape);
+  if (shape.empty() || rows.value_or(0) != 0 || (rows && row_axis(places) != std::size_t{0})) {
     throw ExpressionError(
-        fmt::format("gather({}): expected an array [n, ..] that is not per row; rows of a table lie on "
-                    "several ranks and cannot be taken by number",
-                    to_string(shape)),
+        fmt::format("gather({}, {}): expected an array [n, ..] that is the same on all ranks, or a value per row "
+                    "[rows, ..] and an index per row [rows], of the same or of another table; take(v, index, axis) "
+                    "takes along lanes",
+                    to_string(shape), to_string(places)),
         v.where());
   }
-  const NodeOrigin origin(v.where(), false);  // [n, ..] and [rows] by [.., n] and [rows, 1, ..]
+  const NodeOrigin origin(v.where(), false);
+  if (rows) return take_rows(v.expr(), widened(index.expr(), shape.size() - 1), v.where());
+  // [n, ..] and [rows] by [.., n] and [rows, 1, ..]
   const Expr last = transposed(v.expr(), to_the_end(shape.size(), 0), v.where());
   return take_last(last, widened(index.expr(), shape.size() - 1), v.where());
 }
 
-Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments) {
+Expr segment_sum(const Operand& x, const Operand& index, const Extent& segments) {
   const Shape &shape = x.expr().shape(), &groups = index.expr().shape();
   if (groups.size() != 1 || shape.empty() || !(shape[0] == groups[0])) {
     throw ExpressionError(
@@ -194,7 +204,18 @@ Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segment
   }
   const NodeOrigin origin(x.where(), false);
   Shape to(shape.begin() + 1, shape.end());
-  to.emplace_back(num_segments);
+  if (segments.is_rows()) {
+    if (!shape[0].is_rows()) {
+      throw ExpressionError(
+          fmt::format("segment_sum({}): expected values per row to add up in rows of table \"{}\"; values that are the "
+                      "same on all ranks are added up in as many numbers, segment_sum(x, index, n)",
+                      to_string(shape), segments.rows->table),
+          x.where());
+    }
+    to.insert(to.begin(), segments);
+    return scatter_rows(to, x.expr(), widened(index.expr(), shape.size() - 1), x.where());
+  }
+  to.push_back(segments);
   const Expr sums =
       make_node(std::make_shared<const ScatterAdd>(to), {x.expr(), widened(index.expr(), shape.size() - 1)}, x.where());
   std::vector<std::size_t> order = {shape.size() - 1};

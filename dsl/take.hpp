@@ -53,4 +53,8 @@ class ScatterAdd final : public CallOperator {
 
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where);
 
+/// `taken` where the index is a position of an axis of that length, 0 elsewhere: what is left out of a sum has no part
+/// in its derivative.
+Expr where_there(const Expr& index, const Expr& length, const Expr& taken);
+
 }  // namespace allgrad

@@ -49,6 +49,8 @@ TEST_CASE("shapes misused") {
   CHECK_REFUSED((Parts{"swapaxes of [2]: ", "axis 1 is out of bounds"}), swapaxes(zeros({2}), 0, 1));
   CHECK_REFUSED((Parts{"moveaxis of [2]: ", "axis -2 is out of bounds"}), moveaxis(zeros({2}), 0, -2));
   CHECK_REFUSED((Parts{"flip([rows, 2]): ", "rows have no order"}), flip(wide(), 0));
+  CHECK_REFUSED((Parts{"diff([], 1, -1): ", "a value without axes has no differences"}), diff(zeros({})));
+  CHECK_REFUSED((Parts{"concatenate", "use stack to join numbers"}), ag::concatenate({zeros({}), zeros({})}));
   CHECK_REFUSED((Parts{"roll([rows], 0): ", "rows have no order"}), roll(x(), 1, 0));
   CHECK_REFUSED((Parts{"tile([rows], 0): ", "rows have no order"}), tile(x(), 2, 0));
   CHECK_REFUSED((Parts{"repeat([2], 1): ", "axis 1 is out of bounds"}), repeat(zeros({2}), 2, 1));
@@ -93,17 +95,23 @@ TEST_CASE("contractions misused") {
                 ag::einsum("ij,jk->ik", {m, m}));
   CHECK_REFUSED((Parts{"einsum(\"ij\"): ", "letters for 2 operands, got them for 1"}), ag::einsum("ij", {m, m}));
   CHECK_REFUSED((Parts{"einsum(\"i->i\"): ", "has 1 letters for a value of shape [2, 3]"}), ag::einsum("i->i", {m}));
-  CHECK_REFUSED((Parts{"einsum(\"ii\"): ", "the letter i is in \"ii\" twice"}), ag::einsum("ii", {m}));
+  CHECK_REFUSED((Parts{"einsum(\"ii\"): ", "the letter i stands for axes of lengths 2 and 3 of one operand"}),
+                ag::einsum("ii", {m}));
+  CHECK_REFUSED((Parts{"einsum(\"ij->ii\"): ", "the letter i is in the result twice"}), ag::einsum("ij->ii", {m}));
+  CHECK_REFUSED((Parts{"einsum(\"...j->j\"): ", "the axes of \"...\" are in no place of the result"}),
+                ag::einsum("...j->j", {m}));
+  CHECK_REFUSED((Parts{"einsum(\"...ijk\"): ", "has 3 letters for a value of shape [2, 3]"}),
+                ag::einsum("...ijk", {m}));
   CHECK_REFUSED((Parts{"the result has the letter k"}), ag::einsum("ij->k", {m}));
-  CHECK_REFUSED((Parts{"expected letters, commas", "got '.'"}), ag::einsum("...j", {m}));
+  CHECK_REFUSED((Parts{"expected letters, commas", "got '.'"}), ag::einsum("..j", {m}));
+  CHECK_REFUSED((Parts{"at most one \"...\" for each operand", "got '.'"}), ag::einsum("...i...", {m}));
   CHECK_REFUSED((Parts{"einsum", "at least one operand"}), ag::einsum("", {}));
   CHECK_REFUSED((Parts{"two row axes"}), outer(x(), ag::Table("galaxies", {{"y", xt::xarray<double>{1.0}}})["y"]));
 }
 
 TEST_CASE("lookups misused") {
   CHECK_REFUSED((Parts{"take([rows], 0): ", "gather"}), take(x(), x(), 0));
-  CHECK_REFUSED((Parts{"gather([rows, 2]): ", "not per row"}), gather(wide(), x()));
-  CHECK_REFUSED((Parts{"gather([]): ", "an array [n, ..]"}), gather(zeros({}), x()));
+  CHECK_REFUSED((Parts{"gather([], [rows]): ", "an array [n, ..]"}), gather(zeros({}), x()));
   CHECK_REFUSED((Parts{"take([rows, 2], [3]): ", "do not align"}), take(wide(), zeros({3})));
   CHECK_REFUSED((Parts{"segment_sum([rows, 2]): ", "got shape [rows, 2]"}), segment_sum(wide(), wide(), 4));
   CHECK_REFUSED((Parts{"segment_sum([3]): ", "got shape [rows]"}), segment_sum(zeros({3}), x(), 4));
@@ -114,6 +122,12 @@ TEST_CASE("lookups misused") {
   CHECK_REFUSED((Parts{"interp([rows], [3], [3]): ", "increase, got 2 before 1 (number 1)"}), ag::interp(x(), xp, xp));
   CHECK_REFUSED((Parts{"interp([rows], [3], [2]): ", "as many positions as values"}), ag::interp(x(), xp, zeros({2})));
   CHECK_REFUSED((Parts{"interp([rows], [1], [1]): ", "at least two points"}), ag::interp(x(), zeros({1}), zeros({1})));
+  CHECK_REFUSED((Parts{"interp_cubic([rows], [3], [3]): ", "expected constants [n]", "interp takes that, too"}),
+                ag::interp_cubic(x(), zeros({3}) + ag::parameters(1), zeros({3})));
   CHECK_REFUSED((Parts{"soft_histogram([rows]): ", "a vector of at least two edges, got shape [1]"}),
                 ag::soft_histogram(x(), zeros({1}), 1.0));
+  CHECK_REFUSED((Parts{"soft_histogram: expected edges and a width for each dimension", "got 2 values, 1 vectors"}),
+                ag::soft_histogram({x(), x()}, {zeros({3})}, {1.0, 1.0}));
+  CHECK_REFUSED((Parts{"soft_histogram: of the values and weights, shapes [rows] and [3] do not broadcast"}),
+                ag::soft_histogram({x(), zeros({3})}, {zeros({3}), zeros({3})}, {1.0, 1.0}));
 }

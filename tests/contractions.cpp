@@ -142,6 +142,33 @@ TEST_CASE("einsum of any number of operands") {
   check(in, apply(ag::einsum("ri->i", {wide.expr}), sum_of({"ri"}, "i"), wide));
 }
 
+TEST_CASE("einsum takes diagonals of repeated letters, and an ellipsis for further axes") {
+  const Inputs in = uneven_inputs();
+  const Value deep = in.rows_2_2_3(), m = in.matrix(),
+              three = in.two_rows_3();  // [rows, 2, 2, 3], [2, 3], [2, rows, 3]
+  const Value square = constant_value(numbers({3, 3})), cube = constant_value(numbers({3, 3, 3}));
+  const Value sides = constant_value(numbers({2, 2, 3}));
+  const auto sum_of = [](std::vector<std::string> letters, std::string result) {
+    return [=](const auto&... operands) { return plain_einsum({operands...}, letters, result); };
+  };
+  check(in, apply(ag::einsum("rssj->rjs", {deep.expr}), sum_of({"rssj"}, "rjs"), deep));
+  check(in, apply(ag::einsum("rssj", {deep.expr}), sum_of({"rssj"}, "jr"), deep));
+  check(in, apply(ag::einsum("rssj,jj->rs", {deep.expr, square.expr}), sum_of({"rssj", "jj"}, "rs"), deep, square));
+  check(in, apply(ag::einsum("ij,jjj->i", {m.expr, cube.expr}), sum_of({"ij", "jjj"}, "i"), m, cube));
+  check(in, apply(ag::einsum("ii,jk->jk", {square.expr, m.expr}), sum_of({"ii", "jk"}, "jk"), square, m));
+  check(in, apply(ag::einsum("...j,jk->...k", {deep.expr, square.expr}), sum_of({"rstj", "jk"}, "rstk"), deep, square));
+  check(in, apply(ag::einsum("r...,...->...r", {deep.expr, sides.expr}), sum_of({"rstj", "stj"}, "stjr"), deep, sides));
+  check_nonlinear(in,
+                  apply(ag::einsum("...ij,...ij->...", {deep.expr, m.expr}), sum_of({"rsij", "ij"}, "rs"), deep, m));
+  check_nonlinear(in, apply(ag::einsum("...j,...j", {three.expr, m.expr[0]}), sum_of({"irj", "j"}, "ir"), three,
+                            apply(
+                                m.expr[0], [](const Array& x) { return plain_squeeze(plain_take(x, 0, {0}), 0); }, m)));
+  check(in, apply(ag::einsum("...a->a...", {three.expr}), sum_of({"irj"}, "jir"), three));
+  check(in, apply(ag::einsum("... , A", {m.expr, square.expr[1]}), sum_of({"ij", "k"}, "ijk"), m,
+                  apply(
+                      square.expr[1], [](const Array& x) { return plain_squeeze(plain_take(x, 0, {1}), 0); }, square)));
+}
+
 TEST_CASE("products that are not linear in the parameters") {
   const Inputs in = uneven_inputs();
   const Value m = in.matrix(), wide = in.rows_6(), p = in.params();

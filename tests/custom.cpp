@@ -1,10 +1,12 @@
 // Functions of the user's in a graph: on replicated values, per row and per rank, with vjp and jvp; what they throw and
 // return wrongly; and check_gradient, which finds a wrong derivative.
+#include <bit>
 #include <cmath>
 #include <stdexcept>
 
 #include "array_values.hpp"
 #include "check_error.hpp"
+#include "said.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -190,6 +192,19 @@ TEST_CASE("wrong shapes are told with those expected") {
                                    });
 }
 
+TEST_CASE("a tangent of a wrong shape is told with that expected") {
+  const Expr p = ag::parameters(3);
+  ag::CustomFunction f = scaled_exp();
+  f.jvp = [](const auto&, const Array&, const auto&) { return Array(1.0); };
+  check_error<ag::ExpressionError>({"custom \"f\": expected from its jvp a tangent of shape [3]", "got []"},
+                                   [&](unsigned& line) {
+                                     line = __LINE__ + 1;
+                                     const Expr value = ag::custom("f", {p, p}, {3}, f);
+                                     evaluate_with_gradient(sum(value), p, noise_column(3, 3), self(),
+                                                            ag::ExecutorKind::tiled, {}, ag::GradientMode::forward);
+                                   });
+}
+
 TEST_CASE("check_gradient passes right derivatives and names the line of a wrong one") {
   const Inputs in = uneven_inputs();
   const Expr p = in.parameter_vector(), wide = in.rows_6().expr;
@@ -242,4 +257,34 @@ TEST_CASE("check_gradient of steps, branches and random draws") {
       check_gradient(sum(drawn), p, {0.9, 1.7, 2.4, 1.0, 1.0, 1.0}, in.communicator(), {.randkey = 7});
   INFO(check.str());
   CHECK(check.passed);
+}
+
+TEST_CASE("check_gradient goes on with the numbers of rank 0 where ranks differ in their last bits") {
+  const double noise = 1.0 + 1e-15 * world().rank();
+  const ag::CustomFunction noisy{
+      .value = [=](const auto& x) { return Array(noise * xt::square(x[0])); },
+      .vjp = [=](const auto& x, const Array&,
+                 const Array& cotangent) { return std::vector<Array>{2.0 * noise * cotangent * x[0]}; }};
+  const Expr p = ag::parameters(3);
+  const Said said;
+  const ag::GradientCheck check =
+      check_gradient(sum(exp(-ag::custom("f", {p}, {3}, noisy))), p, {0.3, -0.8, 1.7}, world());
+  INFO(check.str());
+  CHECK(check.passed);
+  const std::uint64_t bits = std::bit_cast<std::uint64_t>(check.differences[0]);
+  for (const std::uint64_t other : world().allgather(bits)) CHECK(other == bits);
+  if (world().is_root() && world().size() > 1) CHECK(said.warnings.size() == 1);
+}
+
+TEST_CASE("a graph with a custom function says which matrices it has") {
+  const Expr p = ag::parameters(2);
+  ag::CustomFunction function = scaled_exp();
+  const auto build = [&] { return compile(sum(square(ag::custom("f", {p, p}, {2}, function))), p, world()); };
+  const ag::CompiledGraph with_jvp = build();
+  function.jvp = nullptr;
+  const ag::CompiledGraph without = build();
+  CHECK(with_jvp.has_hessian(ag::Curvature::gauss_newton));
+  CHECK(!with_jvp.has_hessian(ag::Curvature::exact));
+  CHECK(!without.has_hessian(ag::Curvature::gauss_newton));
+  CHECK(!without.has_hessian_product());
 }

@@ -1,5 +1,6 @@
 // What docs/recipes.md shows: the code between the marks stands there byte for byte, which documentation.py checks, and
 // does what the page says.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -119,6 +120,32 @@ TEST_CASE("recipes: several tables") {
   const ag::Expr loss = of_halos / halos.count() + of_galaxies / galaxies.count();
   // [/shown]
   CHECK(has_right_gradient(loss, p, {12.0, 20.0}));
+}
+
+TEST_CASE("recipes: rows that point to rows of another table") {
+  const std::vector<double> masses = noise_column(40, 8, 0.5, 1.5);
+  std::vector<double> halo_of;
+  for (std::size_t i = 0; i < 70; ++i) halo_of.push_back(std::floor(0.5 * static_cast<double>(i)));
+  // [shown]
+  const ag::RowShare own = ag::share_of_rows(masses.size(), world());
+  const auto first = std::ranges::lower_bound(halo_of, static_cast<double>(own.first));
+  const auto last = std::ranges::lower_bound(halo_of, static_cast<double>(own.last));
+  const std::vector<double> own_masses(masses.data() + own.first, masses.data() + own.last);
+  const ag::Table halos("halos", {{"mass", own_masses}}, world());
+  const ag::Table galaxies("galaxies", {{"halo", std::vector(first, last)}}, world());
+  const ag::Expr p = ag::parameters(2);
+  const ag::Expr luminosity = exp(p[0] * gather(halos["mass"], galaxies["halo"]));    // of each galaxy
+  const ag::Expr of_halos = segment_sum(luminosity, galaxies["halo"], halos.rows());  // of each halo
+  const ag::Expr loss = sum(square(of_halos - p[1] * halos["mass"])) / halos.count();
+  // [/shown]
+  CHECK(has_right_gradient(loss, p, {0.4, 2.0}));
+  std::vector<double> luminosities(masses.size(), 0.0);
+  for (const double halo : halo_of) {
+    luminosities[static_cast<std::size_t>(halo)] += std::exp(0.4 * masses[static_cast<std::size_t>(halo)]);
+  }
+  double expected = 0.0;
+  for (std::size_t i = 0; i < masses.size(); ++i) expected += std::pow(luminosities[i] - 2.0 * masses[i], 2) / 40.0;
+  CHECK(evaluate(loss, p, {0.4, 2.0}) == Approx(expected).epsilon(1e-12));
 }
 
 TEST_CASE("recipes: what is computed once") {

@@ -58,6 +58,28 @@ TEST_CASE("rows do not align with an axis of numbers, be it as long") {
         edges - x();
       });
   CHECK(to_string((edges - expand_dims(x(), 1)).shape()) == "[rows, 3]");
+
+  // What the hint says to do works.
+  const ag::Expr pair = zeros({2}), grid = zeros({2, 3}), two_rows = expand_dims(pair, 1) * x();  // [2, rows]
+  const auto check = [](const ag::Expr& a, const ag::Expr& b, const std::string& hint, const ag::Expr& as_told,
+                        const std::string& shape) {
+    for (const bool swapped : {false, true}) {
+      check_error<ExpressionError>({hint}, [&](unsigned& line) {
+        line = __LINE__ + 1;
+        swapped ? multiply(b, a) : multiply(a, b);
+      });
+    }
+    CHECK(to_string(as_told.shape()) == shape);
+  };
+  check(two_rows, pair, "each row with all of it, give the value of shape [2] a further axis: expand_dims(value, 1)",
+        two_rows * expand_dims(pair, 1), "[2, rows]");
+  check(two_rows, zeros({3}), "each element, give the value of shape [2, rows] a further axis: expand_dims(value, 2)",
+        expand_dims(two_rows, 2) * zeros({3}), "[2, rows, 3]");
+  check(x(), grid, "each element, give the value of shape [rows] a further axis: expand_dims(expand_dims(value, 1), 1)",
+        expand_dims(expand_dims(x(), 1), 1) * grid, "[rows, 2, 3]");
+  check(x(), expand_dims(x(), 1) * pair,
+        "row by row, give the value of shape [rows] a further axis: expand_dims(value, 1)",
+        expand_dims(x(), 1) * (expand_dims(x(), 1) * pair), "[rows, 2]");
 }
 
 TEST_CASE("columns of two tables are not mixed") {
@@ -130,11 +152,10 @@ TEST_CASE("the row axis has no order and no positions") {
     line = __LINE__ + 1;
     ag::concatenate({x(), x()});
   });
-  check_error<ExpressionError>({"reshape([rows]): ", "cannot become [3, 1]", "-1 stands for it"},
-                               [](unsigned& line) {
-                                 line = __LINE__ + 1;
-                                 reshape(x(), {3, 1});
-                               });
+  check_error<ExpressionError>({"reshape([rows]): ", "cannot become [3, 1]", "-1 stands for it"}, [](unsigned& line) {
+    line = __LINE__ + 1;
+    reshape(x(), {3, 1});
+  });
 }
 
 TEST_CASE("indices and ranges that do not fit") {

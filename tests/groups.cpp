@@ -1,6 +1,7 @@
 // Joint fits: models on parts of a communicator, whose losses and gradients meet in one collective.
 #include <fmt/format.h>
 
+#include "allgrad/custom.hpp"
 #include "allgrad/one_point_group.hpp"
 #include "allgrad/random.hpp"
 #include "allgrad/subcomms.hpp"
@@ -209,6 +210,33 @@ TEST_CASE("a group warns of parameters that none of its models uses") {
   REQUIRE(warnings.size() == (world().is_root() ? 1 : 0));
   const std::string unused = num_groups() == 1 ? "[1, 2]" : "[2]";
   if (world().is_root()) check_parts(warnings[0], {"of 3 parameters", "with indices " + unused + " are not used"});
+}
+
+TEST_CASE("a group has second derivatives where all of its models have") {
+  const auto split = ag::split_subcomms({.num_groups = num_groups()});
+  const ag::CustomFunction half{
+      .value = [](const auto& x) { return ag::Array(0.5 * x[0]); },
+      .vjp = [](const auto&, const ag::Array&,
+                const ag::Array& cotangent) { return std::vector<ag::Array>{0.5 * cotangent}; }};
+  for (const bool has_custom : {false, true}) {
+    const bool is_here = has_custom && split.group_rank == 0;
+    LambdaModel model([](const ag::Expr& params) { return params; },
+                      [&](const ag::Sumstats& sumstats) {
+                        const ag::Expr x = is_here ? ag::custom("half", {sumstats.value}, {2}, half) : sumstats.value;
+                        return sum(square(x - 1.0));
+                      },
+                      split.subcomm);
+    ag::OnePointGroup group(model, world());
+    const ag::Objective& objective = group.objective(2);
+    CHECK(objective.has_hessian(ag::Curvature::exact) == !has_custom);
+    CHECK(objective.has_hessian(ag::Curvature::gauss_newton) == !has_custom);
+    CHECK(objective.has_hessian_product() == !has_custom);
+    if (has_custom) {
+      check_throws({"expected an objective with second derivatives"}, [&] { group.run_trust_region({0.3, 0.4}); });
+    } else {
+      CHECK(group.run_trust_region({0.3, 0.4}).fun == Approx(0.0).margin(1e-12));
+    }
+  }
 }
 
 TEST_CASE("a failure in one model reaches all ranks, and the group works on") {

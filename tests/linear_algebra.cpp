@@ -1,12 +1,14 @@
 // Matrices in the last two axes, one for all ranks or one for each row: values against textbook loops over whole
 // arrays, gradients in both modes against finite differences of these, Hessians against differences of gradients.
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 
 #include "array_values.hpp"
 #include "catch.hpp"
 #include "check_error.hpp"
+#include "world.hpp"
 
 namespace ag = allgrad;
 using namespace allgrad::testing;
@@ -350,6 +352,74 @@ TEST_CASE("a matrix that is not positive definite gives NaN, which is told with 
   REQUIRE(found);
   CHECK(found->node == "cholesky");
   CHECK(found->where.line == static_cast<unsigned>(line));
+}
+
+TEST_CASE("matrices that are masked after use leave gradients and Hessians as if they were not there") {
+  // The matrix of a row is w * [[p0, p1], [p1, p2]]: for w < 0 it has no Cholesky factor, for w = 0 no inverse.
+  const auto rank = static_cast<double>(world().rank());
+  const ag::Table table("table", {{"w", {1.0 + rank, -1.0, 0.5, 0.0}}}, world());
+  const Expr p = ag::parameters(3), w = table["w"];
+  const Expr matrix = ag::stack({ag::stack({p[0], p[1]}), ag::stack({p[1], p[2]})});
+  const Expr good = w > 0.0, each = expand_dims(expand_dims(w, 1), 1) * matrix;
+  const Expr safe = expand_dims(expand_dims(where(good, w, 1.0), 1), 1) * matrix;
+  const Expr right = view(p, ag::range(0, 2)), lanes = expand_dims(good, 1), sides = expand_dims(lanes, 1);
+  const std::vector<std::pair<const char*, std::function<Expr(const Expr&)>>> functions = {
+      {"cholesky", [&](const Expr& a) { return sum(where(sides, square(cholesky(a)), 0.0)); }},
+      {"logdet", [&](const Expr& a) { return sum(where(good, square(logdet(a)), 0.0)); }},
+      {"inv", [&](const Expr& a) { return sum(where(sides, square(inv(a)), 0.0)); }},
+      {"solve", [&](const Expr& a) { return sum(where(lanes, square(solve(a, right)), 0.0)); }},
+      {"solve_triangular", [&](const Expr& a) { return sum(where(lanes, square(solve_triangular(a, right)), 0.0)); }},
+      {"eigvalsh", [&](const Expr& a) { return sum(where(lanes, square(eigvalsh(a / where(sides, 1.0, 0.0))), 0.0)); }},
+      {"density",
+       [&](const Expr& a) {
+         return sum(where(good, ag::multivariate_normal_logpdf(right, Array{0.1, 0.2}, a), 0.0));
+       }},
+  };
+  const std::vector<double> at = {2.0, 0.5, 1.5};
+  for (const auto& [name, function] : functions) {
+    for (const ag::ExecutorKind executor : executors) {
+      INFO(name << ", " << to_string(executor));
+      std::vector<std::vector<double>> results;
+      for (const Expr& loss : {function(safe), function(each)}) {
+        ag::CompiledGraph graph = compile(loss, p, world(), {.executor = executor});
+        std::vector<double> result(1 + 3 + 9);
+        result[0] = graph.value_gradient_and_hessian(at, std::span(result).subspan(1, 3), std::span(result).subspan(4),
+                                                     ag::Curvature::exact);
+        results.push_back(result);
+        for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+          const auto by_mode = evaluate_with_gradient(loss, p, at, world(), executor, {}, mode);
+          check_close(std::span(results[0]).subspan(1, 3), by_mode.gradient, 1e-12);
+        }
+      }
+      for (const double number : results[0]) CHECK(std::isfinite(number));
+      check_close(results[0], results[1], 1e-12);
+    }
+  }
+}
+
+TEST_CASE("a perfect fit through matrices, where all cotangents are 0, has its Hessian") {
+  const Inputs in = uneven_inputs();
+  const Expr p = in.parameter_vector(), m = gram(tall(in)).expr;
+  const std::vector<double> at = noise_column(Inputs::num_params, 3, 0.5, 1.5);
+  for (const auto& [name, value] : {std::pair{"cholesky", cholesky(m)}, std::pair{"inv", inv(m)}}) {
+    for (const ag::ExecutorKind executor : executors) {
+      INFO(name << ", " << to_string(executor));
+      const std::vector<double> target = evaluate(value, p, at, in.communicator(), executor);
+      ag::CompiledGraph graph = compile(sum(square(value - xt::adapt(target, std::vector<std::size_t>{3, 3}))), p,
+                                        in.communicator(), {.executor = executor});
+      std::vector<double> gradient(6), hessian(36), expected(36);
+      CHECK(graph.value_gradient_and_hessian(at, gradient, hessian, ag::Curvature::exact) == Approx(0.0).margin(1e-20));
+      for (std::size_t i = 0; i < 6; ++i) {
+        const auto slope = [&](std::span<const double> params) {
+          graph.value_and_gradient(params, gradient);
+          return gradient[i];
+        };
+        std::ranges::copy(numeric_gradient(slope, at), expected.begin() + static_cast<std::ptrdiff_t>(i * 6));
+      }
+      CHECK(largest(expected) > 1e-3);
+      check_close(expected, hessian, 1e-7);
+    }
+  }
 }
 
 TEST_CASE("matrices that do not fit are errors that say what was expected") {

@@ -1,6 +1,7 @@
 // Looking up elements at computed positions and adding up there: values against loops over whole arrays, gradients
 // against finite differences of these, on both executors and any number of ranks.
 #include <cmath>
+#include <limits>
 #include <xtensor/xview.hpp>
 
 #include "array_values.hpp"
@@ -36,6 +37,17 @@ double plain_interp(double x, const Array& xp, const Array& fp, ag::Outside outs
   while (i + 2 < n && x >= xp(i + 1)) ++i;
   return fp(i) + (x - xp(i)) * (fp(i + 1) - fp(i)) / (xp(i + 1) - xp(i));
 }
+
+/// The part of a kernel below z widths from its center.
+double distribution(double z, ag::SmoothingKernel kernel) {
+  if (kernel == ag::SmoothingKernel::gaussian) return 0.5 * std::erfc(-z / std::sqrt(2.0));
+  if (kernel == ag::SmoothingKernel::logistic) return 1.0 / (1.0 + std::exp(-z));
+  const double t = std::clamp(z / 3.0, -1.0, 1.0);
+  return 0.5 + (35.0 * t - 35.0 * std::pow(t, 3) + 21.0 * std::pow(t, 5) - 5.0 * std::pow(t, 7)) / 32.0;
+}
+
+constexpr ag::SmoothingKernel smoothing_kernels[] = {ag::SmoothingKernel::gaussian, ag::SmoothingKernel::logistic,
+                                                     ag::SmoothingKernel::triweight};
 
 Array plain_row(const Array& x, std::size_t row) { return Array(xt::view(x, row)); }
 
@@ -141,7 +153,12 @@ TEST_CASE("positions that are not there give NaN, and are left out of sums") {
     for (const std::size_t i : {0U, 2U, 3U, 4U}) CHECK(std::isnan(taken[i]));
     CHECK(taken[1] == 1.0);
     CHECK(taken[5] == 2.0);
-    CHECK(evaluate(ag::histogram(index, p[2], 2), p, params, self(), executor) == std::vector{3.0, 3.0});
+    const Expr counts = ag::histogram(index, ag::concatenate(p, p), 2);
+    CHECK(evaluate(counts, p, params, self(), executor) == std::vector{2.0, 3.0});
+    for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+      CHECK(evaluate_with_gradient(sum(counts * counts), p, params, self(), executor, {}, mode).gradient ==
+            std::vector{0.0, 4.0, 6.0});
+    }
   }
 }
 
@@ -196,6 +213,16 @@ TEST_CASE("interp by constants, parameters and values per row, with its gradient
                             },
                             u, moving));
   }
+  const Value inner = apply(
+      sin(p.expr), [](const Array& v) { return Array(xt::sin(v)); }, p);  // the same on all ranks
+  check_nonlinear(in, apply(
+                          ag::interp(inner.expr, xp, p.expr),
+                          [=](const Array& a, const Array& v) {
+                            return generate(shape_of(a), [&](const Lengths& i) {
+                              return plain_interp(element(a, i), xp, v, ag::Outside::clamp);
+                            });
+                          },
+                          inner, p));
   const xt::xarray<double> outside = {-2.0, 0.3, 1.1, 3.0};
   for (const ag::ExecutorKind executor : executors) {
     const std::vector<double> params(6, 1.0);
@@ -213,15 +240,8 @@ TEST_CASE("interp by constants, parameters and values per row, with its gradient
 TEST_CASE("a soft histogram of rows, by each kernel") {
   const Inputs in = uneven_inputs();
   const xt::xarray<double> edges = {-1.0, -0.2, 0.3, 0.9};
-  const auto distribution = [](double z, ag::SmoothingKernel kernel) {
-    if (kernel == ag::SmoothingKernel::gaussian) return 0.5 * std::erfc(-z / std::sqrt(2.0));
-    if (kernel == ag::SmoothingKernel::logistic) return 1.0 / (1.0 + std::exp(-z));
-    const double t = std::clamp(z / 3.0, -1.0, 1.0);
-    return 0.5 + (35.0 * t - 35.0 * std::pow(t, 3) + 21.0 * std::pow(t, 5) - 5.0 * std::pow(t, 7)) / 32.0;
-  };
   const Value x = in.rows(), width = in.scalar(), weights = in.column("v");
-  for (const auto kernel :
-       {ag::SmoothingKernel::gaussian, ag::SmoothingKernel::logistic, ag::SmoothingKernel::triweight}) {
+  for (const auto kernel : smoothing_kernels) {
     const auto plain = [=](const Array& a, const Array& w, const Array& v) {
       Array counts = xt::zeros<double>({3});
       for (std::size_t row = 0; row < a.size(); ++row) {
@@ -232,6 +252,64 @@ TEST_CASE("a soft histogram of rows, by each kernel") {
     };
     check_nonlinear(
         in, apply(ag::soft_histogram(x.expr, edges, width.expr, weights.expr, kernel), plain, x, width, weights));
+  }
+}
+
+TEST_CASE("soft histograms with open ends hold all of the weight, and their gradients are finite") {
+  const Inputs in = uneven_inputs();
+  const double infinity = std::numeric_limits<double>::infinity();
+  const xt::xarray<double> edges = {-infinity, -0.2, 0.9, infinity};
+  const Value x = in.rows(), width = in.scalar(), weights = in.column("v");
+  for (const auto kernel : smoothing_kernels) {
+    const auto plain = [=](const Array& a, const Array& w, const Array& v) {
+      Array counts = xt::zeros<double>({3});
+      for (std::size_t row = 0; row < a.size(); ++row) {
+        const double low = distribution((-0.2 - a(row)) / w(), kernel),
+                     high = distribution((0.9 - a(row)) / w(), kernel);
+        counts(0) += v(row) * low;
+        counts(1) += v(row) * (high - low);
+        counts(2) += v(row) * (1.0 - high);
+      }
+      return counts;
+    };
+    check_nonlinear(
+        in, apply(ag::soft_histogram(x.expr, edges, width.expr, weights.expr, kernel), plain, x, width, weights));
+  }
+}
+
+TEST_CASE("soft histograms in several dimensions") {
+  const Inputs in = uneven_inputs();
+  const std::vector<xt::xarray<double>> edges = {{-1.0, -0.2, 0.3, 0.9}, {-0.5, 0.1, 2.0}, {-1.5, 1.5}};
+  const Value x = in.rows(), y = in.column("v"), z = in.six_rows(), width = in.scalar();
+  for (const auto kernel : smoothing_kernels) {
+    const auto part = [=](std::size_t dimension, std::size_t bin, double at, double wide) {
+      const auto& own = edges[dimension];
+      return distribution((own(bin + 1) - at) / wide, kernel) - distribution((own(bin) - at) / wide, kernel);
+    };
+    check_nonlinear(
+        in, apply(
+                ag::soft_histogram({x.expr, y.expr}, {edges[0], edges[1]}, {width.expr, 0.4}, y.expr, kernel),
+                [=](const Array& a, const Array& b, const Array& w) {
+                  Array counts = xt::zeros<double>({3, 2});
+                  for_each_index({a.size(), 3, 2}, [&](const Lengths& at) {
+                    counts(at[1], at[2]) += b(at[0]) * part(0, at[1], a(at[0]), w()) * part(1, at[2], b(at[0]), 0.4);
+                  });
+                  return counts;
+                },
+                x, y, width));
+    check_nonlinear(in, apply(
+                            ag::soft_histogram({x.expr, y.expr, z.expr}, {edges[0], edges[1], edges[2]},
+                                               {width.expr, 0.4, 0.7}, 1.0, kernel),
+                            [=](const Array& a, const Array& b, const Array& c, const Array& w) {
+                              Array counts = xt::zeros<double>({3, 2, 1});
+                              for_each_index({6, a.size(), 3, 2}, [&](const Lengths& at) {
+                                const std::size_t row = at[1];
+                                counts(at[2], at[3], 0) += part(0, at[2], a(row), w()) * part(1, at[3], b(row), 0.4) *
+                                                           part(2, 0, c(at[0], row), 0.7);
+                              });
+                              return counts;
+                            },
+                            x, y, z, width));
   }
 }
 

@@ -128,6 +128,15 @@ TEST_CASE("maximum and minimum share the derivative between equal numbers, infin
   check_derivatives("minimum", 1.0, nan, 0.0, 0.0);
 }
 
+TEST_CASE("the density of the gamma distribution has the limits of its derivatives at 0") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  check_derivatives("gammainc_derivative", 3.0, 0.0, 0.0, 0.0);
+  check_derivatives("gammainc_derivative", 2.0, 0.0, 0.0, 1.0);
+  check_derivatives("gammainc_derivative", 1.5, 0.0, 0.0, infinity);
+  check_derivatives("gammainc_derivative", 1.0, 0.0, -infinity, -1.0);
+  check_derivatives("gammainc_derivative", 0.5, 0.0, -infinity, -infinity);
+}
+
 TEST_CASE("what rounds to whole numbers is what C++ and NumPy have, to the sign of zero") {
   const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> numbers = {0.0,

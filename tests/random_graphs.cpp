@@ -1,6 +1,7 @@
-// Random graphs of nested reductions, broadcasts, changes of shape and draws: both executors, both modes of
-// differentiation, and any number of ranks give the loss and the gradient of one process that holds all rows; and where
-// one row of a graph has no finite value or derivative, it is found. RC_PARAMS="seed=7 max_success=10000" runs others.
+// Random graphs of all operators: nested reductions, broadcasts, changes of shape, lookups, matrices, draws: both
+// executors, both modes of differentiation, and any number of ranks give the loss and the gradient of one process that
+// holds all rows; and where one row of a graph has no finite value or derivative, it is found. RC_PARAMS="seed=7
+// max_success=10000" runs others.
 #include <fmt/format.h>
 #include <rapidcheck.h>
 
@@ -33,6 +34,9 @@ struct Value {
   double bound;
 };
 
+/// The row of its halo for each galaxy, in the order of the halos.
+const std::vector<double> halo_of_galaxies = {0, 3, 3, 6, 8};
+
 /// What column x has in its row 4.
 enum class Flaw { none, value, derivative };
 
@@ -41,13 +45,13 @@ class GraphBuilder {
   GraphBuilder(const ag::Communicator& comm, Split split, Flaw flaw = Flaw::none)
       : halos_(deal("halos", {{"x", noise_column(9, 1)}, {"w", noise_column(9, 2)}, {"c", {1, 2, 3, 4, 0, 6, 7, 8, 9}}},
                     split, comm)),
-        galaxies_(deal("galaxies", {{"y", noise_column(5, 3)}}, split, comm)) {
+        galaxies_(deal("galaxies", {{"y", noise_column(5, 3)}, {"halo", halo_of_galaxies}}, with_halos(split), comm)) {
     const Expr x = with(flaw), y = galaxies_["y"];
     for (const Expr& expr : {params[0], params[1], view(params, ag::range(2, 5)), x, halos_["w"], expand_dims(x, 1), y,
                              expand_dims(y, 1), x * params[0], expand_dims(y * params[1], 1)}) {
       values_.push_back({expr, 2.0});
     }
-    values_.push_back({ag::constant(xt::xarray<double>{0.3, -0.8, 0.5}), 1.0});
+    values_.push_back({ag::constant(xt::xarray<double>{0.3, -0.8, 0.6}), 1.0});  // no sum of these is 0
     values_.push_back({ag::expand_dims(xt::xarray<double>{0.7, -0.2}, 1), 1.0});
     num_given_ = values_.size();
   }
@@ -74,14 +78,43 @@ class GraphBuilder {
   }
 
  private:
-  Value apply(const Step& step) const {
-    const auto& [x, x_bound] = values_[step[1] % values_.size()];
-    const auto& [y, y_bound] = values_[step[2] % values_.size()];
-    const std::size_t choice = step[3];
-    const auto axis = [&](std::size_t count) {
-      return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
+  /// Galaxies lie where their halos do.
+  static Deal with_halos(Split split) {
+    return [split](std::size_t, int rank, int size) {
+      const auto [first, last] = split(9, rank, size);
+      const auto number_below = [](std::size_t row) {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(halo_of_galaxies, [row](double halo) { return halo < static_cast<double>(row); }));
+      };
+      return std::pair{number_below(first), number_below(last)};
     };
-    switch (step[0] % 42) {
+  }
+
+  Value apply(const Step& step) const {
+    const Value& a = values_[step[1] % values_.size()];
+    const Value& b = values_[step[2] % values_.size()];
+    switch (step[0] % 4) {
+      case 0: return arrays(step[0] / 4, a, b, step[3]);
+      case 1: return sums_and_lookups(step[0] / 4, a, b, step[3]);
+      case 2: return steps_matrices_and_functions(step[0] / 4, a, b, step[3]);
+      default: {
+        const auto rows = ag::elementwise_rows();
+        return operation(rows[step[3] % rows.size()], {a.expr, b.expr, values_[(step[2] + 1) % values_.size()].expr});
+      }
+    }
+  }
+  /// An axis, or 0 where there is none.
+  static std::ptrdiff_t axis(std::size_t choice, std::size_t count) {
+    return static_cast<std::ptrdiff_t>(choice % std::max<std::size_t>(count, 1));
+  }
+
+  /// Arithmetic, changes of shape and draws.
+  Value arrays(std::size_t what, const Value& a, const Value& b, std::size_t choice) const {
+    const auto& [x, x_bound] = a;
+    const auto& [y, y_bound] = b;
+    const double larger = std::max(x_bound, y_bound);
+    const std::ptrdiff_t along = axis(choice, x.ndim()), other = axis(choice / 8, x.ndim());
+    switch (what % 32) {
       case 0: return {x + y, x_bound + y_bound};
       case 1: return {x - y, x_bound + y_bound};
       case 2: return {x * y, x_bound * y_bound};
@@ -90,42 +123,124 @@ class GraphBuilder {
       case 5: return {sin(x), 1.0};
       case 6: return {sqrt(1.0 + square(x)), 1.0 + x_bound};
       case 7: return {log(1.0 + square(x)), x_bound};
-      case 8: return {maximum(x, y), std::max(x_bound, y_bound)};
-      case 9: return {where(halos_["x"] > 0.1, x, y), std::max(x_bound, y_bound)};
-      case 10:
-        return {where(xt::xarray<double>{1.0, 0.0, 1.0}, x, choice % 2 == 0 ? y : ag::constant(0.0)),
-                std::max(x_bound, y_bound)};
-      case 11: return {sum(x, axis(x.ndim())), 9.0 * x_bound};
-      case 12: return {mean(x, axis(x.ndim())), x_bound};
-      case 13: return {mean(x), x_bound};
-      case 14: return {expand_dims(x, axis(x.ndim() + 1)), x_bound};
-      case 15: return {ag::stack({x, y}, axis(x.ndim() + 1)), std::max(x_bound, y_bound)};
-      case 16: return {ag::concatenate({x, y}, axis(x.ndim())), std::max(x_bound, y_bound)};
-      case 17: return {x[-1], x_bound};
-      case 18: return {diff(x, 1, axis(x.ndim())), 2.0 * x_bound};
-      case 19: return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
-      case 20: return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
-      case 22: return {transpose(x), x_bound};
-      case 23: return {flip(x), x_bound};
-      case 24: return {logsumexp(x, axis(x.ndim())), x_bound + 5.0};
-      case 25: return {softmax(x, axis(x.ndim())), 1.0};
-      case 26: return {amax(x, axis(x.ndim())), x_bound};
-      case 27: return {var(x, axis(x.ndim())), x_bound * x_bound};
-      case 28: return {prod(sin(x), axis(x.ndim())), 1.0};
-      case 29: return {cumsum(x, axis(x.ndim())), 48.0 * x_bound};
-      case 30: return {dot(x, y), 48.0 * x_bound * y_bound};
-      case 31: {
-        const auto length =
-            axis(x.ndim()) < static_cast<std::ptrdiff_t>(x.ndim()) ? x.shape()[choice % x.ndim()].length : 1;
-        return {ag::take(x, minimum(groups(), static_cast<double>(length) - 1.0), axis(x.ndim())), x_bound};
-      }
-      case 32: return {segment_sum(x, groups(), 3), 9.0 * x_bound};
-      case 33: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
-      default: {
-        const auto rows = ag::elementwise_rows();
-        return operation(rows[choice % rows.size()], {x, y, values_[(step[2] + 1) % values_.size()].expr});
-      }
+      case 8: return {maximum(x, y), larger};
+      case 9: return {where(halos_["x"] > 0.1, x, y), larger};
+      case 10: return {where(xt::xarray<double>{1.0, 0.0, 1.0}, x, choice % 2 == 0 ? y : ag::constant(0.0)), larger};
+      case 11: return {expand_dims(x, axis(choice, x.ndim() + 1)), x_bound};
+      case 12: return {ag::stack({x, y}, axis(choice, x.ndim() + 1)), larger};
+      case 13: return {ag::concatenate({x, y}, along), larger};
+      case 14: return {x[-1], x_bound};
+      case 15: return {diff(x, 1, along), 2.0 * x_bound};
+      case 16: return {transpose(x), x_bound};
+      case 17: return {flip(x), x_bound};
+      case 18: return {broadcast_to(x, ag::broadcast(x.shape(), y.shape())), x_bound};
+      case 19: return {swapaxes(x, along, other), x_bound};
+      case 20: return {moveaxis(x, along, other), x_bound};
+      case 21: return {roll(x, static_cast<std::ptrdiff_t>(choice % 5) - 2, along), x_bound};
+      case 22: return {tile(x, 2, along), x_bound};
+      case 23: return {repeat(x, 2, along), x_bound};
+      case 24: return {pad(x, choice % 2, 1, along, 0.5), std::max(x_bound, 0.5)};
+      case 25: return {view(x, ag::ellipsis(), ag::range(ag::Range::end, ag::Range::end, -1)), x_bound};
+      case 26: return {squeeze(x, along), x_bound};
+      case 27: return {reshape(x, {-1}), x_bound};
+      case 28: return {x * ag::random::uniform(ag::random::fold_in(key_, choice), x.shape()), x_bound};
+      case 29: return {x + ag::random::normal(ag::random::split(key_, 3)[choice % 3], y.shape()), x_bound + 5.0};
+      case 30: return {ag::random::uniform(ag::random::fold_in(key_, choice), x.shape(), -1.0, 2.0 + sin(x)), 3.0};
+      default: return {cube(sin(x)), 1.0};
     }
+  }
+
+  /// Reductions, scans, contractions and lookups.
+  Value sums_and_lookups(std::size_t what, const Value& a, const Value& b, std::size_t choice) const {
+    const auto& [x, x_bound] = a;
+    const auto& [y, y_bound] = b;
+    const std::ptrdiff_t along = axis(choice, x.ndim());
+    const xt::xarray<double> grid = {-1.0, -0.4, 0.1, 0.5, 1.0}, heights = {0.3, -0.6, 1.0, 0.2, -0.9};
+    const double many = 48.0 * x_bound;
+    switch (what % 32) {
+      case 0: return {sum(x, along), 9.0 * x_bound};
+      case 1: return {mean(x, along), x_bound};
+      case 2: return {mean(x), x_bound};
+      case 3: return {logsumexp(x, along), x_bound + 5.0};
+      case 4: return {softmax(x, along), 1.0};
+      case 5: return {log_softmax(x, along), 2.0 * x_bound + 5.0};
+      case 6: return {amax(x, along), x_bound};
+      case 7: return {amin(x, along), x_bound};
+      case 8: return {var(x, along), x_bound * x_bound};
+      case 9: return {sqrt(1.0 + square(ag::stddev(x + halos_["w"], along))), 1.0 + x_bound};
+      case 10: return {average(x, broadcast_to(1.0 + square(y), x.shape()), along), x_bound};
+      case 11: return {ag::norm_l1(2.0 + sin(x), along), 144.0};
+      case 12: return {ag::norm_l2(2.0 + sin(x), along), 21.0};
+      case 13: return {prod(sin(x), along), 1.0};
+      case 14: return {cumsum(x, along, choice % 2 == 1), many};
+      case 15: return {cumprod(sin(x), along, choice % 2 == 1), 1.0};
+      case 16: return {trapezoid(x, 0.5, along), many};
+      case 17: return {cumulative_trapezoid(x, 0.5, along), many};
+      case 18: return {simpson(x, 0.5, along), many};
+      case 19: return {dot(x, y), many * y_bound};
+      case 20: return {matmul(x, y), many * y_bound};
+      case 21: return {tensordot(x, y, 1), many * y_bound};
+      case 22: return {outer(x, y), x_bound * y_bound};
+      case 23: return {ag::einsum("...i,...i->...", {x, y}), many * y_bound};
+      case 24: {
+        const double last =
+            x.ndim() == 0 ? 0.0 : static_cast<double>(x.shape()[static_cast<std::size_t>(along)].length) - 1.0;
+        return {ag::take(x, minimum(groups(), last), along), x_bound};
+      }
+      case 25: return {gather(x, halo_in(x)), x_bound};
+      case 26: return {segment_sum(x, galaxies_["halo"], halos_.rows()), 5.0 * x_bound};
+      case 27: return {segment_sum(x, groups(), 3), 9.0 * x_bound};
+      case 28: return {ag::histogram(groups(), x, 3), 9.0 * x_bound};
+      case 29: return {ag::soft_histogram(x, grid, 0.3, y), many * y_bound};
+      case 30: return {ag::interp(sin(x), grid, heights), 1.0};
+      default: return {ag::interp_cubic(sin(x), grid, heights), 4.0};
+    }
+  }
+
+  /// Steps of columns, which have no gradient, linear algebra, and a function of the user's.
+  Value steps_matrices_and_functions(std::size_t what, const Value& a, const Value& b, std::size_t choice) const {
+    const auto& [x, x_bound] = a;
+    const auto& [y, y_bound] = b;
+    const Expr lanes = expand_dims(halos_["w"], 1) * xt::xarray<double>{1.0, -0.7, 0.4};  // [rows, 3]
+    const auto size = [](const Expr& matrix) { return matrix.shape().at(matrix.ndim() - 2).length; };
+    switch (what % 16) {
+      case 0: return {x * ag::argmax(lanes), 2.0 * x_bound};
+      case 1: return {x * ag::argmin(lanes), 2.0 * x_bound};
+      case 2: return {x * ag::count_nonzero(lanes > 0.1, -1), 3.0 * x_bound};
+      case 3: return {x * (choice % 2 == 0 ? ag::all(lanes > -0.3, -1) : ag::any(lanes > 0.3, -1)), x_bound};
+      case 4: return {x * ag::searchsorted(xt::xarray<double>{-0.5, 0.0, 0.5}, halos_["w"]), 3.0 * x_bound};
+      case 5: return {store(halos_["w"] * square(halos_["w"])) * x, x_bound};
+      case 6: return {x + ag::stop_gradient(halos_["x"]), x_bound + 2.0};
+      case 7: return {ag::custom("tanh", {x}, x.shape(), user_tanh()), 1.0};
+      default: break;
+    }
+    if (x.ndim() < 2 || x.shape().back().is_rows() || x.shape()[x.ndim() - 2].is_rows() || x.shape().back() == 0) {
+      throw ag::ExpressionError("no matrices");
+    }
+    const auto n = size(x);
+    const Expr sine = sin(x), identity = ag::constant(xt::eye<double>(n));
+    const Expr positive = matmul(sine, swapaxes(sine, -1, -2)) + 2.0 * identity;
+    const double squares = 2.0 + static_cast<double>(x.shape().back().length);
+    switch (what % 16) {
+      case 8: return {ag::cholesky(positive), squares};
+      case 9: return {ag::logdet(positive), 5.0 * squares};
+      case 10: return {ag::inv(positive), 1.0};
+      case 11: return {ag::solve(positive, sin(y)), 10.0};
+      case 12: return {ag::solve_triangular(positive, sin(y)), 100.0};
+      case 13:
+        return {ag::eigvalsh(positive + 5.0 * ag::constant(xt::diag(xt::arange<double>(static_cast<double>(n))))),
+                50.0};
+      case 14: return {ag::multivariate_normal_logpdf(sin(y), 0.1, positive), 50.0};
+      default: return {ag::einsum("...ii->...i", {positive}), squares};
+    }
+  }
+
+  static ag::CustomFunction user_tanh() {
+    return {.value = [](const auto& x) { return ag::Array(xt::tanh(x[0])); },
+            .vjp = [](const auto&, const ag::Array& value,
+                      const ag::Array& cotangent) { return std::vector<ag::Array>{cotangent * (1.0 - value * value)}; },
+            .jvp = [](const auto&, const ag::Array& value,
+                      const auto& tangents) { return ag::Array(tangents[0] * (1.0 - value * value)); }};
   }
 
   /// A row of operators.def, of operands that are brought into the middle of its domain.
@@ -144,6 +259,15 @@ class GraphBuilder {
                                    &corners.back()};
     const ag::Array values = row.evaluate(std::span(at).first(row.num_operands));
     return {elementwise(row.kernel, std::move(operands), {}), 2.0 * (1.0 + largest(values.storage()))};
+  }
+
+  /// What galaxies can look for in a value of halos, or of numbers.
+  Expr halo_in(const Expr& x) const {
+    if (ag::row_axis(x.shape()) && ag::rows_of(x.shape()) != halos_.rows().rows) {
+      throw ag::ExpressionError("galaxies do not point to galaxies");
+    }
+    const bool has_numbers = x.ndim() > 0 && !x.shape()[0].is_rows();
+    return has_numbers ? minimum(galaxies_["halo"], static_cast<double>(x.shape()[0].length) - 1.0) : galaxies_["halo"];
   }
 
   /// A number from 0 to 2 for each row.

@@ -133,6 +133,11 @@ TEST_CASE("rows that do not fit are refused on all ranks, and the table stays as
     if (is_culprit()) columns = {{"x", std::vector<double>{NAN}}, {"pair", Array(xt::ones<double>({1, 2}))}};
     table.assign(columns);
   });
+  refused("expected finite numbers for the column \"x\", as when the table was made", [&] {
+    Table::Columns columns = columns_of(5, 1);
+    columns[0].second = ag::may_be_nan(columns[0].second);
+    table.assign(columns);
+  });
   refused("no file", [&] {
     table.assign([]() -> Table::Columns {
       if (is_culprit()) throw std::runtime_error("no file");

@@ -29,8 +29,8 @@ Expr tensordot(const Operand& x, const Operand& y, const Axes& x_axes, const Axe
 
 /// Sum of products by Einstein's convention: a letter for each axis, einsum("rik,k->ri", {x, w}). Letters that the
 /// result lacks are summed over; without "->", those that occur once are kept, in the order of the alphabet. Any
-/// number of operands; they are multiplied two at a time, the pair with the smallest product first. Letters occur at
-/// most once in an operand; there is no "...".
+/// number of operands; they are multiplied two at a time, the pair with the smallest product first. A letter
+/// that occurs twice in an operand takes its diagonal; "..." stands for further axes, which broadcast.
 Expr einsum(std::string_view subscripts, const Parts& operands);
 
 }  // namespace allgrad

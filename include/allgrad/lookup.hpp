@@ -14,18 +14,24 @@ namespace allgrad {
 /// [rows, k] several. The gradient by v adds up in the places that were looked up.
 Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
 
-/// Rows of a replicated array by number: v [n, ...] and an index [rows] give [rows, ...].
-/// In Python: v[index].
+/// Rows by number. Of an array that is the same on all ranks, v [n, ...] and an index [rows] give [rows, ...]. Of a
+/// value per row of one table, v [rows, ...] and an index per row of another give what each row of that one points to,
+/// as the halo of each galaxy; both may be one table. The index counts the rows of all ranks, as in the file that they
+/// came from. Ranks do not exchange rows: evaluating throws DataError where an index is of a row of another rank, so
+/// deal out the rows of the second table by those of the first. The values that are pointed to are kept for all rows of
+/// the rank at every evaluation. In Python: v[index].
 Expr gather(const Operand& v, const Operand& index);
 
-/// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to num_segments - 1 give
-/// [num_segments, ...], over all rows of all ranks. Also of a value that is not per row, along its first axis. These
-/// sums are not among those that CompileOptions::reproducible makes the same to the bit. In Python:
-/// jax.ops.segment_sum.
-Expr segment_sum(const Operand& x, const Operand& index, std::size_t num_segments);
+/// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to n - 1 give [n, ...],
+/// over all rows of all ranks, for segments = n. Also of a value that is not per row, along its first axis. These sums
+/// are not among those that CompileOptions::reproducible makes the same to the bit. For segments = table.rows() they
+/// are values per row of that table, [rows, ...], the transpose of `gather`, with an index as it takes there, and add
+/// up in the order of the rows of x. In Python: jax.ops.segment_sum.
+Expr segment_sum(const Operand& x, const Operand& index, const Extent& segments);
 
 /// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].
-/// In Python: numpy.bincount(bin, weights, nbins).
+/// For two dimensions, reshape the histogram of bin_x * ny + bin_y to {nx, ny}. In Python: numpy.bincount(bin, weights,
+/// nbins).
 Expr histogram(const Operand& bin, const Operand& weights, std::size_t nbins);
 
 /// What is spread over neighbouring bins in a soft histogram.
@@ -37,9 +43,14 @@ enum class SmoothingKernel {
 
 /// A histogram whose bins x enters gradually, so that it has a gradient by x: [nbins + 1] increasing edges give
 /// [nbins], the sum over all elements of x of `weights` times the part of the kernel around x between the edges.
-/// Weights and width broadcast with x.
+/// Weights and width broadcast with x. The first and last edge may be infinite.
 /// In Python: none.
 Expr soft_histogram(const Operand& x, const Operand& edges, const Operand& width, const Operand& weights = 1.0,
+                    SmoothingKernel kernel = SmoothingKernel::gaussian);
+
+/// The same in several dimensions: values, edges and a width for each of them, soft_histogram({x, y}, {x_edges,
+/// y_edges}, {0.1, 0.2}), give [x bins, y bins]. Values and weights broadcast. In Python: none.
+Expr soft_histogram(const Parts& x, const Parts& edges, const Parts& width, const Operand& weights = 1.0,
                     SmoothingKernel kernel = SmoothingKernel::gaussian);
 
 enum class Side { left, right };

@@ -13,13 +13,14 @@ namespace allgrad {
 /// The rows of one table, as an axis. The number of rows is not part of a graph: two row axes are the same when they
 /// belong to the same table, whatever their lengths, and Table::assign changes these.
 struct RowAxis {
-  std::string table;             ///< what messages call the table
-  Communicator comm;             ///< over whose ranks the rows are spread
-  std::size_t local_rows = 0;    ///< rows of this rank
-  std::size_t first_row = 0;     ///< global number of this rank's first row
-  std::size_t total_rows = 0;    ///< rows of all ranks
-  double count = 0.0;            ///< total_rows, as graphs read it
-  std::uint64_t generation = 0;  ///< how often other rows were assigned
+  std::string table;                         ///< what messages call the table
+  Communicator comm;                         ///< over whose ranks the rows are spread
+  std::size_t local_rows = 0;                ///< rows of this rank
+  std::size_t first_row = 0;                 ///< global number of this rank's first row
+  std::size_t total_rows = 0;                ///< rows of all ranks
+  double count = 0.0;                        ///< total_rows, as graphs read it
+  std::uint64_t generation = 0;              ///< how often other rows were assigned
+  std::vector<std::size_t> first_rows = {};  ///< of each rank
 };
 
 /// The length of an axis: a number, or the rows of a table.

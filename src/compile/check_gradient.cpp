@@ -11,6 +11,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
+#include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/program.hpp"
@@ -61,34 +62,48 @@ double relative_error(double derivative, const Difference& difference) {
   return distance / std::max(std::abs(derivative), std::abs(difference.value));
 }
 
+double largest_of(std::span<const double> numbers) {
+  double largest = 0.0;
+  for (const double number : numbers) {
+    if (std::isfinite(number)) largest = std::max(largest, std::abs(number));
+  }
+  return largest;
+}
+
 /// A loss of some parameters with its gradient in one of the modes.
 class LossProgram {
  public:
   LossProgram(const Expr& loss, const Expr& params, const Communicator& comm, const GradientCheckOptions& options,
               GradientMode mode)
       : key_(options.randkey),
+        comm_(comm),
+        where_(params.node()->where),
         program_({comm.next_number(), "loss, gradient"}, {{"loss", loss}}, params, comm, {.executor = options.executor},
                  DerivativesOf{.loss = loss, .mode = mode}) {}
 
+  /// The same on all ranks, which choose their steps by it.
   double loss(std::span<const double> params) {
     program_.run(params, program_.draws() ? key_ : std::nullopt);
-    return program_.output("loss")[0];
+    double loss = program_.output("loss")[0];
+    agree(comm_, Operation("the end of an evaluation", where_), {"the loss", {&loss, 1}, {}});
+    return loss;
   }
 
   std::vector<double> gradient(std::span<const double> params) {
     loss(params);
-    const auto gradient = program_.output("gradient");
-    return {gradient.begin(), gradient.end()};
+    const auto own = program_.output("gradient");
+    std::vector<double> gradient(own.begin(), own.end());
+    const std::vector<double> scales(gradient.size(), largest_of(gradient));
+    agree(comm_, Operation("the end of an evaluation", where_), {"the gradient", gradient, scales});
+    return gradient;
   }
 
  private:
   std::optional<Key> key_;
+  Communicator comm_;
+  SourceLocation where_;
   Program program_;
 };
-
-bool has_tangents(const Expr& loss) {
-  return !any_node({&loss, 1}, [](const Expr& expr) { return !expr.node()->op->has_tangent(); });
-}
 
 /// Numbers between 1/2 and 1 of a value's shape that are other ones in each row and lane, and in each such value.
 Expr weights(const Shape& shape, std::size_t seed) {

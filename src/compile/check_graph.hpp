@@ -31,6 +31,9 @@ void check_same_num_params(std::size_t num_params, const Communicator& comm, con
 void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params, const Communicator& comm,
                              const Operation& operation, SourceLocation where);
 
+/// Whether all operations that a result needs have derivatives in forward mode.
+bool has_tangents(const Expr& result);
+
 /// Which of the parameters a result uses [ndim].
 std::vector<bool> used_params(const Expr& result, const Expr& params);
 

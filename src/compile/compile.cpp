@@ -97,11 +97,12 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         check_same_options(options, comm, where);
         const bool draws = find_draw(exprs_of(graph.outputs())) != nullptr;
         std::vector<bool> used = used_params(graph.loss, graph.params);
+        const bool forward = has_tangents(graph.loss), second = has_second_derivatives(graph.loss);
         ModelPrograms programs(number, std::move(graph), comm, options);
         programs.get({.loss = true});
         programs.get(loss_and_gradient);
-        return CompiledGraph(
-            std::make_unique<CompiledGraph::State>(CompiledGraph::State{std::move(programs), draws, std::move(used)}));
+        return CompiledGraph(std::make_unique<CompiledGraph::State>(
+            CompiledGraph::State{std::move(programs), draws, std::move(used), forward, second}));
       },
       Operation("the end of a compilation", where).with("model", number));
 }
@@ -151,7 +152,7 @@ double CompiledGraph::value_and_gradient(std::span<const double> params, std::sp
 }
 
 bool CompiledGraph::has_hessian(Curvature curvature) const {
-  return curvature == Curvature::gauss_newton || has_second_derivatives(state().programs.graph().loss);
+  return curvature == Curvature::gauss_newton ? state().has_tangents : state().has_second_derivatives;
 }
 
 double CompiledGraph::value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
@@ -171,7 +172,7 @@ double CompiledGraph::value_gradient_and_hessian(std::span<const double> params,
   });
 }
 
-bool CompiledGraph::has_hessian_product() const { return has_second_derivatives(state().programs.graph().loss); }
+bool CompiledGraph::has_hessian_product() const { return state().has_second_derivatives; }
 
 void CompiledGraph::hessian_product(std::span<const double> params, std::span<const double> vector,
                                     std::span<double> product, const EvaluationOptions& options) {

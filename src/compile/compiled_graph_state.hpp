@@ -16,6 +16,8 @@ struct CompiledGraph::State {
   ModelPrograms programs;
   bool draws;                     ///< whether any of the results needs a random key
   std::vector<bool> used_params;  ///< [ndim], by the loss
+  bool has_tangents;              ///< all operations of the loss have derivatives in forward mode
+  bool has_second_derivatives;    ///< and these have derivatives
 };
 
 /// As `compile`, for all that a model consists of, and without a warning of parameters that are not used. `number`

@@ -41,6 +41,7 @@ class Explanation {
     total_ = std::accumulate(seconds_.begin(), seconds_.end(), 0.0);
     add_overview();
     for (std::size_t i = 0; i < program_.steps.size(); ++i) add_step(i);
+    add_kept();
     add_unchanging();
     return std::move(text_);
   }
@@ -101,6 +102,15 @@ class Explanation {
              printable(instruction.node->where.str()));
       }
     }
+  }
+
+  /// What rows of other loops look into.
+  void add_kept() {
+    std::size_t doubles = 0;
+    for (const Buffer& buffer : program_.schedule.buffers) {
+      if (buffer.kind == Buffer::Kind::kept) doubles += buffer.lanes * buffer.rows->local_rows;
+    }
+    if (doubles > 0) line("{} for values of rows that rows of other sweeps look into or add to", bytes_text(doubles));
   }
 
   /// Values per row that are computed from columns alone.

@@ -97,9 +97,11 @@ Expr at_row(const Expr& value, std::size_t row) {
   return sum_over(where(is_row, value, 0.0), {axis}, value.node()->where);
 }
 
-Expr at(const Expr& value, const Place& place, const Communicator& comm) {
+/// What is looked at of a value; `rows` are those that the row of the place is of.
+Expr at(const Expr& value, const Place& place, const std::shared_ptr<const RowAxis>& rows, const Communicator& comm) {
   if (value.placement() == Placement::per_row) {
-    return place.row ? at_row(value, *place.row) : constant(Array::from_shape({0}));  // too many to show
+    const bool is_there = place.row && rows_of(value.shape()) == rows;
+    return is_there ? at_row(value, *place.row) : constant(Array::from_shape({0}));  // too many to show
   }
   if (value.placement() != Placement::per_rank) return value;
   const auto rank = static_cast<double>(place.rank.value_or(0));
@@ -125,7 +127,8 @@ Nonfinite look_at(const TracedValue& value, const Place& place, const Expr& sums
   if (!sumstats.empty()) looked_at.push_back(sumstats);
   std::vector<std::vector<double>> numbers = compute([&] {
     std::vector<Expr> there;
-    for (const Expr& expr : looked_at) there.push_back(at(expr, place, compute.communicator()));
+    for (const Expr& expr : looked_at)
+      there.push_back(at(expr, place, rows_of(value.value.shape()), compute.communicator()));
     return there;
   });
   Sighting sighting{.value = std::move(numbers[0]), .row = place.row, .rank = place.rank};

@@ -61,11 +61,12 @@ void count_uses(const Instruction& instruction, Uses& uses) {
 BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
   const auto bind = [&](const View& view, const Shape& shape) {
     const Buffer& buffer = buffers[view.buffer];
-    const std::ptrdiff_t lane = strides(buffer.kind);
+    const bool is_kept = buffer.kind == Buffer::Kind::kept;
+    const std::ptrdiff_t lane = is_kept ? static_cast<std::ptrdiff_t>(buffer.rows->local_rows) : strides(buffer.kind);
     const std::size_t register_lane = buffer.kind == Buffer::Kind::lane_value ? buffer.offset : 0;
     BoundOperand place{view.buffer, static_cast<std::ptrdiff_t>(register_lane + view.offset) * lane, 0, view.strides};
     for (std::ptrdiff_t& stride : place.strides) stride *= lane;
-    return BoundCall::Operand{std::move(place), lane_shape(shape), buffer.per_row() ? 1 : 0};
+    return BoundCall::Operand{std::move(place), lane_shape(shape), buffer.per_row() || is_kept ? 1 : 0};
   };
   const Node& node = *instruction.node;
   BoundCall call{&node, bind(instruction.out, node.shape), {}};

@@ -9,13 +9,17 @@ namespace {
 
 bool lies_in_workspace(const Buffer& buffer) {
   return buffer.kind == Buffer::Kind::value || buffer.kind == Buffer::Kind::accumulator ||
-         buffer.kind == Buffer::Kind::result;
+         buffer.kind == Buffer::Kind::result || buffer.kind == Buffer::Kind::kept;
+}
+
+std::size_t doubles_of(const Buffer& buffer) {
+  return buffer.kind == Buffer::Kind::kept ? buffer.lanes * buffer.rows->local_rows : buffer.lanes;
 }
 
 }  // namespace
 
 /// Doubles that a buffer takes, in whole lines of the cache.
-std::size_t Workspace::room_for(const Buffer& buffer) { return (buffer.lanes + line - 1) / line * line; }
+std::size_t Workspace::room_for(const Buffer& buffer) { return (doubles_of(buffer) + line - 1) / line * line; }
 
 Workspace::Workspace(const BoundProgram& program)
     : buffers_(program.schedule.buffers), addresses_(program.schedule.buffers.size()) {
@@ -49,12 +53,16 @@ Workspace::Workspace(const BoundProgram& program)
       case Buffer::Kind::value:
       case Buffer::Kind::accumulator:
       case Buffer::Kind::result:
+      case Buffer::Kind::kept:
         addresses_[i] = next;
         next += room_for(buffer);
         break;
       case Buffer::Kind::row_value:
       case Buffer::Kind::lane_value: break;
     }
+  }
+  for (Buffer& buffer : buffers_) {
+    if (buffer.kept_in) buffer.data = addresses_[*buffer.kept_in];
   }
   for (const auto& step : program.steps) {
     if (const auto* loop = std::get_if<BoundRowLoop>(&step)) place_registers(*loop);
@@ -104,7 +112,7 @@ void Workspace::set_input(std::string_view name, std::span<const double> numbers
 
 void Workspace::clear_accumulators(const BoundRowLoop& loop) {
   for (const std::size_t buffer : loop.accumulators) {
-    std::fill_n(addresses_[buffer], buffers_[buffer].lanes, 0.0);
+    std::fill_n(addresses_[buffer], doubles_of(buffers_[buffer]), 0.0);
   }
 }
 

@@ -58,6 +58,14 @@ class Lowering {
   /// A new buffer of zeros, to add to: over rows where the instructions at hand run over rows and the shape has none.
   virtual View zeros(const Shape& shape) = 0;
 
+  /// Memory for a value per row of all rows of this rank, and the same of zeros to add to. It is a whole value to calls
+  /// of operators, each row of any table.
+  virtual View keep(const Shape& shape) = 0;
+  virtual View keep_zeros(const Shape& shape) = 0;
+
+  /// That memory as a value per row in the loop over its rows.
+  virtual View kept(const View& memory, const Shape& shape) = 0;
+
   /// Numbers that lie in memory already and outlive the schedule: one for each lane, or of a value per row, for each
   /// lane those of all rows.
   virtual View external(const double* data, const Shape& shape) = 0;

@@ -42,21 +42,63 @@ std::shared_ptr<const RowAxis> rows_of(const Shape& shape) {
 
 namespace {
 
+bool fit(const Extent& x, const Extent& y) { return x == y || x == Extent(1) || y == Extent(1); }
+
+bool fit(const Shape& a, const Shape& b) {
+  const auto [i, j] = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend(),
+                                    [](const Extent& x, const Extent& y) { return fit(x, y); });
+  return i == a.rend() || j == b.rend();
+}
+
+/// How to put axes of length 1 into a value: "expand_dims(value, 1)".
+std::string expanded(std::size_t axis, std::size_t count) {
+  std::string text = "value";
+  for (std::size_t i = 0; i < count; ++i) text = fmt::format("expand_dims({}, {})", text, axis);
+  return text;
+}
+
+/// The axes from the row axis on, this among them.
+std::size_t axes_from_rows(const Shape& shape) { return shape.size() - *row_axis(shape); }
+
+std::string advice_to_expand(std::string_view purpose, const Shape& shape, std::size_t axis, std::size_t count) {
+  return fmt::format("; to combine {}, give the value of shape {} a further axis: {}", purpose, to_string(shape),
+                     expanded(axis, count));
+}
+
+/// What to do where the rows of a value meet an axis of another that is none of rows.
+std::string advice_for_rows(const Shape& a, const Shape& b) {
+  if (row_axis(a) && row_axis(b)) {
+    if (rows_of(a) != rows_of(b)) return {};
+    const Shape& shorter = axes_from_rows(a) < axes_from_rows(b) ? a : b;
+    const std::size_t count = axes_from_rows(&shorter == &a ? b : a) - axes_from_rows(shorter);
+    return advice_to_expand("them row by row", shorter, *row_axis(shorter) + 1, count);
+  }
+  const Shape &per_row = row_axis(a) ? a : b, &other = row_axis(a) ? b : a;
+  Shape moved = other;
+  moved.insert(moved.end(), axes_from_rows(per_row), Extent(1));
+  if (moved.size() <= per_row.size() && fit(per_row, moved)) {
+    return advice_to_expand("each row with all of it", other, other.size(), axes_from_rows(per_row));
+  }
+  const std::size_t count = other.size() - std::min(axes_from_rows(per_row) - 1, other.size());
+  return advice_to_expand("each row with each element", per_row, *row_axis(per_row) + 1, count);
+}
+
 [[noreturn]] void refuse_broadcast(const Shape& a, const Shape& b, const Extent& x, const Extent& y) {
   std::string advice;
   if (x.is_rows() && y.is_rows()) {
     advice = fmt::format(
         "they are rows of two tables, \"{}\" and \"{}\", which cannot be mixed; put the columns into one table, or "
-        "sum over the rows of one of them first",
+        "sum over the rows of one of them first, or look up rows of the other with gather(value, index)",
         x.rows->table, y.rows->table);
   } else if (x.is_rows() || y.is_rows()) {
     const Extent& number = x.is_rows() ? y : x;
     const Extent& rows = x.is_rows() ? x : y;
-    advice = fmt::format(
-        "the rows of table \"{}\" do not align with an axis of length {}; to combine each row with each element, give "
-        "the value per row a further axis: expand_dims(value, 1); an array with a number for each "
-        "row belongs into the table, as a column",
-        rows.rows->table, number.length);
+    advice =
+        fmt::format("the rows of table \"{}\" do not align with an axis of length {}", rows.rows->table, number.length);
+    advice += advice_for_rows(a, b);
+    if (!row_axis(a) || !row_axis(b)) {
+      advice += "; an array with a number for each row belongs into the table, as a column";
+    }
   } else {
     advice =
         fmt::format("axes of lengths {} and {} do not align; axes must be equal, 1 or missing", x.length, y.length);

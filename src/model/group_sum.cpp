@@ -38,7 +38,12 @@ OnePointGroup::Sum::Sum(const Members& members, std::size_t num_params, const Co
   }
   raise_failure();
   comm_.synchronize(compilation);  // so that no rank goes on alone with a model that failed elsewhere
-  comm_.guarded([&] { warn_of_unused(compilation); }, compilation);
+  comm_.guarded(
+      [&] {
+        warn_of_unused(compilation);
+        ask_for_second_derivatives(compilation);
+      },
+      compilation);
   agree_on_aux(compilation);
 }
 
@@ -151,6 +156,21 @@ void OnePointGroup::Sum::warn_of_unused(const Operation& operation) {
   std::vector<bool> used;
   for (double models : uses.payload()) used.push_back(models > 0.0);
   warn_of_unused_params(used, comm_, where_);
+}
+
+/// Of the models of all ranks that have a weight, as they are at the group's first use.
+void OnePointGroup::Sum::ask_for_second_derivatives(const Operation& operation) {
+  Message lacking(2);
+  std::ranges::fill(lacking.payload(), 0.0);
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (weights_[i] == 0.0) continue;
+    const CompiledGraph::State& state = graph_of(i).state();
+    if (!state.has_tangents) lacking.payload()[0] += 1.0;
+    if (!state.has_second_derivatives) lacking.payload()[1] += 1.0;
+  }
+  comm_.allreduce(lacking, operation);
+  have_tangents_ = lacking.payload()[0] == 0.0;
+  have_second_derivatives_ = lacking.payload()[1] == 0.0;
 }
 
 /// Models may have others once they are rebuilt.

@@ -33,11 +33,13 @@ class OnePointGroup::Sum final : public Objective {
   double value(std::span<const double> params, const EvaluationOptions& options) override;
   double value_and_gradient(std::span<const double> params, std::span<double> gradient,
                             const EvaluationOptions& options) override;
-  bool has_hessian(Curvature) const override { return true; }
+  bool has_hessian(Curvature curvature) const override {
+    return curvature == Curvature::gauss_newton ? have_tangents_ : have_second_derivatives_;
+  }
   double value_gradient_and_hessian(std::span<const double> params, std::span<double> gradient,
                                     std::span<double> hessian, Curvature curvature,
                                     const EvaluationOptions& options) override;
-  bool has_hessian_product() const override { return true; }
+  bool has_hessian_product() const override { return have_second_derivatives_; }
   void hessian_product(std::span<const double> params, std::span<const double> vector, std::span<double> product,
                        const EvaluationOptions& options) override;
 
@@ -49,6 +51,7 @@ class OnePointGroup::Sum final : public Objective {
 
  private:
   void warn_of_unused(const Operation& operation);
+  void ask_for_second_derivatives(const Operation& operation);
   void agree_on_aux(const Operation& operation);
 
   template <class Body>
@@ -89,6 +92,7 @@ class OnePointGroup::Sum final : public Objective {
   std::array<std::array<std::optional<Message>, 2>, 2> messages_;  // with a Hessian or without, with aux or without
   Message* message_ = nullptr;                                     // of this evaluation
   EvaluationOptions model_options_;
+  bool have_tangents_ = true, have_second_derivatives_ = true;
   const std::uint64_t number_;
   std::exception_ptr failure_;  // of this rank's models, until the group meets
 };

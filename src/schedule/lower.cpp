@@ -85,6 +85,20 @@ class Builder final : public Lowering {
     return out;
   }
 
+  View keep(const Shape& shape) override {
+    return add_buffer({.kind = Buffer::Kind::kept, .lanes = num_lanes(shape), .rows = rows_of(shape)}, shape);
+  }
+
+  View keep_zeros(const Shape& shape) override {
+    const View sums = keep(shape);
+    loop_->accumulators.push_back(sums.buffer);
+    return sums;
+  }
+
+  View kept(const View& memory, const Shape& shape) override {
+    return add_buffer({.kind = Buffer::Kind::column, .lanes = num_lanes(shape), .kept_in = memory.buffer}, shape);
+  }
+
   View external(const double* data, const Shape& shape) override {
     const bool per_row = row_axis(shape).has_value();
     return add_buffer({per_row ? Buffer::Kind::column : Buffer::Kind::constant, num_lanes(shape), data}, shape);

@@ -4,6 +4,7 @@
 #include "schedule/add_directly.hpp"
 #include "schedule/collapse_axes.hpp"
 #include "schedule/fuse_lanes.hpp"
+#include "schedule/keep_rows.hpp"
 #include "schedule/lower.hpp"
 #include "schedule/regions.hpp"
 #include "schedule/registers.hpp"
@@ -14,7 +15,8 @@ namespace allgrad {
 bool Instruction::is_call() const { return kernel == Kernel::call; }
 
 Schedule make_schedule(const std::vector<Expr>& outputs) {
-  Schedule schedule = lower(cut_into_regions(outputs), outputs);
+  const std::vector<Expr> graph = keep_rows(outputs);
+  Schedule schedule = lower(cut_into_regions(graph), graph);
   for (auto& step : schedule.steps) {
     if (auto* dense = std::get_if<DenseStep>(&step)) {
       for (LaneLoop& loop : dense->loops) collapse_axes(loop, schedule.buffers);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -21,6 +22,7 @@ struct Buffer {
     accumulator,  ///< a sum over rows, set to zero by the row loop that makes it
     message,      ///< the payload of a collective
     result,       ///< an output of the program, in row-major order
+    kept,         ///< a value per row of all rows of this rank: for each lane those of all rows
     row_value,    ///< a register of a row loop: a value of the rows of one tile, all its lanes
     lane_value,   ///< a register of a lane loop: the lanes of a value per row that one round of the loop works on
   };
@@ -29,6 +31,8 @@ struct Buffer {
   const double* data = nullptr;  ///< of a constant or column
   std::size_t offset = 0;        ///< of a register: its place, in lanes; of a lane value, counted in registers
   std::string_view input = {};   ///< name of an input
+  std::shared_ptr<const RowAxis> rows = {};  ///< of a kept value
+  std::optional<std::size_t> kept_in = {};   ///< of a column whose numbers are those of a kept value: that buffer
 
   bool per_row() const {
     return kind == Kind::column || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;
@@ -61,11 +65,11 @@ struct DenseStep {
 };
 
 /// A sweep over this rank's rows of one table in tiles; all lane loops are run for one tile before the next. What an
-/// earlier row loop computed per row is computed again, not stored.
+/// earlier row loop computed per row is computed again, not stored, but for what rows of other tables look into.
 struct RowLoop {
   std::shared_ptr<const RowAxis> rows;
   std::vector<LaneLoop> loops;
-  std::vector<std::size_t> accumulators;  ///< buffers
+  std::vector<std::size_t> accumulators;  ///< buffers, kept values that are added to among them
   std::size_t register_lanes = 0;         ///< lanes of row values that are held at the same time
   bool numbers_rows = false;              ///< instructions read row numbers
 };

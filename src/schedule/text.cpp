@@ -59,13 +59,14 @@ class Writer {
     const Buffer& buffer = schedule_.buffers[i];
     switch (buffer.kind) {
       case Buffer::Kind::constant: return fmt::format("k{}", i);
-      case Buffer::Kind::column: return fmt::format("x{}", i);
+      case Buffer::Kind::column: return buffer.kept_in ? name(*buffer.kept_in) : fmt::format("x{}", i);
       case Buffer::Kind::input: return std::string(buffer.input);
       case Buffer::Kind::row_numbers: return "rows";
       case Buffer::Kind::value: return fmt::format("v{}", i);
       case Buffer::Kind::accumulator: return fmt::format("a{}", i);
       case Buffer::Kind::message: return fmt::format("m{}", i);
       case Buffer::Kind::result: return fmt::format("y{}", i);
+      case Buffer::Kind::kept: return fmt::format("h{}", i);
       case Buffer::Kind::row_value: return fmt::format("r{}@{}", i, buffer.offset);
       case Buffer::Kind::lane_value: return fmt::format("t{}@{}", i, buffer.offset);
     }

@@ -105,7 +105,7 @@ class Verifier {
           fail("a register is read that does not hold the value", node);
         }
       }
-    } else if (is_computed(buffer) && !written_[view.buffer]) {
+    } else if (!is_written(view.buffer)) {
       fail("a value is read before it is written", node);
     }
   }
@@ -123,9 +123,15 @@ class Verifier {
     }
   }
 
+  bool is_written(std::size_t buffer) const {
+    const std::size_t at = buffers_[buffer].kept_in.value_or(buffer);
+    return written_[at] || !is_computed(buffers_[at]);
+  }
+
   static bool is_computed(const Buffer& buffer) {
     return buffer.kind == Buffer::Kind::value || buffer.kind == Buffer::Kind::accumulator ||
-           buffer.kind == Buffer::Kind::message || buffer.kind == Buffer::Kind::result;
+           buffer.kind == Buffer::Kind::message || buffer.kind == Buffer::Kind::result ||
+           buffer.kind == Buffer::Kind::kept;
   }
 
   const std::vector<Buffer>& buffers_;

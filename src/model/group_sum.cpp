@@ -294,18 +294,25 @@ void OnePointGroup::Sum::use_message(bool with_hessian, bool with_aux) {
 template <class Evaluate>
 void OnePointGroup::Sum::sum_over_models(const EvaluationOptions& options, const Evaluate& evaluate_model) {
   std::ranges::fill(message_->payload(), 0.0);
+  const auto add_model = [&](std::size_t i, CompiledGraph& graph) {
+    if (graph.draws()) drawing() += 1.0;
+    const double own = evaluate_model(graph, weights_[i], options_for(graph, options));
+    const std::size_t term = members_.terms.own[i];
+    const bool is_known = options.aux == nullptr || aux_.is(term, graph.state().programs.graph().aux);
+    if (!is_known) changed() += 1.0;
+    if (!graph.communicator().is_root()) return;
+    terms()[term] = own;
+    if (weights_[i] != 0.0) loss() += weights_[i] * own;
+    if (is_known && options.aux != nullptr) aux_.add(term, model_aux_, aux());
+  };
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    attempt(members_.members[i].comm, [&] {
+    const Communicator& comm = members_.members[i].comm;
+    attempt(comm, [&] {
       CompiledGraph& graph = graph_of(i);
-      if (graph.draws()) drawing() += 1.0;
-      const double own = evaluate_model(graph, weights_[i], options_for(graph, options));
-      const std::size_t term = members_.terms.own[i];
-      const bool is_known = options.aux == nullptr || aux_.is(term, graph.state().programs.graph().aux);
-      if (!is_known) changed() += 1.0;
-      if (!graph.communicator().is_root()) return;
-      terms()[term] = own;
-      if (weights_[i] != 0.0) loss() += weights_[i] * own;
-      if (is_known && options.aux != nullptr) aux_.add(term, model_aux_, aux());
+      if (options.aux == nullptr || graph.state().programs.graph().aux.empty()) return add_model(i, graph);
+      // Aux values take memory after the model's last message: without another, ranks would not learn there of one that
+      // has none.
+      comm.guarded([&] { add_model(i, graph); }, Operation("the aux values of a model of a group", where_));
     });
   }
   raise_failure();

@@ -476,6 +476,19 @@ const std::vector<Part>& parts() {
            return numbers;
          };
        }},
+      {"scan of a group again",
+       [](const ag::Communicator& comm) -> Action {
+         const auto model = std::make_shared<Model>(ag::Communicator(comm.handle()));
+         const auto group = std::make_shared<ag::OnePointGroup>(*model, comm);
+         const ag::ParamLimits low(0.5), high(1.5);
+         group->run_lhs_param_scan(low, high, 3, 2, 1);
+         return [=] {
+           (void)model;
+           Numbers numbers;
+           append(numbers, group->run_lhs_param_scan(low, high, 3, 2, 1).losses);
+           return numbers;
+         };
+       }},
       {"ranks that do not do the same",
        [](const ag::Communicator& comm) -> Action {
          return [=] {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "allgrad/table.hpp"
@@ -11,5 +14,15 @@ struct Table::Checked {
   RowAxis rows;
   std::vector<bool> finite;
 };
+
+/// What a column may hold beside finite numbers.
+struct Allowed {
+  bool nan = false, infinite = false;
+};
+
+/// Throws DataError, which names the table, the column and the row, where numbers of a column, one for each row from
+/// `first_row` on, are not finite and may not be so.
+void check_numbers(const std::string& table, const std::string& column, std::span<const double> values,
+                   const Allowed& allowed, std::uint64_t first_row, SourceLocation where);
 
 }  // namespace allgrad

@@ -5,6 +5,7 @@
 
 #include "base/fingerprint.hpp"
 #include "graph/shape.hpp"
+#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -22,6 +23,15 @@ RowNumbers owned(Array&& values) {
   numbers.data = array->data();
   numbers.owner = array;
   return numbers;
+}
+
+const Node* find_streamed(std::span<const Expr> outputs) {
+  const Node* found = nullptr;
+  for_each_node(outputs, [&found](const Expr& expr) {
+    const auto* column = as<ColumnOperator>(expr);
+    if (found == nullptr && column != nullptr && column->store().numbers.stream != nullptr) found = expr.node();
+  });
+  return found;
 }
 
 void ColumnOperator::identify(Fingerprint& hash) const {
@@ -49,7 +59,9 @@ Array ColumnOperator::evaluate(const Node& node, std::span<const Array* const>, 
 }
 
 View ColumnOperator::lower(const Node& node, Lowering& lowering) const {
-  return lowering.external(store_->numbers.data, node.shape);
+  const RowNumbers& numbers = store_->numbers;
+  if (numbers.stream != nullptr) return lowering.streamed(*numbers.stream, numbers.in_stream, node.shape);
+  return lowering.external(numbers.data, node.shape);
 }
 
 }  // namespace allgrad

@@ -3,16 +3,19 @@
 #include <memory>
 #include <string>
 
+#include "dsl/row_stream.hpp"
 #include "graph/operator.hpp"
 
 namespace allgrad {
 
-/// Numbers for each row of a table, [rows] or [rows, ..], in memory: for each lane those of all rows. Shares their
-/// ownership where they are owned.
+/// Numbers for each row of a table, [rows] or [rows, ..]: for each lane those of all rows. In memory, whose ownership
+/// they share where it is owned, or in a stream.
 struct RowNumbers {
   std::shared_ptr<const void> owner;
   const double* data = nullptr;
-  std::vector<std::size_t> lanes = {};  ///< lengths of the axes behind the row axis
+  std::vector<std::size_t> lanes = {};     ///< lengths of the axes behind the row axis
+  std::shared_ptr<RowStream> stream = {};  ///< null where they lie in memory
+  std::size_t in_stream = 0;               ///< the number of the column in it
 };
 
 /// The numbers of a column, shared by all tables and graphs that have it. Table::assign replaces them.
@@ -26,6 +29,9 @@ struct ColumnStore {
 
 /// The numbers of an array [rows, ..].
 RowNumbers owned(Array&& values);
+
+/// The first column of a graph whose rows are not all in memory; null where there is none.
+const Node* find_streamed(std::span<const Expr> outputs);
 
 /// A column of a table; per row.
 class ColumnOperator final : public Operator {

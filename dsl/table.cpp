@@ -145,8 +145,16 @@ void refuse_flaw(const std::string& table, const std::string& column, std::span<
 
 }  // namespace
 
+void check_numbers(const std::string& table, const std::string& column, std::span<const double> values,
+                   const Allowed& allowed, std::uint64_t first_row, SourceLocation where) {
+  if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) return;
+  if (!allowed.nan) refuse_flaw(table, column, values, first_row, nan_flaw, where);
+  if (!allowed.infinite) refuse_flaw(table, column, values, first_row, infinite_flaw, where);
+}
+
 void Table::check_column(const std::string& table, const std::string& name, const Column& column,
                          std::uint64_t first_row, SourceLocation where) {
+  if (column.stream_ != nullptr) return;  // checked block by block
   const std::size_t rows = column.shape_[0];
   const std::size_t lanes =
       std::reduce(column.shape_.begin() + 1, column.shape_.end(), std::size_t{1}, std::multiplies());
@@ -167,10 +175,8 @@ void Table::check_column(const std::string& table, const std::string& name, cons
         where);
   }
   for (std::size_t lane = 0; lane < lanes; ++lane) {
-    const std::span values(column.data_ + lane * rows, rows);
-    if (std::ranges::all_of(values, [](double v) { return std::isfinite(v); })) continue;
-    if (!column.may_be_nan_) refuse_flaw(table, name, values, first_row, nan_flaw, where);
-    if (!column.may_be_infinite_) refuse_flaw(table, name, values, first_row, infinite_flaw, where);
+    const Allowed allowed{.nan = column.may_be_nan_, .infinite = column.may_be_infinite_};
+    check_numbers(table, name, {column.data_ + lane * rows, rows}, allowed, first_row, where);
   }
 }
 
@@ -231,7 +237,11 @@ Table::Checked Table::check_columns(const std::string& table, const Columns& col
 }
 
 RowNumbers Table::numbers_of(const Column& column) {
-  return {column.owner_, column.data_, {column.shape_.begin() + 1, column.shape_.end()}};
+  return {.owner = column.owner_,
+          .data = column.data_,
+          .lanes = {column.shape_.begin() + 1, column.shape_.end()},
+          .stream = column.stream_,
+          .in_stream = column.in_stream_};
 }
 
 Table::Table(std::string name, Columns columns, Communicator comm, SourceLocation where)
@@ -360,15 +370,19 @@ const std::string& Table::unit(const Name& name) const { return store_of(name)->
 Expr Table::count(SourceLocation where) const { return row_count(state_->rows, where); }
 
 std::string Table::str() const {
+  std::string blocks;
   std::vector<std::vector<std::size_t>> shapes;
   std::vector<std::string> units;
   for (const auto& [column, store] : state_->columns) {
     shapes.push_back(store->numbers.lanes);
     shapes.back().insert(shapes.back().begin(), 0);
     units.push_back(store->unit);
+    if (const auto& stream = store->numbers.stream) {
+      blocks = fmt::format(", read in blocks of {}", stream->rows_per_block());
+    }
   }
-  return fmt::format("{}: {} rows on {} rank{}, columns {}", name(), total_rows(), communicator().size(),
-                     communicator().size() == 1 ? "" : "s",
+  return fmt::format("{}: {} rows on {} rank{}{}, columns {}", name(), total_rows(), communicator().size(),
+                     communicator().size() == 1 ? "" : "s", blocks,
                      fmt::join(described(names_of(state_->columns), shapes, units), ", "));
 }
 

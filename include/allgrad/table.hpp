@@ -20,6 +20,8 @@
 
 namespace allgrad {
 
+class RowStream;
+
 /// This rank's rows of one column, [rows], or [rows, ..] with several numbers for each row. Owned where an array is
 /// moved or computed into it, borrowed where `borrow` says so. Numbers of all types become double: integers that no
 /// double equals are refused.
@@ -74,6 +76,8 @@ class Column {
   std::optional<detail::Inexact> inexact_;  // refused by the table, on all ranks
   bool may_be_infinite_ = false;
   std::string unit_;
+  std::shared_ptr<RowStream> stream_ = {};  // where they are not in memory
+  std::size_t in_stream_ = 0;
 };
 
 /// Uses numbers [rows] where they lie, without a copy. They must outlive every table and graph that uses them,

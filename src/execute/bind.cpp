@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
+#include "allgrad/error.hpp"
 #include "base/utf8.hpp"
 #include "dsl/kernel_id.hpp"
 #include "execute/bound_program.hpp"
@@ -17,7 +21,7 @@ namespace {
 /// What the registers of a row loop may take of the caches: about the first level, 32 kB or more on today's processors,
 /// or of the second one what a tile of fewer rows would lose by its many calls of kernels.
 constexpr std::size_t cache_doubles = 64 * 1024 / sizeof(double);
-constexpr std::size_t smallest_tile = 128, largest_tile = 1024;
+constexpr std::size_t smallest_tile = 128, largest_tile = most_tile_rows;
 constexpr std::size_t line = 64 / sizeof(double);  // of the cache
 
 std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -44,9 +48,15 @@ std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t
 struct LaneStrides {
   std::size_t of_registers = 1, of_columns = 1;
 
-  std::ptrdiff_t operator()(Buffer::Kind kind) const {
-    const bool is_register = kind == Buffer::Kind::row_value || kind == Buffer::Kind::lane_value;
-    return static_cast<std::ptrdiff_t>(is_register ? of_registers : kind == Buffer::Kind::column ? of_columns : 1);
+  std::ptrdiff_t operator()(const Buffer& buffer) const {
+    switch (buffer.kind) {
+      case Buffer::Kind::row_value:
+      case Buffer::Kind::lane_value: return static_cast<std::ptrdiff_t>(of_registers);
+      case Buffer::Kind::column: return static_cast<std::ptrdiff_t>(of_columns);
+      case Buffer::Kind::kept: return static_cast<std::ptrdiff_t>(buffer.rows->local_rows);
+      case Buffer::Kind::streamed_column: return static_cast<std::ptrdiff_t>(buffer.stream->lane_stride());
+      default: return 1;
+    }
   }
 };
 
@@ -61,12 +71,12 @@ void count_uses(const Instruction& instruction, Uses& uses) {
 BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
   const auto bind = [&](const View& view, const Shape& shape) {
     const Buffer& buffer = buffers[view.buffer];
-    const bool is_kept = buffer.kind == Buffer::Kind::kept;
-    const std::ptrdiff_t lane = is_kept ? static_cast<std::ptrdiff_t>(buffer.rows->local_rows) : strides(buffer.kind);
+    const std::ptrdiff_t lane = strides(buffer);
     const std::size_t register_lane = buffer.kind == Buffer::Kind::lane_value ? buffer.offset : 0;
     BoundOperand place{view.buffer, static_cast<std::ptrdiff_t>(register_lane + view.offset) * lane, 0, view.strides};
     for (std::ptrdiff_t& stride : place.strides) stride *= lane;
-    return BoundCall::Operand{std::move(place), lane_shape(shape), buffer.per_row() || is_kept ? 1 : 0};
+    return BoundCall::Operand{std::move(place), lane_shape(shape),
+                              buffer.per_row() || buffer.kind == Buffer::Kind::kept ? 1 : 0};
   };
   const Node& node = *instruction.node;
   BoundCall call{&node, bind(instruction.out, node.shape), {}};
@@ -138,7 +148,7 @@ class RowBinder {
     result.memory = is_register ? buffers_.size() : view.buffer;
     const std::size_t start = is_row_value ? buffer.offset * bound_.lane_stride : bound_.row_value_doubles;
     result.position = result.place.offset + (is_register ? static_cast<std::ptrdiff_t>(start) : 0);
-    if (buffer.kind == Buffer::Kind::column) result.memory = buffers_.size() + 1 + view.buffer;
+    if (buffer.is_column()) result.memory = buffers_.size() + 1 + view.buffer;
     return result;
   }
 
@@ -163,7 +173,7 @@ class RowBinder {
       return {view.buffer, static_cast<std::ptrdiff_t>(buffer.offset * loop.block_lanes * bound_.lane_stride), 0,
               std::vector<std::ptrdiff_t>(loop.outer_extents.size())};
     }
-    const std::ptrdiff_t lane = strides_(buffer.kind);
+    const std::ptrdiff_t lane = strides_(buffer);
     BoundOperand result{view.buffer, static_cast<std::ptrdiff_t>(view.offset) * lane, 0, view.strides};
     for (std::ptrdiff_t& stride : result.strides) stride *= lane;
     if (!result.strides.empty()) {
@@ -181,9 +191,32 @@ class RowBinder {
   LaneStrides strides_;
 };
 
+/// Notes the columns of a row loop, those of a stream apart too.
+void bind_columns(const RowLoop& sweep, const std::vector<Buffer>& buffers, BoundRowLoop& bound) {
+  std::set<std::size_t> read;
+  for (const LaneLoop& loop : sweep.loops) {
+    for (const Instruction& instruction : loop.instructions) {
+      for (const View& view : instruction.inputs) read.insert(view.buffer);
+    }
+  }
+  for (const std::size_t i : read) {
+    const Buffer& buffer = buffers[i];
+    if (!buffer.is_column()) continue;
+    const bool is_streamed = buffer.kind == Buffer::Kind::streamed_column;
+    bound.columns.push_back({i, is_streamed ? buffer.stream->lane_stride() : sweep.rows->local_rows});
+    if (!is_streamed) continue;
+    if (bound.blocks.stream != nullptr && bound.blocks.stream != buffer.stream) {
+      throw InternalError("a row loop reads two streams");
+    }
+    bound.blocks.stream = buffer.stream;
+    bound.blocks.buffers.push_back(i);
+    bound.blocks.in_stream.push_back(buffer.in_stream);
+  }
+}
+
 BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels,
                            std::optional<MachineCode>& code) {
-  BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators, {}, 0, {}};
+  BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators};
   bound.lane_stride = lane_stride(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
   const std::vector<LaneLoop> loops = code ? unroll_lanes(sweep.loops) : sweep.loops;
@@ -192,12 +225,8 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
     bound.loops.push_back(binder.bind(loop));
     bound.lane_value_doubles =
         std::max(bound.lane_value_doubles, loop.num_registers * bound.loops.back().block_lanes * bound.lane_stride);
-    for (const Instruction& instruction : loop.instructions) {
-      for (const View& view : instruction.inputs) {
-        if (schedule.buffers[view.buffer].kind == Buffer::Kind::column) bound.columns.push_back(view.buffer);
-      }
-    }
   }
+  bind_columns(sweep, schedule.buffers, bound);
   std::size_t calls = 0;  // of a tile
   for (const BoundLoop& loop : bound.loops) {
     std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
@@ -205,8 +234,6 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
     calls += rounds * loop.instructions.size();
   }
   bound.rows_ahead = round_up(bound.tile_rows / std::max<std::size_t>(calls, 1) + 1, line);
-  std::ranges::sort(bound.columns);
-  bound.columns.erase(std::ranges::unique(bound.columns).begin(), bound.columns.end());
   return bound;
 }
 
@@ -258,6 +285,19 @@ BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffe
   return bound;
 }
 
+/// Tells each row loop which one reads its stream next: after the last, in the next evaluation, the first.
+void chain_streamed_loops(std::vector<BoundStep>& steps) {
+  std::map<const RowStream*, std::size_t> next;
+  for (std::size_t turn = 0; turn < 2; ++turn) {
+    for (std::size_t i = steps.size(); i-- > 0;) {
+      auto* loop = std::get_if<BoundRowLoop>(&steps[i]);
+      if (loop == nullptr || loop->blocks.stream == nullptr) continue;
+      const auto later = next.try_emplace(loop->blocks.stream, i).first;
+      loop->blocks.next_step = std::exchange(later->second, i);
+    }
+  }
+}
+
 }  // namespace
 
 BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
@@ -277,7 +317,13 @@ BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
     }
   }
   if (program.code) program.code->finish();
+  chain_streamed_loops(program.steps);
   return program;
+}
+
+RowBlock BoundRowLoop::block(std::size_t first) const {
+  const std::size_t all = rows->local_rows;
+  return {first, blocks.stream == nullptr ? all : std::min(blocks.stream->block_rows(tile_rows), all - first)};
 }
 
 std::string to_text(const BoundProgram& program) {
@@ -287,8 +333,10 @@ std::string to_text(const BoundProgram& program) {
   for (const auto& step : program.steps) {
     const auto* rows = std::get_if<BoundRowLoop>(&step);
     if (rows == nullptr) continue;
-    text += fmt::format("{} rows of {} in tiles of {}, registers of {} bytes\n", rows->rows->local_rows,
-                        printable(rows->rows->table), rows->tile_rows,
+    const std::string blocks =
+        rows->blocks.stream == nullptr ? "" : fmt::format(", read in blocks of {}", rows->block(0).count);
+    text += fmt::format("{} rows of {}{}, in tiles of {}, registers of {} bytes\n", rows->rows->local_rows,
+                        printable(rows->rows->table), blocks, rows->tile_rows,
                         (rows->row_value_doubles + rows->lane_value_doubles) * sizeof(double));
     for (const BoundLoop& loop : rows->loops) {
       std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "dsl/row_stream.hpp"
 #include "execute/kernel_call.hpp"
 #include "execute/machine_code.hpp"
 #include "schedule/schedule.hpp"
@@ -57,17 +58,36 @@ struct BoundLoop {
   std::vector<BoundInstruction> instructions;
 };
 
+/// A column that a row loop reads.
+struct BoundColumn {
+  std::size_t buffer;
+  std::size_t lane_stride;
+};
+
+/// The columns of a row loop of which a block of rows is in memory at a time.
+struct BoundBlocks {
+  RowStream* stream = nullptr;         ///< null where there are none
+  std::vector<std::size_t> buffers;    ///< of the columns
+  std::vector<std::size_t> in_stream;  ///< their numbers there
+  std::size_t next_step = 0;           ///< the row loop whose first block is read while the last of this one is at work
+};
+
 /// A sweep over this rank's rows, a tile after the other.
 struct BoundRowLoop {
   std::shared_ptr<const RowAxis> rows;
   bool numbers_rows;
   std::size_t tile_rows;
-  std::size_t lane_stride;                         ///< doubles from lane to lane of a register
-  std::size_t row_value_doubles;                   ///< of all row values that are held at the same time
-  std::size_t lane_value_doubles;                  ///< of the lane values of a loop, behind these
-  std::vector<std::size_t> accumulators, columns;  ///< buffers
+  std::size_t lane_stride;                ///< doubles from lane to lane of a register
+  std::size_t row_value_doubles;          ///< of all row values that are held at the same time
+  std::size_t lane_value_doubles;         ///< of the lane values of a loop, behind these
+  std::vector<std::size_t> accumulators;  ///< buffers
+  std::vector<BoundColumn> columns = {};
+  BoundBlocks blocks = {};
   std::size_t rows_ahead = 0;  ///< of the next tile, whose columns are fetched before each kernel call
-  std::vector<BoundLoop> loops;
+  std::vector<BoundLoop> loops = {};
+
+  /// The block that begins with row `first`: all rows where they lie in memory.
+  RowBlock block(std::size_t first) const;
 };
 
 struct BoundDenseStep {

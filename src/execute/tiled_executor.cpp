@@ -67,20 +67,43 @@ void run_loop(const BoundLoop& loop, Workspace& workspace, std::size_t inner, co
   }
 }
 
+/// While one lives, streams may be read; afterwards nothing is, so that the user may call the libraries that do it.
+class Reading {
+ public:
+  explicit Reading(const std::vector<RowStream*>& streams) : streams_(streams) {}
+  ~Reading() {
+    for (RowStream* stream : streams_) stream->rest();
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+ private:
+  const std::vector<RowStream*>& streams_;
+};
+
 /// Runs a schedule: everything is planned when it is built, a run allocates nothing.
 class TiledExecutor final : public Executor {
  public:
   TiledExecutor(const std::vector<Expr>& outputs, Communicator comm, const KernelSet& kernels)
-      : program_(bind(make_schedule(outputs), kernels)), workspace_(program_), comm_(std::move(comm)) {}
+      : program_(bind(make_schedule(outputs), kernels)), workspace_(program_), comm_(std::move(comm)) {
+    for (const auto& step : program_.steps) {
+      const auto* rows = std::get_if<BoundRowLoop>(&step);
+      if (rows == nullptr || rows->blocks.stream == nullptr) continue;
+      rows->blocks.stream->make_room_for(rows->blocks.in_stream);
+      streams_.push_back(rows->blocks.stream);
+    }
+  }
 
   void run(std::span<const InputValue> inputs, const Operation& operation) override {
     const MaskedTraps masked;
+    const Reading reading(streams_);
     for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
     for (const auto& step : program_.steps) run_step(step, operation);
   }
 
   std::vector<double> run_timed(std::span<const InputValue> inputs, const Operation& operation) override {
     const MaskedTraps masked;
+    const Reading reading(streams_);
     for (const InputValue& input : inputs) workspace_.set_input(input.name, input.numbers);
     std::vector<double> seconds;
     for (const auto& step : program_.steps) {
@@ -115,18 +138,32 @@ class TiledExecutor final : public Executor {
 
   void run_row_loop(const BoundRowLoop& rows) {
     workspace_.clear_accumulators(rows);
-    const std::size_t num_rows = rows.rows->local_rows;
-    for (std::size_t first = 0; first < num_rows; first += rows.tile_rows) {
-      const std::size_t count = std::min(rows.tile_rows, num_rows - first);
-      workspace_.enter_tile(rows, first, count);
-      for (const BoundLoop& loop : rows.loops) run_loop(loop, workspace_, count, code());
+    RowBlock block;
+    for (std::size_t row = 0; row < rows.rows->local_rows; row += block.count) {
+      block = rows.block(row);
+      if (rows.blocks.stream != nullptr) take(rows, block);
+      workspace_.enter_block(rows, block);
+      for (std::size_t first = 0; first < block.count; first += rows.tile_rows) {
+        const std::size_t count = std::min(rows.tile_rows, block.count - first);
+        workspace_.enter_tile(rows, first, count);
+        for (const BoundLoop& loop : rows.loops) run_loop(loop, workspace_, count, code());
+      }
     }
+  }
+
+  /// Waits for a block of rows, and has the one after it be read: of this loop, or the first of the next one.
+  void take(const BoundRowLoop& rows, const RowBlock& block) {
+    const std::size_t end = block.first + block.count;
+    const bool is_last = end == rows.rows->local_rows;
+    const BoundRowLoop& next = is_last ? std::get<BoundRowLoop>(program_.steps[rows.blocks.next_step]) : rows;
+    rows.blocks.stream->take({block, rows.blocks.in_stream}, {next.block(is_last ? 0 : end), next.blocks.in_stream});
   }
 
   const MachineCode* code() const { return program_.code ? &*program_.code : nullptr; }
 
   const BoundProgram program_;
   Workspace workspace_;
+  std::vector<RowStream*> streams_;  ///< that are read, one for each row loop
   Communicator comm_;
 };
 

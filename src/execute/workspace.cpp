@@ -22,7 +22,7 @@ std::size_t doubles_of(const Buffer& buffer) {
 std::size_t Workspace::room_for(const Buffer& buffer) { return (doubles_of(buffer) + line - 1) / line * line; }
 
 Workspace::Workspace(const BoundProgram& program)
-    : buffers_(program.schedule.buffers), addresses_(program.schedule.buffers.size()) {
+    : buffers_(program.schedule.buffers), addresses_(buffers_.size()), block_data_(buffers_.size()) {
   std::size_t size = 0, registers = 0, rows = 0;
   for (const Buffer& buffer : buffers_) {
     if (lies_in_workspace(buffer)) size += room_for(buffer);
@@ -57,6 +57,7 @@ Workspace::Workspace(const BoundProgram& program)
         addresses_[i] = next;
         next += room_for(buffer);
         break;
+      case Buffer::Kind::streamed_column:  // wherever the block at hand is
       case Buffer::Kind::row_value:
       case Buffer::Kind::lane_value: break;
     }
@@ -116,14 +117,25 @@ void Workspace::clear_accumulators(const BoundRowLoop& loop) {
   }
 }
 
+void Workspace::enter_block(const BoundRowLoop& loop, const RowBlock& block) {
+  block_ = block;
+  for (const BoundColumn& column : loop.columns) {
+    const Buffer& buffer = buffers_[column.buffer];
+    block_data_[column.buffer] = buffer.kind == Buffer::Kind::streamed_column ? buffer.stream->data(buffer.in_stream)
+                                                                              : buffer.data + block.first;
+  }
+}
+
 void Workspace::enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count) {
-  for (const std::size_t column : loop.columns) addresses_[column] = const_cast<double*>(buffers_[column].data) + first;
+  for (const BoundColumn& column : loop.columns) {
+    addresses_[column.buffer] = const_cast<double*>(block_data_[column.buffer]) + first;  // only read
+  }
   ahead_ = &loop;
   next_row_ = first + count;
-  end_of_next_ = std::min(next_row_ + loop.tile_rows, loop.rows->local_rows);
+  end_of_next_ = std::min(next_row_ + loop.tile_rows, block_.count);
   if (loop.numbers_rows) {
     std::iota(row_numbers_.begin(), row_numbers_.begin() + static_cast<std::ptrdiff_t>(count),
-              static_cast<double>(loop.rows->first_row + first));
+              static_cast<double>(loop.rows->first_row + block_.first + first));
   }
 }
 

@@ -44,9 +44,9 @@ class Workspace {
   /// first to read a column would wait for memory, while others leave it idle.
   void fetch_ahead() {
     if (next_row_ >= end_of_next_) return;
-    for (const std::size_t column : ahead_->columns) {
-      const double* lane = buffers_[column].data;
-      for (std::size_t i = 0; i < buffers_[column].lanes; ++i, lane += ahead_->rows->local_rows) {
+    for (const BoundColumn& column : ahead_->columns) {
+      const double* lane = block_data_[column.buffer];
+      for (std::size_t i = 0; i < buffers_[column.buffer].lanes; ++i, lane += column.lane_stride) {
         for (std::size_t row = next_row_; row < next_row_ + ahead_->rows_ahead; row += line) {
           __builtin_prefetch(lane + std::min(row, end_of_next_ - 1));
         }
@@ -55,7 +55,10 @@ class Workspace {
     next_row_ += ahead_->rows_ahead;
   }
 
-  /// Moves to the tile that begins at this rank's row `first`.
+  /// Moves to rows of this rank, those of streamed columns where the stream has them now.
+  void enter_block(const BoundRowLoop& loop, const RowBlock& block);
+
+  /// Moves to the tile that begins at row `first` of the block.
   void enter_tile(const BoundRowLoop& loop, std::size_t first, std::size_t count);
 
  private:
@@ -71,6 +74,8 @@ class Workspace {
 
   std::vector<Buffer> buffers_;
   std::vector<double*> addresses_;
+  std::vector<const double*> block_data_;  ///< of columns: lane 0 of the block at hand
+  RowBlock block_;
   std::vector<std::size_t> positions_;
   std::vector<double*> pointers_;
   std::vector<CallOperand> call_operands_;
@@ -80,7 +85,7 @@ class Workspace {
   std::unique_ptr<double[], Free> memory_;  ///< values, accumulators and results, then the registers of a row loop
   double* registers_ = nullptr;
   const BoundRowLoop* ahead_ = nullptr;         ///< the loop at hand
-  std::size_t next_row_ = 0, end_of_next_ = 0;  ///< what is left to be fetched of its next tile
+  std::size_t next_row_ = 0, end_of_next_ = 0;  ///< what is left to be fetched of its next tile, in the block
 };
 
 }  // namespace allgrad

@@ -44,6 +44,8 @@ std::vector<std::ptrdiff_t> row_major_strides(const std::vector<std::size_t>& la
 /// The view of a value of shape `from` as it is broadcast to `to`: strides of 0 along stretched axes.
 View broadcast_view(const View& view, const Shape& from, const Shape& to);
 
+class RowStream;
+
 /// What an operator's lowering writes to: the schedule under construction, at the place of the node.
 class Lowering {
  public:
@@ -69,6 +71,9 @@ class Lowering {
   /// Numbers that lie in memory already and outlive the schedule: one for each lane, or of a value per row, for each
   /// lane those of all rows.
   virtual View external(const double* data, const Shape& shape) = 0;
+
+  /// A column of a stream, which outlives the schedule.
+  virtual View streamed(RowStream& stream, std::size_t column, const Shape& shape) = 0;
 
   /// The value of an input of the graph.
   virtual View input(std::string_view name, const Shape& shape) = 0;

@@ -104,6 +104,12 @@ class Builder final : public Lowering {
     return add_buffer({per_row ? Buffer::Kind::column : Buffer::Kind::constant, num_lanes(shape), data}, shape);
   }
 
+  View streamed(RowStream& stream, std::size_t column, const Shape& shape) override {
+    return add_buffer(
+        {.kind = Buffer::Kind::streamed_column, .lanes = num_lanes(shape), .stream = &stream, .in_stream = column},
+        shape);
+  }
+
   View input(std::string_view name, const Shape& shape) override {
     return add_buffer({.kind = Buffer::Kind::input, .lanes = num_lanes(shape), .input = name}, shape);
   }

@@ -11,20 +11,23 @@
 
 namespace allgrad {
 
+class RowStream;
+
 /// Memory that instructions read and write.
 struct Buffer {
   enum class Kind {
-    constant,     ///< numbers that lie in memory already, not per row
-    column,       ///< numbers that lie in memory already, for each lane one for each row
-    input,        ///< the value of an input of the graph
-    row_numbers,  ///< global numbers of the rows of one tile
-    value,        ///< a value that is not per row
-    accumulator,  ///< a sum over rows, set to zero by the row loop that makes it
-    message,      ///< the payload of a collective
-    result,       ///< an output of the program, in row-major order
-    kept,         ///< a value per row of all rows of this rank: for each lane those of all rows
-    row_value,    ///< a register of a row loop: a value of the rows of one tile, all its lanes
-    lane_value,   ///< a register of a lane loop: the lanes of a value per row that one round of the loop works on
+    constant,         ///< numbers that lie in memory already, not per row
+    column,           ///< numbers that lie in memory already, for each lane one for each row
+    streamed_column,  ///< numbers of which a block of rows is in memory at a time, for each lane one for each row
+    input,            ///< the value of an input of the graph
+    row_numbers,      ///< global numbers of the rows of one tile
+    value,            ///< a value that is not per row
+    accumulator,      ///< a sum over rows, set to zero by the row loop that makes it
+    message,          ///< the payload of a collective
+    result,           ///< an output of the program, in row-major order
+    kept,             ///< a value per row of all rows of this rank: for each lane those of all rows
+    row_value,        ///< a register of a row loop: a value of the rows of one tile, all its lanes
+    lane_value,       ///< a register of a lane loop: the lanes of a value per row that one round of the loop works on
   };
   Kind kind = Kind::value;
   std::size_t lanes = 0;
@@ -33,9 +36,12 @@ struct Buffer {
   std::string_view input = {};   ///< name of an input
   std::shared_ptr<const RowAxis> rows = {};  ///< of a kept value
   std::optional<std::size_t> kept_in = {};   ///< of a column whose numbers are those of a kept value: that buffer
+  RowStream* stream = nullptr;               ///< of a streamed column
+  std::size_t in_stream = 0;                 ///< its number there
 
+  bool is_column() const { return kind == Kind::column || kind == Kind::streamed_column; }
   bool per_row() const {
-    return kind == Kind::column || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;
+    return is_column() || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;
   }
 };
 

@@ -60,6 +60,7 @@ class Writer {
     switch (buffer.kind) {
       case Buffer::Kind::constant: return fmt::format("k{}", i);
       case Buffer::Kind::column: return buffer.kept_in ? name(*buffer.kept_in) : fmt::format("x{}", i);
+      case Buffer::Kind::streamed_column: return fmt::format("x{}", i);
       case Buffer::Kind::input: return std::string(buffer.input);
       case Buffer::Kind::row_numbers: return "rows";
       case Buffer::Kind::value: return fmt::format("v{}", i);

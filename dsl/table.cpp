@@ -21,6 +21,9 @@ namespace allgrad {
 Column::Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape)
     : owner_(std::move(owner)), data_(data), shape_(std::move(shape)) {}
 
+Column::Column(std::shared_ptr<RowStream> stream, std::size_t in_stream, std::vector<std::size_t> shape)
+    : data_(nullptr), shape_(std::move(shape)), stream_(std::move(stream)), in_stream_(in_stream) {}
+
 Column::Column(Array&& values) : data_(nullptr), shape_(values.shape().begin(), values.shape().end()) {
   if (shape_.empty()) return;  // refused by the table
   const RowNumbers numbers = owned(std::move(values));

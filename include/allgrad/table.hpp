@@ -57,6 +57,7 @@ class Column {
   friend Column may_be_infinite(Column column);
   friend Column with_unit(Column column, const std::string& unit);
   Column(std::shared_ptr<const void> owner, const double* data, std::vector<std::size_t> shape);
+  Column(std::shared_ptr<RowStream> stream, std::size_t in_stream, std::vector<std::size_t> shape);
 
   template <class T>
   static Column copied(xt::xarray<T> values) {

@@ -14,6 +14,7 @@ namespace allgrad {
 
 FitsFile::FitsFile(std::string path, SourceLocation where) : path_(std::move(path)), where_(where) {
   const std::string plain = path_.starts_with('/') ? path_ : "./" + path_;  // without a meaning of its first letters
+  const std::lock_guard lock(library_mutex());
   int status = 0;
   fits_open_diskfile(&file_, plain.c_str(), READONLY, &status);
   if (note(status)) return;
@@ -23,6 +24,7 @@ FitsFile::FitsFile(std::string path, SourceLocation where) : path_(std::move(pat
 }
 
 FitsFile::~FitsFile() {
+  const std::lock_guard lock(library_mutex());
   int status = 0;
   fits_close_file(file_, &status);
   fits_clear_errmsg();
@@ -82,8 +84,8 @@ std::string FitsFile::hdus_there() {
   std::vector<std::string> found;
   for (int number = 0; number < most && call(fits_movabs_hdu, number + 1, nullptr); ++number) {
     const std::string name = printable(text("EXTNAME"));
-    found.push_back(fmt::format("{}{}{} ({})", number, name.empty() ? "" : " ", name,
-                                table_kind() != 0 ? "table" : "image"));
+    found.push_back(
+        fmt::format("{}{}{} ({})", number, name.empty() ? "" : " ", name, table_kind() != 0 ? "table" : "image"));
   }
   return found.empty() ? "none" : fmt::format("{}", fmt::join(found, ", "));
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "allgrad/source_location.hpp"
+#include "io/library_lock.hpp"
 
 namespace allgrad {
 
@@ -39,6 +40,7 @@ class FitsFile {
   /// Calls a function of CFITSIO's with its last argument; false where that fails, and last_error tells why.
   template <class Function, class... Arguments>
   bool call(Function function, Arguments... arguments) const {
+    const std::lock_guard lock(library_mutex());
     int status = 0;
     function(file_, arguments..., &status);
     return note(status);

@@ -233,6 +233,7 @@ void FitsRows::read(std::uint64_t first, std::size_t count, std::span<const std:
                       first + begin, first + begin + rows, path(), file_.last_error()));
     }
     for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (out[i].empty()) continue;
       double* to = out[i].data() + begin * sources_[i].repeat;
       for (std::size_t r = 0; r < rows; ++r, to += sources_[i].repeat) {
         take(sources_[i], bytes.data() + r * row_bytes_ + sources_[i].offset, first + begin + r, to);
@@ -309,6 +310,7 @@ double FitsRows::text_number(const FitsColumn& column, std::string_view text, st
 }  // namespace
 
 std::unique_ptr<RowReader> open_fits_rows(const std::string& file, const ReadOptions& options, SourceLocation where) {
+  const std::lock_guard lock(library_mutex());
   return std::make_unique<FitsRows>(file, options, where);
 }
 

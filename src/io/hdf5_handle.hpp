@@ -3,10 +3,13 @@
 #include <hdf5.h>
 
 #include <exception>
+#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "io/library_lock.hpp"
 
 // The little of HDF5's C API that is awkward by hand: ownership, and errors. HighFive would serve, but Debian has it in
 // neither 12 nor 13.
@@ -32,7 +35,9 @@ class Handle {
   /// Closes now, for those who need to know whether it worked (a file is written to its end only then).
   bool close() {
     const hid_t id = std::exchange(id_, H5I_INVALID_HID);
-    return id < 0 || close_(id) >= 0;
+    if (id < 0) return true;
+    const std::lock_guard lock(library_mutex());
+    return close_(id) >= 0;
   }
 
  private:
@@ -40,7 +45,8 @@ class Handle {
   Close close_;
 };
 
-/// Keeps HDF5 from printing errors while it lives; the user's own setting is back afterwards.
+/// While one lives, HDF5 is its thread's, of those of the library, and prints no errors; the user's own setting is back
+/// afterwards.
 class Quiet {
  public:
   Quiet() {
@@ -52,6 +58,7 @@ class Quiet {
   Quiet& operator=(const Quiet&) = delete;
 
  private:
+  std::lock_guard<std::recursive_mutex> lock_{library_mutex()};
   H5E_auto2_t print_ = nullptr;
   void* data_ = nullptr;
 };

@@ -95,7 +95,6 @@ class Hdf5Rows final : public RowReader {
 
 Hdf5Rows::Hdf5Rows(const std::string& path, const ReadOptions& options, SourceLocation where)
     : RowReader(path, where), file_(path, where), group_name_(options.group) {
-  const hdf5::Quiet quiet;
   open_group(options);
   if (options.columns.empty()) {
     records_ ? find_members() : find_datasets();
@@ -304,6 +303,7 @@ void Hdf5Rows::read(std::uint64_t first, std::size_t count, std::span<const std:
   for (std::size_t begin = 0; begin < count; begin += block) {
     const std::size_t rows = std::min(block, count - begin);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (out[i].empty()) continue;
       const std::size_t per_row = columns_[i].numbers_per_row();
       read_rows(sources_[i], first + begin, rows, out[i].subspan(begin * per_row, rows * per_row));
     }
@@ -339,6 +339,7 @@ void Hdf5Rows::read_rows(const Source& source, hsize_t first, hsize_t count, std
 }  // namespace
 
 std::unique_ptr<RowReader> open_hdf5_rows(const std::string& file, const ReadOptions& options, SourceLocation where) {
+  const hdf5::Quiet quiet;
   return std::make_unique<Hdf5Rows>(file, options, where);
 }
 

@@ -87,7 +87,16 @@ void check_same_file(const RowReader& rows, const Communicator& comm, SourceLoca
 std::unique_ptr<RowReader> open_format(const std::string& file, const ReadOptions& options, const Communicator& comm,
                                        SourceLocation where) {
   stamp_readable_file(file, where);
-  switch (format_of(file, where)) {
+  const FileFormat format = format_of(file, where);
+  if (options.stream != 0 && format == FileFormat::text) {
+    throw DataError(
+        fmt::format("expected an HDF5 or FITS file to read block by block, as ReadOptions::stream asks for, "
+                    "got '{}', which is text: numbers would be made of it in each sweep over the rows; "
+                    "write the table in one of these formats, or leave the option out",
+                    file),
+        where);
+  }
+  switch (format) {
     case FileFormat::hdf5: return open_hdf5_rows(file, options, where);
     case FileFormat::fits: return open_fits_rows(file, options, where);
     default: return open_text_rows(file, options, comm, where);

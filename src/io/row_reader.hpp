@@ -38,8 +38,8 @@ class RowReader {
   const std::vector<std::string>& left_out() const { return left_out_; }
 
   /// Reads the rows [first, first + count), on this rank alone: `out` has a span for each column, of count *
-  /// numbers_per_row() elements, which are filled in row-major order. Throws DataError where the rows cannot be read or
-  /// an integer is none that double can hold. A value that is missing becomes NaN.
+  /// numbers_per_row() elements, which are filled in row-major order, or none where it is not wanted. Throws DataError
+  /// where the rows cannot be read or an integer is none that double can hold. A value that is missing becomes NaN.
   virtual void read(std::uint64_t first, std::size_t count, std::span<const std::span<double>> out) = 0;
 
   /// The same into vectors of their own. Throws DataError where they do not fit into the machine's memory.

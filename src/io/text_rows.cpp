@@ -199,6 +199,7 @@ void TextRows::take_line(std::string_view line, std::size_t row, std::span<const
     auto source = sources_.begin();
     for (; fields.next(field); ++number) {
       for (; source != sources_.end() && source->field == number; ++source) {
+        if (out[source->column].empty()) continue;
         const std::size_t per_row = columns_[source->column].numbers_per_row();
         take_field(field, *source, out[source->column].subspan(row * per_row, per_row));
       }

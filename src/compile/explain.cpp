@@ -87,8 +87,10 @@ class Explanation {
   }
 
   void add_rows(std::size_t i, const RowLoop& rows, const BoundRowLoop& bound) {
-    line("{}  sweep over {} rows of {} ({} of all ranks), in tiles of {}, with {} of registers", time_of(i),
-         rows.rows->local_rows, printable(rows.rows->table), rows.rows->total_rows, bound.tile_rows,
+    const std::string blocks =
+        bound.blocks.stream == nullptr ? "" : fmt::format(" read in blocks of {} rows,", bound.block(0).count);
+    line("{}  sweep over {} rows of {} ({} of all ranks),{} in tiles of {}, with {} of registers", time_of(i),
+         rows.rows->local_rows, printable(rows.rows->table), rows.rows->total_rows, blocks, bound.tile_rows,
          bytes_text(bound.row_value_doubles + bound.lane_value_doubles));
     for (std::size_t k = 0; k < rows.loops.size(); ++k) {
       const LaneLoop& loop = rows.loops[k];

@@ -1,0 +1,221 @@
+// Tables whose rows stay in a file and are read block by block, beside the same tables in memory.
+#include <hdf5.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "check_error.hpp"
+#include "evaluation.hpp"
+#include "examples/models/twostage.hpp"
+#include "hdf5_test_file.hpp"
+#include "world.hpp"
+
+namespace ag = allgrad;
+using namespace allgrad::testing;
+using ag::Expr;
+using ag::Table;
+
+namespace {
+
+constexpr std::size_t num_rows = 20011;  // many blocks on each of a few ranks, none of them whole
+
+/// A file of columns x, w and m [rows, 3], the same for all ranks, gone with this object.
+class Catalogue {
+ public:
+  explicit Catalogue(std::size_t rows = num_rows, const std::function<void(std::vector<double>&)>& change = {}) {
+    if (world().is_root()) write(rows, change);
+    world().synchronize();
+  }
+  ~Catalogue() {
+    world().synchronize();
+    if (world().is_root()) std::filesystem::remove(path());
+  }
+
+  std::string path() const {
+    return (std::filesystem::temp_directory_path() / fmt::format("allgrad_stream_{}.h5", world().size())).string();
+  }
+
+  Table in_memory() const { return Table::read(path(), world(), {.columns = {"x", "w", "m"}}); }
+  Table streamed(std::size_t rows) const {
+    return Table::read(path(), world(), {.columns = {"x", "w", "m"}, .stream = rows});
+  }
+
+ private:
+  void write(std::size_t rows, const std::function<void(std::vector<double>&)>& change) const {
+    TestFile file;
+    std::vector<double> x = noise_column(rows, 1);
+    if (change) change(x);
+    file.write("x", x);
+    file.write("w", noise_column(rows, 2, 0.5, 1.5));
+    file.write("m", noise_column(3 * rows, 3), {rows, 3});
+    std::filesystem::copy(file.path(), path(), std::filesystem::copy_options::overwrite_existing);
+  }
+};
+
+std::vector<double> loss_and_gradient(const Table& table, const ag::CompileOptions& options,
+                                      const std::function<Expr(const Table&, const Expr&)>& make,
+                                      const std::optional<ag::Key>& randkey = {}) {
+  const Expr p = ag::parameters(2);
+  ag::CompiledGraph graph = compile(make(table, p), p, table.communicator(), options);
+  std::vector<double> numbers(3);
+  for (int i = 0; i < 2; ++i) {  // the second time the first block is there already
+    numbers[2] = graph.value_and_gradient(std::vector{0.3, -0.7}, std::span(numbers).first(2), {.randkey = randkey});
+  }
+  return numbers;
+}
+
+/// The same to the bit as in memory, whatever the blocks.
+void check_same(const std::function<Expr(const Table&, const Expr&)>& make,
+                const std::optional<ag::Key>& randkey = {}, std::size_t rows = num_rows) {
+  const Catalogue file(rows);
+  for (const bool reproducible : {false, true}) {
+    const ag::CompileOptions options{.reproducible = reproducible};
+    const std::vector<double> expected = loss_and_gradient(file.in_memory(), options, make, randkey);
+    for (const std::size_t block : {std::size_t{1}, std::size_t{1500}, std::size_t{4096}, std::size_t{1000000}}) {
+      INFO("blocks of " << block << (reproducible ? ", reproducible" : ""));
+      CHECK(loss_and_gradient(file.streamed(block), options, make, randkey) == expected);
+    }
+  }
+}
+
+double sum_of_x(const Table& table) {
+  const Expr p = ag::parameters(1);
+  return compile(sum(exp(table["x"] * p[0])), p, table.communicator()).value(std::vector{1.0});
+}
+
+}  // namespace
+
+TEST_CASE("loss and gradient of a streamed table are those in memory") {
+  SECTION("plain values") {
+    check_same([](const Table& t, const Expr& p) { return sum(square(t["x"] * p[0] + p[1]) * t["w"]) / t.count(); });
+  }
+  SECTION("sums that need others, in sweeps of other columns") {
+    check_same([](const Table& t, const Expr& p) {
+      const Expr y = sinh(p[0] * t["x"]) + p[1] * square(t["x"]), average = sum(y * t["w"]) / sum(t["w"]);
+      return square(mean(square(y - average)) - 0.2) + square(average);
+    });
+  }
+  SECTION("lanes, and columns of several numbers for each row") {
+    check_same([](const Table& t, const Expr& p) {
+      const ag::Array edges = {-0.5, 0.0, 0.5};
+      const Expr bells = exp(-square(edges - expand_dims(t["x"] * p[0], 1))) * t["m"];
+      return sum(square(sum(bells, 0))) + sum(t["m"] * p[1]);
+    });
+  }
+  SECTION("random numbers of each row") {
+    check_same(
+        [](const Table& t, const Expr& p) {
+          const Expr draws = ag::random::normal(ag::random::key(), {t.rows()});
+          return mean(square(t["x"] * p[0] + draws * p[1]));
+        },
+        ag::Key(42));
+  }
+  SECTION("ranks without rows") {
+    check_same([](const Table& t, const Expr& p) { return sum(square(t["x"] * p[0] + p[1])); }, {}, 2);
+  }
+}
+
+TEST_CASE("a model with sums of three levels sees the same rows") {
+  const Catalogue file;
+  models::TwoStage in_memory(file.in_memory()), streamed(file.streamed(2000));
+  const auto expected = in_memory.calc_loss_and_grad_from_params({0.7, 0.2});
+  const auto actual = streamed.calc_loss_and_grad_from_params({0.7, 0.2});
+  CHECK(actual.first.value == expected.first.value);
+  const bool same = actual.second == expected.second;
+  CHECK(same);
+}
+
+TEST_CASE("a streamed table beside one in memory") {
+  const Catalogue file;
+  const Table other = deal("other", {{"y", noise_column(500, 9)}}, uneven, world());
+  check_same([&](const Table& t, const Expr& p) {
+    return sum(square(t["x"] - p[0])) / t.count() + sum(square(other["y"] - p[1])) / other.count();
+  });
+}
+
+TEST_CASE("what keeps values of all rows of a streamed table has them") {
+  const Catalogue file;
+  const Table in_memory = file.in_memory(), streamed = file.streamed(1500);
+  const auto rows = [](const Table& t) { return ag::Array(ag::gather_rows(expand_dims(t["x"], 1) * t["m"])); };
+  const bool same = rows(streamed) == rows(in_memory);
+  CHECK(same);
+}
+
+TEST_CASE("other rows are assigned to a streamed table") {
+  const Catalogue file;
+  Table table = file.streamed(1500);
+  const Expr p = ag::parameters(1);
+  ag::CompiledGraph graph = compile(mean(table["x"] * p[0]), p, world());
+  graph.value(std::vector{1.0});
+  table.assign({{"x", {1.0, 2.0}}, {"w", {1.0, 1.0}}, {"m", ag::Array(xt::zeros<double>({2, 3}))}});
+  CHECK(graph.value(std::vector{1.0}) == 1.5);
+  CHECK(table.str().find("blocks") == std::string::npos);
+}
+
+TEST_CASE("a streamed table says so") {
+  const Catalogue file;
+  const Table table = file.streamed(1500);
+  check_parts(table.str(), {"20011 rows", "read in blocks of 1500", "columns x, w, m [rows, 3]"});
+  const Expr p = ag::parameters(1);
+  ag::CompiledGraph graph = compile(sum(exp(table["x"] * p[0])), p, world());
+  check_parts(graph.explain(std::vector{1.0}), {world().size() > 3 ? "rows" : "read in blocks of"});
+}
+
+TEST_CASE("NaN in the middle of a file ends an evaluation on all ranks") {
+  const Catalogue file(num_rows, [](std::vector<double>& x) { x[num_rows - 3] = std::nan(""); });
+  unsigned built = 0;
+  const Table table = [&] {
+    built = __LINE__ + 1;
+    return Table::read(file.path(), world(), {.columns = {"x", "w"}, .stream = 2000});
+  }();
+  const auto run = [&](unsigned& line) {
+    line = built;
+    sum_of_x(table);
+  };
+  for (int i = 0; i < 2; ++i) {  // the second time too
+    if (world().size() == 1) {
+      check_error<ag::DataError>({"column \"x\" has NaN", "in row 20008", "may_be_nan"}, run);
+    } else {
+      CHECK_THROWS_AS(sum_of_x(table), ag::Error);
+    }
+  }
+  const Expr p = ag::parameters(1);
+  CHECK(std::isfinite(compile(sum(table["w"]) * p[0], p, world()).value(std::vector{1.0})));  // x is not read
+  const Table allowed =
+      Table::read(file.path(), world(), {.columns = {"x"}, .may_be_nan = {"x"}, .stream = 2000});
+  CHECK(std::isnan(sum_of_x(allowed)));
+}
+
+TEST_CASE("a file that changes or shrinks ends an evaluation on all ranks") {
+  const Catalogue file;
+  const Table table = file.streamed(1500);
+  sum_of_x(table);
+  world().synchronize();
+  std::function<void()> change;
+  SECTION("written to") {
+    change = [&] { std::ofstream(file.path(), std::ios::app) << "more"; };
+  }
+  SECTION("cut") {
+    change = [&] { std::filesystem::resize_file(file.path(), std::filesystem::file_size(file.path()) / 2); };
+  }
+  SECTION("gone") {
+    change = [&] { std::filesystem::remove(file.path()); };
+  }
+  if (world().is_root()) change();
+  world().synchronize();
+  CHECK_THROWS_AS(sum_of_x(table), ag::Error);
+}
+
+TEST_CASE("the reference executor refuses a streamed table") {
+  const Catalogue file;
+  const Table table = file.streamed(1500);
+  const Expr p = ag::parameters(1);
+  check_error<ag::ExpressionError>({"the reference executor holds all rows", ".x", "ReadOptions::stream"},
+                                   [&](unsigned& line) {
+                                     line = __LINE__ + 1;
+                                     const Expr x = table["x"];
+                                     compile(sum(x * p[0]), p, world(), {ag::ExecutorKind::reference});
+                                   });
+}

@@ -67,8 +67,8 @@ std::vector<double> loss_and_gradient(const Table& table, const ag::CompileOptio
 }
 
 /// The same to the bit as in memory, whatever the blocks.
-void check_same(const std::function<Expr(const Table&, const Expr&)>& make,
-                const std::optional<ag::Key>& randkey = {}, std::size_t rows = num_rows) {
+void check_same(const std::function<Expr(const Table&, const Expr&)>& make, const std::optional<ag::Key>& randkey = {},
+                std::size_t rows = num_rows) {
   const Catalogue file(rows);
   for (const bool reproducible : {false, true}) {
     const ag::CompileOptions options{.reproducible = reproducible};
@@ -183,8 +183,7 @@ TEST_CASE("NaN in the middle of a file ends an evaluation on all ranks") {
   }
   const Expr p = ag::parameters(1);
   CHECK(std::isfinite(compile(sum(table["w"]) * p[0], p, world()).value(std::vector{1.0})));  // x is not read
-  const Table allowed =
-      Table::read(file.path(), world(), {.columns = {"x"}, .may_be_nan = {"x"}, .stream = 2000});
+  const Table allowed = Table::read(file.path(), world(), {.columns = {"x"}, .may_be_nan = {"x"}, .stream = 2000});
   CHECK(std::isnan(sum_of_x(allowed)));
 }
 
@@ -218,4 +217,13 @@ TEST_CASE("the reference executor refuses a streamed table") {
                                      const Expr x = table["x"];
                                      compile(sum(x * p[0]), p, world(), {ag::ExecutorKind::reference});
                                    });
+}
+
+TEST_CASE("a streamed table is not copied by where") {
+  const Catalogue file;
+  const Table table = file.streamed(1500);
+  check_error<ag::DataError>({"read block by block", "ReadOptions::stream"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    table.where(table["x"] > 0.0);
+  });
 }

@@ -151,6 +151,13 @@ Table Table::where(const Operand& mask) const {
     const Array kept = compute_row_values(mask.expr(), comm, ExecutorKind::tiled);
     std::vector<Expr> all;
     for (const std::string& column : column_names()) all.push_back((*this)[column]);
+    if (find_streamed(all) != nullptr) {
+      comm.fail(std::make_exception_ptr(DataError(
+          fmt::format("table \"{}\": its rows are read block by block, and where() copies them; give rows no weight in "
+                      "the model instead, or read the table without ReadOptions::stream",
+                      name()),
+          mask.where())));
+    }
     compute_kept(all, comm, ExecutorKind::tiled);
     return Table(
         name(),

@@ -166,6 +166,27 @@ TEST_CASE("an HDU is chosen by its name or number, columns by their names") {
   check_refused(file.path(), {"column \"list\"", "as many in each row"}, {.columns = {"list"}});
 }
 
+TEST_CASE("the rows of a FITS table are streamed too") {
+  constexpr std::size_t many = 5003;
+  const SharedFile file(".fits", [](const std::string& path) {
+    FitsWriter writer(path);
+    writer.table(BINARY_TBL, "HALOS", {{"x", "1D", "Mpc"}, {"pos", "3E", "km/s"}, {"n", "1J"}});
+    writer.write(TDOUBLE, 1, made<double>(many, [](std::size_t i) { return std::sin(static_cast<double>(i)); }));
+    writer.write(TFLOAT, 2, made<float>(3 * many, [](std::size_t i) { return std::cos(static_cast<double>(i)); }));
+    writer.write(TINT, 3, made<int>(many, [](std::size_t i) { return i % 7; }));
+  });
+  const Table in_memory = Table::read(file.path(), world());
+  const Table streamed = Table::read(file.path(), world(), {.stream = 1024});
+  CHECK(streamed.unit("pos") == "km/s");
+  check_parts(streamed.str(), {"read in blocks of 1024", "pos [rows, 3] in km/s"});
+  const auto loss_of = [](const Table& table) {
+    const ag::Expr p = ag::parameters(2);
+    const ag::Expr loss = sum(exp(table["x"] * p[0]) * table["n"]) + sum(square(table["pos"] - p[1]));
+    return compile(loss, p, world()).value(std::vector{0.3, -0.7});
+  };
+  CHECK(loss_of(streamed) == loss_of(in_memory));
+}
+
 TEST_CASE("keywords are attributes") {
   const SharedFile file(".fits", write_all);
   CHECK(ag::read_attribute(file.path(), "BOXSIZE") == 250.5);

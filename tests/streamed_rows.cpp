@@ -10,6 +10,7 @@
 #include "evaluation.hpp"
 #include "examples/models/twostage.hpp"
 #include "hdf5_test_file.hpp"
+#include "shared_file.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -24,34 +25,29 @@ constexpr std::size_t num_rows = 20011;  // many blocks on each of a few ranks, 
 /// A file of columns x, w and m [rows, 3], the same for all ranks, gone with this object.
 class Catalogue {
  public:
-  explicit Catalogue(std::size_t rows = num_rows, const std::function<void(std::vector<double>&)>& change = {}) {
-    if (world().is_root()) write(rows, change);
-    world().synchronize();
-  }
-  ~Catalogue() {
-    world().synchronize();
-    if (world().is_root()) std::filesystem::remove(path());
-  }
+  explicit Catalogue(std::size_t rows = num_rows, const std::function<void(std::vector<double>&)>& change = {})
+      : file_(".h5", [&](const std::string& path) { write(path, rows, change); }) {}
 
-  std::string path() const {
-    return (std::filesystem::temp_directory_path() / fmt::format("allgrad_stream_{}.h5", world().size())).string();
-  }
-
+  const std::string& path() const { return file_.path(); }
   Table in_memory() const { return Table::read(path(), world(), {.columns = {"x", "w", "m"}}); }
   Table streamed(std::size_t rows) const {
     return Table::read(path(), world(), {.columns = {"x", "w", "m"}, .stream = rows});
   }
 
  private:
-  void write(std::size_t rows, const std::function<void(std::vector<double>&)>& change) const {
+  static void write(const std::string& path, std::size_t rows,
+                    const std::function<void(std::vector<double>&)>& change) {
     TestFile file;
     std::vector<double> x = noise_column(rows, 1);
     if (change) change(x);
     file.write("x", x);
+    file.write_unit("x", "unit", "Mpc", true);
     file.write("w", noise_column(rows, 2, 0.5, 1.5));
     file.write("m", noise_column(3 * rows, 3), {rows, 3});
-    std::filesystem::copy(file.path(), path(), std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy(file.path(), path);
   }
+
+  SharedFile file_;
 };
 
 std::vector<double> loss_and_gradient(const Table& table, const ag::CompileOptions& options,
@@ -135,6 +131,28 @@ TEST_CASE("a streamed table beside one in memory") {
   });
 }
 
+TEST_CASE("rows of another table that point to rows of a streamed table") {
+  const Catalogue file;
+  const auto with_pointers = [](const Table& t) {
+    std::vector<double> index, y = noise_column(300, 7);
+    for (std::size_t i = 0; i < 300; ++i) index.push_back(static_cast<double>(t.first_row() + 61 * i % t.local_rows()));
+    return Table("pointers", {{"to", std::move(index)}, {"y", std::move(y)}}, world());
+  };
+  check_same([&](const Table& t, const Expr& p) {
+    const Table pointers = with_pointers(t);
+    const Expr taken = gather(sinh(t["x"] * p[0]), pointers["to"]);                 // kept for all rows
+    const Expr sums = segment_sum(pointers["y"] * p[1], pointers["to"], t.rows());  // and read in blocks
+    return sum(square(taken - pointers["y"])) + sum(square(t["w"] + sums) * sum(t["m"], -1));
+  });
+}
+
+TEST_CASE("a streamed column keeps its unit") {
+  const Catalogue file;
+  const Table table = file.streamed(2000);
+  CHECK(table.unit("x") == "Mpc");
+  CHECK(table.unit("w").empty());
+}
+
 TEST_CASE("what keeps values of all rows of a streamed table has them") {
   const Catalogue file;
   const Table in_memory = file.in_memory(), streamed = file.streamed(1500);
@@ -157,7 +175,7 @@ TEST_CASE("other rows are assigned to a streamed table") {
 TEST_CASE("a streamed table says so") {
   const Catalogue file;
   const Table table = file.streamed(1500);
-  check_parts(table.str(), {"20011 rows", "read in blocks of 1500", "columns x, w, m [rows, 3]"});
+  check_parts(table.str(), {"20011 rows", "read in blocks of 1500", "columns x in Mpc, w, m [rows, 3]"});
   const Expr p = ag::parameters(1);
   ag::CompiledGraph graph = compile(sum(exp(table["x"] * p[0])), p, world());
   check_parts(graph.explain(std::vector{1.0}), {"read in blocks of"});
@@ -225,5 +243,19 @@ TEST_CASE("a streamed table is not copied by where") {
   check_error<ag::DataError>({"read block by block", "ReadOptions::stream"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     table.where(table["x"] > 0.0);
+  });
+}
+
+TEST_CASE("options that do not go with streams, or differ from rank to rank, are refused on all ranks") {
+  const Catalogue file;
+  check_error<ag::DataError>({"ReadOptions::where or ReadOptions::stream", "got both"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    Table::read(file.path(), world(), {.where = [](const ag::Row&) { return true; }, .stream = 2000});
+  });
+  if (world().size() == 1) return;
+  const std::size_t own = 2000 + static_cast<std::size_t>(world().rank());
+  check_error<ag::DivergenceError>({"the same ReadOptions::stream on every rank"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    Table::read(file.path(), world(), {.stream = own});
   });
 }

@@ -140,6 +140,10 @@ TEST_CASE("what is no table is refused with the line and the column") {
   check_refused("x\n", {"expected rows on one rank at least"});
 }
 
+TEST_CASE("text is not streamed") {
+  check_refused("x,y\n1,2\n", {"an HDF5 or FITS file", "ReadOptions::stream", "which is text"}, {.stream = 2000});
+}
+
 TEST_CASE("integers that double cannot hold are refused in text too") {
   check_refused("id\n1\n9007199254740993\n",
                 {"line 3, column 1: in column \"id\"", "got 9007199254740993", "would become 9007199254740992"});

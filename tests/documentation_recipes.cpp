@@ -2,6 +2,7 @@
 // does what the page says.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <vector>
 #include <xtensor/xbuilder.hpp>
@@ -9,6 +10,7 @@
 #include "allgrad/allgrad.hpp"
 #include "catch.hpp"
 #include "evaluation.hpp"
+#include "hdf5_test_file.hpp"
 #include "shared_file.hpp"
 #include "world.hpp"
 
@@ -78,6 +80,21 @@ TEST_CASE("recipes: tables from files") {
   CHECK(near.total_rows() == 2);
   CHECK(unit == "Msun");
   CHECK(box_size == 250.0);
+}
+
+TEST_CASE("recipes: a catalogue larger than memory") {
+  const allgrad::testing::SharedFile shared(".h5", [](const std::string& path) {
+    allgrad::testing::TestFile source;
+    source.write("mass", std::vector{1e12, 1e13, 1e14});
+    std::filesystem::copy(source.path(), path);
+  });
+  const std::string& file = shared.path();
+  // [shown]
+  const ag::Table halos = ag::Table::read(file, world(), {.columns = {"mass"}, .stream = 1'000'000});
+  const ag::Expr p = ag::parameters(1);
+  const ag::Expr loss = mean(square(log10(halos["mass"]) - p[0]));
+  // [/shown]
+  CHECK(std::abs(evaluate(loss, p, {12.0}) - 5.0 / 3.0) < 1e-12);
 }
 
 TEST_CASE("recipes: priors, weights and a full covariance") {

@@ -12,9 +12,6 @@ namespace allgrad {
 
 namespace {
 
-/// Lanes that have the same place in the cache push each other out of it: not all may be a multiple of 4 kB apart.
-std::size_t apart(std::size_t rows) { return rows % 512 == 0 ? rows + 8 : rows; }
-
 /// A thread that leaves signals to the others.
 template <class F>
 std::thread without_signals(F run) {

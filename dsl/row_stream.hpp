@@ -15,6 +15,10 @@ namespace allgrad {
 /// Loops over rows go in tiles of so many rows at most.
 inline constexpr std::size_t most_tile_rows = 1024;
 
+/// Doubles from lane to lane of values of so many rows. Lanes that have the same place in the cache push each other out
+/// of it: not all may be a multiple of 1 kB apart.
+constexpr std::size_t apart(std::size_t rows) { return rows % 128 == 0 ? rows + 8 : rows; }
+
 /// Some of this rank's rows, one after the other.
 struct RowBlock {
   std::size_t first = 0, count = 0;

@@ -1,10 +1,8 @@
 // Runs that go on from a checkpoint, and checkpoints that are refused.
-#include <unistd.h>
 
 #include <bit>
 #include <cmath>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -21,6 +19,7 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
+#include "shared_folder.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -28,30 +27,9 @@ using namespace allgrad::testing;
 using allgrad::testing::check_error;
 using allgrad::testing::check_parts;
 using allgrad::testing::Said;
+using allgrad::testing::SharedFolder;
 
 namespace {
-
-// A folder of the root, whose name all ranks know.
-class Folder {
- public:
-  Folder() {
-    std::string path = (std::filesystem::temp_directory_path() / "allgrad_checkpoints_XXXXXX").string();
-    if (world().is_root()) REQUIRE(mkdtemp(path.data()) != nullptr);
-    path_ = world().broadcast(path, 0);
-  }
-  ~Folder() { remove(); }
-  void remove() const {
-    world().synchronize();  // when all ranks have looked into it
-    if (world().is_root()) std::filesystem::remove_all(path_);
-    world().synchronize();
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 std::string content_of(const std::string& file) {
   std::ostringstream text;
@@ -165,7 +143,7 @@ TEST_CASE("a run that was dropped goes on from its last checkpoint") {
   const double wall = GENERATE(100.0, -1.1);
   Said said;
   for_each_optimizer([&](const auto& optimizer) {
-    const Folder folder;
+    const SharedFolder folder;
     const std::string file = folder.file("run");
     Noisy whole({}, wall);
     const auto expected = optimizer.minimize(whole.objective, declared);
@@ -184,7 +162,7 @@ TEST_CASE("a run that was dropped goes on from its last checkpoint") {
 TEST_CASE("a run that the callback stops goes on") {
   Said said;
   for_each_optimizer([&](const auto& optimizer) {
-    const Folder folder;
+    const SharedFolder folder;
     Noisy whole, noisy;
     const auto expected = optimizer.minimize(whole.objective, declared);
     auto stopped = with(optimizer, folder.file("run"), false);
@@ -202,7 +180,7 @@ TEST_CASE("a run that a signal ends at any of its evaluations goes on") {
   const double wall = GENERATE(100.0, -1.1);
   Said said;
   for_each_optimizer([&](const auto& optimizer) {
-    const Folder folder;
+    const SharedFolder folder;
     Noisy whole({}, wall);
     const auto expected = optimizer.minimize(whole.objective, declared);
     for (std::size_t when = 0; when + 1 < whole.objective.evaluations(); when += 2) {
@@ -221,7 +199,7 @@ TEST_CASE("a run that a signal ends at any of its evaluations goes on") {
 
 TEST_CASE("a run that has taken all its steps costs one evaluation, and may take more") {
   for_each_optimizer([&](const auto& optimizer) {
-    const Folder folder;
+    const SharedFolder folder;
     Noisy noisy;
     auto few = with(optimizer, folder.file("run"), true);
     set_steps(few, 3);
@@ -236,7 +214,7 @@ TEST_CASE("a run that has taken all its steps costs one evaluation, and may take
 }
 
 TEST_CASE("what is wished is said") {
-  const Folder folder;
+  const SharedFolder folder;
   const std::string file = folder.file("run");
   Noisy noisy;
   Said said;
@@ -257,7 +235,7 @@ TEST_CASE("what is wished is said") {
 }
 
 TEST_CASE("a checkpoint that cannot be written is worth a warning") {
-  Folder folder;
+  SharedFolder folder;
   const std::string file = folder.file("run");
   const std::string where = GENERATE("no folder", "a folder", "folder gone");
   Said said;
@@ -313,7 +291,7 @@ void check_refuses(const Optimizer& optimizer, ag::Objective& objective, const a
 }  // namespace
 
 TEST_CASE("a checkpoint of another run is refused") {
-  const Folder folder;
+  const SharedFolder folder;
   const std::string file = folder.file("run");
   Noisy noisy;
   const ag::Adam adam{.nsteps = 5, .learning_rate = 0.1, .randkey = 4};
@@ -363,7 +341,7 @@ TEST_CASE("a checkpoint of another run is refused") {
 }
 
 TEST_CASE("a checkpoint of another run of L-BFGS-B is refused") {
-  const Folder folder;
+  const SharedFolder folder;
   const std::string file = folder.file("run");
   Noisy noisy;
   with(ag::Lbfgsb{}, file, false).minimize(noisy.objective, declared);
@@ -373,7 +351,7 @@ TEST_CASE("a checkpoint of another run of L-BFGS-B is refused") {
 }
 
 TEST_CASE("a checkpoint of a learning rate that is another function later is refused") {
-  const Folder folder;
+  const SharedFolder folder;
   Noisy noisy;
   const auto decaying = [](double by) {
     return [by](std::size_t step) { return 0.1 * std::pow(by, static_cast<double>(step)); };
@@ -385,7 +363,7 @@ TEST_CASE("a checkpoint of a learning rate that is another function later is ref
 }
 
 TEST_CASE("a checkpoint of another objective is refused") {
-  const Folder folder;
+  const SharedFolder folder;
   const auto tilted = [](double by, double curved) {
     return Analytic(2, [=](auto p, auto gradient) {
       const double loss = rosenbrock(p, gradient);
@@ -411,7 +389,7 @@ TEST_CASE("a checkpoint of another objective is refused") {
 }
 
 TEST_CASE("a file that is damaged, cut off or something else is refused") {
-  const Folder folder;
+  const SharedFolder folder;
   const std::string file = folder.file("run");
   Noisy noisy;
   const ag::Adam adam{.nsteps = 3, .learning_rate = 0.1};

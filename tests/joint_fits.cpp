@@ -1,6 +1,4 @@
 // Names, weights and aux values of joint fits, along their paths.
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -9,6 +7,7 @@
 #include "check_error.hpp"
 #include "lambda_model.hpp"
 #include "said.hpp"
+#include "shared_folder.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -142,8 +141,8 @@ TEST_CASE("a run that goes on from a checkpoint has the history from the start")
   const Said said;
   const Pair pair;
   ag::OnePointGroup group(pair.terms());
-  const auto number = world().allgather(static_cast<std::uint64_t>(getpid()))[0];
-  const std::string file = (std::filesystem::temp_directory_path() / fmt::format("allgrad_joint_{}", number)).string();
+  const allgrad::testing::SharedFolder folder;
+  const std::string file = folder.file("joint");
   const auto check_same = [](const ag::AuxValues& a, const ag::AuxValues& b) {
     REQUIRE(a.names() == b.names());
     for (const std::string& name : a.names()) CHECK((a[name] == b[name]));

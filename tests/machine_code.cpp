@@ -20,6 +20,8 @@ using Op = BatchProgram::Op;
 
 namespace {
 
+constexpr auto first_op = static_cast<std::uint8_t>(Op::copy);
+constexpr auto num_ops = static_cast<std::uint8_t>(static_cast<std::uint8_t>(Op::accumulate) - first_op + 1);
 constexpr std::size_t num_columns = 4, num_numbers = 3, max_lanes = 3, max_rows = 40;
 
 /// A step: its kind, and what it reads. All are taken modulo what there is.
@@ -82,7 +84,7 @@ Random make_program(const std::vector<Choice>& choices, const ag::KernelSet& set
   for (const auto& [kind, first, second, third] : choices) {
     const auto value = [&](std::uint8_t choice) { return values[choice % values.size()]; };
     const auto mask = [&](std::uint8_t choice) { return masks[choice % masks.size()]; };
-    const auto op = static_cast<Op>(static_cast<std::uint8_t>(Op::copy) + kind % 26);
+    const auto op = static_cast<Op>(first_op + kind % num_ops);
     if (op < Op::add) {
       values.push_back(program.add(op, {value(first)}));
     } else if (op < Op::less) {

@@ -55,9 +55,10 @@ void fill_pipe() {
 /// A file that has its largest size. The limit is far above what MPI makes.
 void reach_size_limit() {
   constexpr rlim_t limit = rlim_t{1} << 30;
-  char path[] = "/tmp/allgrad_output_XXXXXX";
-  const int file = mkostemp(path, O_APPEND);
-  require(file >= 0 && unlink(path) == 0 && ftruncate(file, limit) == 0, "a sparse file");
+  std::FILE* stream = std::tmpfile();
+  require(stream != nullptr, "tmpfile");
+  const int file = fileno(stream);
+  require(fcntl(file, F_SETFL, O_APPEND) == 0 && ftruncate(file, limit) == 0, "a sparse file");
   const rlimit sizes{limit, limit};
   require(setrlimit(RLIMIT_FSIZE, &sizes) == 0, "setrlimit");
   replace_standard_error(file);

@@ -107,10 +107,9 @@ TEST_CASE("ALLGRAD_PROGRESS goes before what is found of the terminal") {
 
 // As on a terminal, where what a rank shows is not to be mixed with what others do.
 TEST_CASE("the root alone tells of the progress of a run") {
-  char path[] = "/tmp/allgrad_progress_XXXXXX";
-  const int file = mkstemp(path);
-  REQUIRE(file >= 0);
-  unlink(path);
+  std::FILE* stream = std::tmpfile();
+  REQUIRE(stream != nullptr);
+  const int file = fileno(stream);
   const int standard_error = dup(STDERR_FILENO);
   dup2(file, STDERR_FILENO);
   setenv("ALLGRAD_PROGRESS", "line", 1);
@@ -121,7 +120,7 @@ TEST_CASE("the root alone tells of the progress of a run") {
   dup2(standard_error, STDERR_FILENO);
   close(standard_error);
   CHECK((lseek(file, 0, SEEK_END) > 0) == objective.communicator().is_root());
-  close(file);
+  std::fclose(stream);
 }
 
 TEST_CASE("short runs are silent") {

@@ -1,12 +1,11 @@
 // Results that are kept in files.
 #include "allgrad/results.hpp"
 
-#include <unistd.h>
+#include <hdf5.h>
+#include <sys/stat.h>
 
 #include <bit>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -26,6 +25,7 @@
 #include "lambda_model.hpp"
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
+#include "shared_folder.hpp"
 #include "world.hpp"
 
 namespace ag = allgrad;
@@ -38,18 +38,8 @@ namespace {
 // A file that is gone with it.
 class File {
  public:
-  explicit File(std::string ending = ".json") : ending_(std::move(ending)) {
-    std::string folder = (std::filesystem::temp_directory_path() / "allgrad_results_XXXXXX").string();
-    if (world().is_root()) REQUIRE(mkdtemp(folder.data()) != nullptr);
-    folder_ = world().broadcast(folder, 0);
-  }
-  ~File() {
-    world().synchronize();
-    if (world().is_root()) std::filesystem::remove_all(folder_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  std::string path() const { return folder_ + "/fit" + ending_; }
+  explicit File(std::string ending = ".json") : ending_(std::move(ending)) {}
+  std::string path() const { return folder_.file("fit" + ending_); }
   void write(const std::string& content) const {
     if (world().is_root()) std::ofstream(path()) << content;
     world().synchronize();
@@ -57,7 +47,8 @@ class File {
   nlohmann::json json() const { return nlohmann::json::parse(std::ifstream(path())); }
 
  private:
-  std::string ending_, folder_;
+  std::string ending_;
+  SharedFolder folder_;
 };
 
 const std::vector<std::string> endings = {".json", ".h5"};
@@ -286,6 +277,29 @@ TEST_CASE("HDF5 files that are no such result, or damaged, are refused on every 
     file.write(bytes.substr(0, length));
     check({start});
   }
+}
+
+TEST_CASE("HDF5 files that lead out of themselves, or round in them, are refused on every rank") {
+  const File file(".h5");
+  const auto link = [&](const auto& make) {
+    ag::save(ag::OptimizeResult{}, file.path());
+    if (world().is_root()) {
+      const hid_t id = H5Fopen(file.path().c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+      CHECK(make(id) >= 0);
+      H5Fclose(id);
+    }
+    world().synchronize();
+    check_error<ag::DataError>({"expected a saved OptimizeResult in '" + file.path() + "', got what it cannot"},
+                               [&](unsigned& line) {
+                                 line = __LINE__ + 1;
+                                 ag::load_optimize_result(file.path());
+                               });
+  };
+  const std::string pipe = file.path() + ".pipe";
+  if (world().is_root()) REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  link([](hid_t id) { return H5Lcreate_soft("/", id, "round", H5P_DEFAULT, H5P_DEFAULT); });
+  link([](hid_t id) { return H5Lcreate_hard(id, "/", id, "round", H5P_DEFAULT, H5P_DEFAULT); });
+  link([&](hid_t id) { return H5Lcreate_external(pipe.c_str(), "/", id, "out", H5P_DEFAULT, H5P_DEFAULT); });
 }
 
 TEST_CASE("a file that cannot be written is an error on every rank") {

@@ -11,6 +11,7 @@
 #include "dsl/kernel_id.hpp"
 #include "evaluation.hpp"
 #include "execute/chain.hpp"
+#include "execute/kernel_set.hpp"
 #include "passes/insert_allreduce.hpp"
 #include "schedule/schedule.hpp"
 #include "schedule/text.hpp"
@@ -197,6 +198,21 @@ TEST_CASE("a chain ends where a value is needed in other lanes than the one at h
   CHECK(chains({instruction(here, other), instruction(other, next)}) == 2);
   CHECK(chains({instruction(other, next), instruction(here, other)}) == 2);
   CHECK(chains({instruction(other, next), instruction(other, here)}) == 1);
+}
+
+TEST_CASE("operands that are too far apart for an instruction have pointers of their own") {
+  const std::vector<ag::Buffer> buffers{{ag::Buffer::Kind::column, 2}, {ag::Buffer::Kind::accumulator, 1}};
+  const ag::KernelSet kernels = ag::available_kernel_sets().back();
+  const auto num_pointers = [&](std::ptrdiff_t doubles_between_lanes) {
+    ag::ChainBuilder chain(buffers, kernels, [&](const ag::View& view) {
+      const auto position = static_cast<std::ptrdiff_t>(view.offset) * doubles_between_lanes;
+      return ag::BoundView{{view.buffer, position, 0, {}}, 0, view.buffer, position};
+    });
+    chain.add({ag::Kernel::add, true, {1, 0, {}}, {{0, 0, {}}, {0, 1, {}}}, nullptr}, [](std::size_t) { return true; });
+    return chain.finish().second.size();
+  };
+  CHECK(num_pointers(1000) == 2);  // of the column and of the sum
+  CHECK(num_pointers(std::ptrdiff_t{1} << 29) == 3);
 }
 
 TEST_CASE("the verifier names what is wrong in a schedule") {

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <fmt/format.h>
 #include <mpi.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,6 +10,7 @@
 
 #include "allgrad/table.hpp"
 #include "catch.hpp"
+#include "shared_folder.hpp"
 #include "world.hpp"
 
 namespace allgrad::testing {
@@ -19,10 +18,8 @@ namespace allgrad::testing {
 /// A file that the root writes for all ranks to read, gone with this object.
 class SharedFile {
  public:
-  SharedFile(const std::string& ending, const std::function<void(const std::string& path)>& write) {
-    static int count = 0;
-    const auto number = world().allgather(static_cast<std::uint64_t>(getpid()))[0];
-    path_ = (std::filesystem::temp_directory_path() / fmt::format("allgrad_shared_{}_{}{}", number, count++, ending));
+  SharedFile(const std::string& ending, const std::function<void(const std::string& path)>& write)
+      : path_(shared_path(ending)) {
     if (world().is_root()) write(path_);
     world().synchronize();
   }

@@ -180,7 +180,9 @@ TEST_CASE("rows are cut where they are read, from all formats") {
     CHECK(row == expected);
     REQUIRE(pos.size() == 2 * row.size());
     for (std::size_t i = 0; i < row.size(); ++i) {
-      if (pos[2 * i] != row[i] || pos[2 * i + 1] != -row[i]) REQUIRE(pos[2 * i] == row[i]);
+      INFO(i);
+      REQUIRE(pos[2 * i] == row[i]);
+      REQUIRE(pos[2 * i + 1] == -row[i]);
     }
     const auto counts = world().allgather(table.local_rows());
     std::size_t first = 0;

@@ -67,7 +67,8 @@ TEST_CASE("a CSV file is a table, to the bit, on any number of ranks") {
   const Numbers read_back = all_numbers(table, "x");
   REQUIRE(read_back.size() == x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (std::bit_cast<std::uint64_t>(read_back[i]) != std::bit_cast<std::uint64_t>(x[i])) CHECK(read_back[i] == x[i]);
+    INFO(x[i]);
+    REQUIRE(std::bit_cast<std::uint64_t>(read_back[i]) == std::bit_cast<std::uint64_t>(x[i]));
   }
   const Numbers rows = all_numbers(table, "row");
   for (std::size_t i = 0; i < rows.size(); ++i) REQUIRE(rows[i] == static_cast<double>(i));
@@ -102,11 +103,14 @@ TEST_CASE("names stand on the first line, in a comment above the rows, or are nu
 
 TEST_CASE("numbers are written as C, Fortran and Python write them") {
   const double infinity = std::numeric_limits<double>::infinity();
-  const Table table =
-      read("x\n+1.5\n1D2\n-1.e-3\n.5\nTrue\nfalse\ninf\n-Infinity\n1e-400\n123456789012345678901234567890e0\n",
-           {.may_be_infinite = {"x"}});
-  CHECK(all_numbers(table, "x") ==
-        Numbers{1.5, 100.0, -1e-3, 0.5, 1.0, 0.0, infinity, -infinity, 0.0, 123456789012345678901234567890.0});
+  const Table table = read(
+      "x\n+1.5\n1D2\n-1.e-3\n.5\nTrue\nfalse\ninf\n-Infinity\n1e-400\n-1e-5000\n5e-324\n"
+      "123456789012345678901234567890e0\n",
+      {.may_be_infinite = {"x"}});
+  const Numbers numbers = all_numbers(table, "x");
+  CHECK(numbers == Numbers{1.5, 100.0, -1e-3, 0.5, 1.0, 0.0, infinity, -infinity, 0.0, -0.0, 5e-324,
+                           123456789012345678901234567890.0});
+  CHECK((!std::signbit(numbers.at(8)) && std::signbit(numbers.at(9))));
 }
 
 TEST_CASE("columns are chosen by name, in any order") {

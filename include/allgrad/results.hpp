@@ -16,7 +16,8 @@ namespace allgrad {
 ///
 /// In HDF5, what has fields of its own is a group, and everything else a dataset, as h5py writes them: f["x"][:],
 /// f["path/params"], f["covariance/matrix"], f["names"].asstr()[:]; what is not there is left out. Lists of such groups
-/// are groups "0", "1", ...; in names of values, "/" is "%2F" and "%" is "%25".
+/// are groups "0", "1", ...; in names of values, "/" is "%2F" and "%" is "%25";
+/// a name of "." is "%2E", an empty one "%".
 ///
 /// In JSON, arrays are lists of lists, but {"shape": [...], "values": []} where several axes have no numbers; numbers
 /// that are not finite are the texts "nan", "inf" and "-inf".

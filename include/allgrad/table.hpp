@@ -134,7 +134,7 @@ class Table {
 
   /// Another table, of the rows in which `mask` [rows] is not 0, with all columns and units; they stay on their ranks.
   /// The mask depends on neither parameters nor random keys. Throws ExpressionError where it does or is not per row of
-  /// this table, DataError where no row is left on any rank.
+  /// this table, DataError where no row is left on any rank, or the rows are read block by block (ReadOptions::stream).
   Table where(const Operand& mask) const;
 
   /// The column as a value per row, [rows] or [rows, ..]. Throws ExpressionError, with the names there are, where it is

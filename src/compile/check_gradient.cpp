@@ -11,6 +11,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
+#include "base/finite.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "compile/check_graph.hpp"
@@ -62,14 +63,6 @@ double relative_error(double derivative, const Difference& difference) {
   return distance / std::max(std::abs(derivative), std::abs(difference.value));
 }
 
-double largest_of(std::span<const double> numbers) {
-  double largest = 0.0;
-  for (const double number : numbers) {
-    if (std::isfinite(number)) largest = std::max(largest, std::abs(number));
-  }
-  return largest;
-}
-
 /// A loss of some parameters with its gradient in one of the modes.
 class LossProgram {
  public:
@@ -93,7 +86,7 @@ class LossProgram {
     loss(params);
     const auto own = program_.output("gradient");
     std::vector<double> gradient(own.begin(), own.end());
-    const std::vector<double> scales(gradient.size(), largest_of(gradient));
+    const std::vector<double> scales(gradient.size(), size_of(gradient));
     agree(comm_, Operation("the end of an evaluation", where_), {"the gradient", gradient, scales});
     return gradient;
   }

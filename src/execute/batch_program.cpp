@@ -1,14 +1,21 @@
 #include "execute/batch_program.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <optional>
 
+#include "allgrad/error.hpp"
 #include "dsl/elementwise_functions.hpp"
 
 namespace allgrad {
 
 using Op = BatchProgram::Op;
+
+bool BatchProgram::Step::is_constant(double value) const {
+  return op == Op::constant && std::bit_cast<std::uint64_t>(number) == std::bit_cast<std::uint64_t>(value);
+}
 
 int BatchProgram::add(Op op, std::initializer_list<int> in, std::size_t index, double number) {
   Step step{op, {none, none, none}, index, number};
@@ -47,14 +54,10 @@ void BatchProgram::join_masks() {
       }
     } else if (step.op == Op::accumulate) {
       const Step select = steps_[static_cast<std::size_t>(step.in[0])];
-      if (select.op == Op::select && is_zero(select.in[2])) step.in = {select.in[1], select.in[0], none};
+      const bool is_masked = select.op == Op::select && steps_[static_cast<std::size_t>(select.in[2])].is_constant(0.0);
+      if (is_masked) step.in = {select.in[1], select.in[0], none};
     }
   }
-}
-
-bool BatchProgram::is_zero(int step) const {
-  const Step& constant = steps_[static_cast<std::size_t>(step)];
-  return constant.op == Op::constant && std::bit_cast<std::uint64_t>(constant.number) == 0;
 }
 
 void BatchProgram::drop_unused() {
@@ -81,14 +84,13 @@ namespace {
 
 /// The mask that a step is 1 or 0 by, or none.
 int mask_of(const BatchProgram& program, int step) {
-  const BatchProgram::Step& select = program.steps()[static_cast<std::size_t>(step)];
-  if (select.op != Op::select) return BatchProgram::none;
-  const auto is_number = [&](int operand, double number) {
-    const BatchProgram::Step& constant = program.steps()[static_cast<std::size_t>(operand)];
-    return constant.op == Op::constant &&
-           std::bit_cast<std::uint64_t>(constant.number) == std::bit_cast<std::uint64_t>(number);
+  const auto at = [&](int place) -> const BatchProgram::Step& {
+    return program.steps()[static_cast<std::size_t>(place)];
   };
-  return is_number(select.in[1], 1.0) && is_number(select.in[2], 0.0) ? select.in[0] : BatchProgram::none;
+  const BatchProgram::Step& select = at(step);
+  const bool is_truth_value =
+      select.op == Op::select && at(select.in[1]).is_constant(1.0) && at(select.in[2]).is_constant(0.0);
+  return is_truth_value ? select.in[0] : BatchProgram::none;
 }
 
 /// A truth value of each row.
@@ -196,7 +198,6 @@ struct Formulas {
 #define ALLGRAD_TERNARY(name, linearity, value, ...) \
   static T name##_of(const T& x, const T& y, const T& z) { return value; }
 #include "allgrad/operators.def"
-  static T copy_of(const T& x, const T&, const T&) { return x; }
 };
 
 template <class T>
@@ -214,7 +215,7 @@ T value_of(Kernel kernel, const T& x, const T& y, const T& z) {
     case Kernel::copy: return x;
     default: break;
   }
-  return x;
+  throw InternalError(fmt::format("the kernel {} is no arithmetic", to_string(kernel)));
 }
 
 }  // namespace

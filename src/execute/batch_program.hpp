@@ -57,6 +57,7 @@ class BatchProgram {
     std::size_t batch = 0;  ///< the batch that it belongs to, where several are computed together
 
     bool is_mask() const { return op >= Op::less && op <= Op::mask_not; }
+    bool is_constant(double value) const;  ///< this one, to the bit
     bool is_root() const { return op == Op::store || op == Op::accumulate; }
   };
 
@@ -67,9 +68,6 @@ class BatchProgram {
   void finish();
 
   const std::vector<Step>& steps() const { return steps_; }
-
-  /// True for the constant 0, not -0.
-  bool is_zero(int step) const;
 
  private:
   void join_masks();

@@ -34,9 +34,6 @@ std::size_t tile_rows(const RowLoop& sweep) {
   return std::min(fitting, round_up(std::max<std::size_t>(sweep.rows->local_rows, 1), line));
 }
 
-/// Lanes that have the same place in the cache push each other out of it: not all may be a multiple of 4 kB apart.
-std::size_t lane_stride(std::size_t rows) { return rows % (16 * line) == 0 ? rows + line : rows; }
-
 /// Lanes of the block axis for which the lane values of a loop stay in cache.
 std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t row_value_doubles,
                            std::size_t lane_doubles) {
@@ -89,8 +86,9 @@ BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& b
 /// Binds the instructions of a row loop, whose inner axis is the rows of a tile.
 class RowBinder {
  public:
-  RowBinder(const Schedule& schedule, const KernelSet& kernels, std::optional<MachineCode>& code,
-            const BoundRowLoop& bound, const std::vector<LaneLoop>& loops)
+  /// Kernels are joined in `code`, where it is not null.
+  RowBinder(const Schedule& schedule, const KernelSet& kernels, MachineCode* code, const BoundRowLoop& bound,
+            const std::vector<LaneLoop>& loops)
       : buffers_(schedule.buffers),
         kernels_(kernels),
         code_(code),
@@ -110,7 +108,7 @@ class RowBinder {
     }
     result.block_lanes = lanes_of_block(loop, result.block_extent, bound_.row_value_doubles, bound_.lane_stride);
     result.inner = bound_.tile_rows;
-    if (code_) {
+    if (code_ != nullptr) {
       bind_chains(loop, result);
     } else {
       for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
@@ -148,7 +146,6 @@ class RowBinder {
     result.memory = is_register ? buffers_.size() : view.buffer;
     const std::size_t start = is_row_value ? buffer.offset * bound_.lane_stride : bound_.row_value_doubles;
     result.position = result.place.offset + (is_register ? static_cast<std::ptrdiff_t>(start) : 0);
-    if (buffer.is_column()) result.memory = buffers_.size() + 1 + view.buffer;
     return result;
   }
 
@@ -185,7 +182,7 @@ class RowBinder {
 
   const std::vector<Buffer>& buffers_;
   const KernelSet& kernels_;
-  std::optional<MachineCode>& code_;
+  MachineCode* code_;
   Uses uses_;  // in all loops, by buffer
   const BoundRowLoop& bound_;
   LaneStrides strides_;
@@ -215,11 +212,11 @@ void bind_columns(const RowLoop& sweep, const std::vector<Buffer>& buffers, Boun
 }
 
 BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const KernelSet& kernels,
-                           std::optional<MachineCode>& code) {
+                           MachineCode* code) {
   BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators};
-  bound.lane_stride = lane_stride(bound.tile_rows);
+  bound.lane_stride = apart(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
-  const std::vector<LaneLoop> loops = code ? unroll_lanes(sweep.loops) : sweep.loops;
+  const std::vector<LaneLoop> loops = code != nullptr ? unroll_lanes(sweep.loops) : sweep.loops;
   const RowBinder binder(schedule, kernels, code, bound, loops);
   for (const LaneLoop& loop : loops) {
     bound.loops.push_back(binder.bind(loop));
@@ -311,7 +308,8 @@ BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
       }
       program.steps.emplace_back(std::move(bound));
     } else if (const auto* sweep = std::get_if<RowLoop>(&step)) {
-      program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels, program.code));
+      MachineCode* code = program.code ? &*program.code : nullptr;
+      program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels, code));
     } else {
       program.steps.emplace_back(std::get<CollectiveStep>(step));
     }

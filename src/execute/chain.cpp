@@ -1,8 +1,10 @@
 #include "execute/chain.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "dsl/kernel_id.hpp"
+#include "schedule/unroll_lanes.hpp"
 
 namespace allgrad {
 
@@ -38,8 +40,8 @@ class UsedViews {
   std::multimap<std::size_t, std::pair<const View*, bool>> views_;
 };
 
-/// Longer code would leave the processor's cache of instructions, and its values that of data.
-constexpr std::size_t longest = 1500;
+/// Doubles behind a pointer that an instruction can reach, with room for a few batches.
+constexpr std::ptrdiff_t reach = std::ptrdiff_t{1} << 27;
 
 }  // namespace
 
@@ -48,7 +50,7 @@ std::vector<ChainRange> cut_into_chains(const LaneLoop& loop) {
   for (std::size_t i = 0; i < loop.instructions.size();) {
     const std::size_t first = i;
     UsedViews views(loop.extents.empty());
-    while (i < loop.instructions.size() && i - first < longest && is_elementwise(loop.instructions[i].kernel) &&
+    while (i < loop.instructions.size() && i - first < longest_chain && is_elementwise(loop.instructions[i].kernel) &&
            views.allow(loop.instructions[i])) {
       views.note(loop.instructions[i++]);
     }
@@ -114,14 +116,15 @@ std::size_t ChainBuilder::operand_of(const View& view) {
   return place->second;
 }
 
-/// By a pointer that moves in the same way in the same memory, where there is one.
+/// By a pointer that moves in the same way in the same memory, where there is one near enough.
 CodeOperand ChainBuilder::locate(const View& view) {
   BoundView bound = bind_(view);
   const bool per_row = buffers_[view.buffer].per_row();
   for (std::size_t k = 0; k < pointers_.size(); ++k) {
     const bool moves_alike = pointers_[k].block_stride == bound.place.block_stride &&
                              pointers_[k].strides == bound.place.strides && body_.lane_strides[k] == bound.lane_stride;
-    if (memories_[k] == bound.memory && moves_alike) return {k, bound.position - positions_[k], per_row};
+    const std::ptrdiff_t offset = bound.position - positions_[k];
+    if (memories_[k] == bound.memory && moves_alike && std::abs(offset) < reach) return {k, offset, per_row};
   }
   pointers_.push_back(std::move(bound.place));
   positions_.push_back(bound.position);

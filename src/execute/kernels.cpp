@@ -344,10 +344,6 @@ void scatter_add(const KernelSteps& steps, const KernelOperands& at, std::size_t
                      [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
                        double* table = at.out + lane * steps.out_outer;
                        const double* x = at.in[0] + lane * steps.in_outer[0] + first * steps.in_inner[0];
-                       if (positions.all_valid && steps.in_inner[0] == 1) {
-                         for (std::size_t i = 0; i < count; ++i) table[positions.at[i]] += x[i];
-                         return;
-                       }
                        for (std::size_t i = 0; i < count; ++i) {
                          if (positions.valid[i] != 0.0)
                            table[positions.at[i]] += x[static_cast<std::ptrdiff_t>(i) * steps.in_inner[0]];

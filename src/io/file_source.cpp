@@ -14,8 +14,7 @@ FileSource::FileSource(std::unique_ptr<RowReader> reader, std::string table, con
       row_major_(reader_->columns().size()) {}
 
 void FileSource::read(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride) {
-  read_plain(block, out);
-  read_wide(block, out, lane_stride);
+  read_rows(block, out, lane_stride);
   reader_->unchanged_stamp();
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (out[i] == nullptr) continue;
@@ -27,37 +26,27 @@ void FileSource::read(const RowBlock& block, std::span<double* const> out, std::
   }
 }
 
-/// Columns of one number for each row, straight to their places.
-void FileSource::read_plain(const RowBlock& block, std::span<double* const> out) {
-  std::vector<std::span<double>> places(out.size());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    if (out[i] != nullptr && reader_->columns()[i].lanes.empty()) places[i] = {out[i], block.count};
-  }
-  if (std::ranges::all_of(places, [](const auto& place) { return place.empty(); })) return;
-  reader_->read(share_.first + block.first, block.count, places);
-}
-
-/// The others, some rows at a time, since files have them row by row.
-void FileSource::read_wide(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride) {
+/// Columns of one number for each row straight to their places; where there are others, some rows at a time, since
+/// files have these row by row.
+void FileSource::read_rows(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride) {
   constexpr std::size_t most_numbers = std::size_t{1} << 18;
-  std::vector<std::span<double>> places(out.size());
+  const std::vector<FileColumn>& columns = reader_->columns();
   std::size_t per_row = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const FileColumn& column = reader_->columns()[i];
-    if (out[i] != nullptr && !column.lanes.empty()) per_row += column.numbers_per_row();
+    if (out[i] != nullptr && !columns[i].lanes.empty()) per_row += columns[i].numbers_per_row();
   }
-  if (per_row == 0) return;
-  const std::size_t rows_at_a_time = std::max<std::size_t>(most_numbers / per_row, 1);
+  const std::size_t rows_at_a_time = per_row == 0 ? block.count : std::max<std::size_t>(most_numbers / per_row, 1);
+  std::vector<std::span<double>> places(out.size());
   for (std::size_t begin = 0; begin < block.count; begin += rows_at_a_time) {
     const std::size_t count = std::min(rows_at_a_time, block.count - begin);
     for (std::size_t i = 0; i < out.size(); ++i) {
-      const FileColumn& column = reader_->columns()[i];
-      if (out[i] == nullptr || column.lanes.empty()) continue;
-      row_major_[i].resize(count * column.numbers_per_row());
-      places[i] = row_major_[i];
+      if (out[i] == nullptr) continue;
+      if (!columns[i].lanes.empty()) row_major_[i].resize(count * columns[i].numbers_per_row());
+      places[i] = columns[i].lanes.empty() ? std::span(out[i] + begin, count) : std::span(row_major_[i]);
     }
     reader_->read(share_.first + block.first + begin, count, places);
     for (std::size_t i = 0; i < out.size(); ++i) {
+      if (out[i] == nullptr || columns[i].lanes.empty()) continue;
       const std::size_t lanes = places[i].size() / count;
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         double* to = out[i] + lane * lane_stride + begin;

@@ -22,8 +22,7 @@ class FileSource final : public RowSource {
   void read(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride) override;
 
  private:
-  void read_plain(const RowBlock& block, std::span<double* const> out);
-  void read_wide(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride);
+  void read_rows(const RowBlock& block, std::span<double* const> out, std::size_t lane_stride);
 
   const std::unique_ptr<RowReader> reader_;
   const std::string table_;

@@ -18,7 +18,6 @@ FitsFile::FitsFile(std::string path, SourceLocation where) : path_(std::move(pat
   int status = 0;
   fits_open_diskfile(&file_, plain.c_str(), READONLY, &status);
   if (note(status)) return;
-  file_ = nullptr;
   fail(fmt::format("expected a FITS file '{}', but CFITSIO cannot open it: {}; check that it is a complete FITS file",
                    path_, last_error_));
 }
@@ -34,6 +33,7 @@ void FitsFile::fail(const std::string& message) const { throw DataError(message,
 
 bool FitsFile::note(int status) const {
   if (status == 0) return true;
+  last_status_ = status;
   std::array<char, FLEN_STATUS> text{};
   fits_get_errstatus(status, text.data());
   last_error_ = text.data();
@@ -71,7 +71,7 @@ void FitsFile::go_to_table(const std::string& hdu) {
   for (int number = 2; call(fits_movabs_hdu, number, nullptr); ++number) {
     if (table_kind() != 0) return;
   }
-  if (last_error_.find("end of file") == std::string::npos) {
+  if (last_status_ != END_OF_FILE) {
     fail(fmt::format("expected a table in '{}', but CFITSIO cannot read its HDUs: {}; check that the file is complete",
                      path_, last_error_));
   }

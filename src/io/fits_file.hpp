@@ -56,6 +56,7 @@ class FitsFile {
   SourceLocation where_;
   fitsfile* file_ = nullptr;
   mutable std::string last_error_;
+  mutable int last_status_ = 0;
 };
 
 }  // namespace allgrad

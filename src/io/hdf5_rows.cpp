@@ -102,11 +102,8 @@ Hdf5Rows::Hdf5Rows(const std::string& path, const ReadOptions& options, SourceLo
     for (const std::string& name : options.columns) records_ ? add_member(name) : add_dataset(name);
   }
   check_lengths();
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    const bool is_first = std::ranges::none_of(sources_.begin(), sources_.begin() + static_cast<std::ptrdiff_t>(i),
-                                               [&](const Source& s) { return s.dataset == sources_[i].dataset; });
-    if (is_first) check_stored(file_, *sources_[i].dataset);
-  }
+  if (records_) check_stored(file_, *records_);
+  for (const auto& dataset : datasets_) check_stored(file_, *dataset);
   total_rows_ = sources_.front().dataset->content.shape[0];
 }
 

@@ -5,26 +5,16 @@
 #include <algorithm>
 
 #include "io/hdf5_sources.hpp"
+#include "io/row_reader.hpp"
 
 namespace allgrad::hdf5 {
 
 namespace {
 
-/// As people say it; `rows` of a damaged file may be any number.
-std::string rows_and_bytes(hsize_t rows) {
-  const double bytes = static_cast<double>(rows) * static_cast<double>(sizeof(double));
+/// As people say it; those of a damaged file may be any numbers.
+std::string rows_and_bytes(hsize_t rows, hsize_t lanes) {
+  const double bytes = static_cast<double>(rows) * static_cast<double>(lanes) * static_cast<double>(sizeof(double));
   return fmt::format("{} rows ({:.3g} MB)", rows, bytes / 1e6);
-}
-
-/// At most as many as a process could ever hold.
-hsize_t numbers_per_row(const std::vector<hsize_t>& shape) {
-  constexpr hsize_t most = hsize_t{1} << 48;
-  hsize_t product = 1;
-  for (std::size_t axis = 1; axis < shape.size(); ++axis) {
-    if (shape[axis] != 0 && product > most / shape[axis]) return most;
-    product *= shape[axis];
-  }
-  return product;
 }
 
 }  // namespace
@@ -36,7 +26,8 @@ void check_stored(const File& file, const Dataset& dataset) {
         "in their place, or name other columns",
         dataset.name, file.path(), missing));
   }
-  const hsize_t rows = dataset.content.shape[0], lanes = numbers_per_row(dataset.content.shape);
+  const std::vector<hsize_t>& shape = dataset.content.shape;
+  const hsize_t rows = shape[0], lanes = FileColumn{"", {shape.begin() + 1, shape.end()}}.numbers_per_row();
   if (lanes == 0) return;
   const Handle creation(H5Dget_create_plist(dataset.handle.get()), H5Pclose);
   const H5D_layout_t layout = H5Pget_layout(creation.get());
@@ -46,10 +37,10 @@ void check_stored(const File& file, const Dataset& dataset) {
   hsize_t stored = rows;
   if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.get()) == 0)) {
     const hsize_t bytes = H5Dget_storage_size(dataset.handle.get());
-    if (bytes > 0 || !may_be_missing)
+    if (bytes > 0 || !may_be_missing) {
       stored = bytes / std::max<std::size_t>(1, H5Tget_size(dataset.content.type.get())) / lanes;
+    }
   } else if (layout == H5D_CHUNKED && rows > 0 && !may_be_missing) {
-    const std::vector<hsize_t>& shape = dataset.content.shape;
     std::vector<hsize_t> lengths(shape.size(), 1);
     hsize_t chunks = 0, chunks_of_row = 1;
     H5Pget_chunk(creation.get(), static_cast<int>(lengths.size()), lengths.data());
@@ -71,7 +62,7 @@ void check_stored(const File& file, const Dataset& dataset) {
   file.fail(fmt::format(
       "expected dataset '{}' in '{}' to be written in full, but it claims {} and the file holds {} of them; "
       "write the others too, or, where they all have one value, set that as the dataset's fill value",
-      dataset.name, file.path(), rows_and_bytes(rows), stored));
+      dataset.name, file.path(), rows_and_bytes(rows, lanes), stored));
 }
 
 }  // namespace allgrad::hdf5

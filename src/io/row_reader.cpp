@@ -35,7 +35,7 @@ std::vector<std::vector<double>> RowReader::read(std::uint64_t first, std::size_
         fmt::format("expected rows of '{}' that fit into memory, but this rank's share of {} columns is {} rows "
                     "({:.3g} MB) and the machine has {:.3g} MB; check how many rows the file should have, name fewer "
                     "columns or use more ranks",
-                    path_, per_row, count, megabytes, static_cast<double>(memory) / 1e6));
+                    path_, columns_.size(), count, megabytes, static_cast<double>(memory) / 1e6));
   }
   std::vector<std::vector<double>> values;
   for (const FileColumn& column : columns_) values.emplace_back(count * column.numbers_per_row());

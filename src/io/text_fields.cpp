@@ -49,8 +49,13 @@ Parsed parse(std::string_view text, double& value) {
   if (result.ec == std::errc::invalid_argument || result.ptr != text.data() + text.size()) return Parsed::other;
   if (result.ec == std::errc::result_out_of_range) {  // too large, or so small that it is 0
     long double wide = 0.0L;
-    if (convert(text, wide).ec != std::errc() || std::abs(wide) > 1.0L) return Parsed::too_large;
+    const std::size_t exponent = text.find_first_of("eE");
+    const bool is_small = convert(text, wide).ec == std::errc()
+                              ? std::abs(wide) <= 1.0L
+                              : exponent != std::string_view::npos && text[exponent + 1] == '-';
+    if (!is_small) return Parsed::too_large;
     value = static_cast<double>(wide);
+    if (value == 0.0 && text.starts_with('-')) value = -0.0;
   }
   return is_exact_integer(text, value) ? Parsed::number : Parsed::inexact;
 }

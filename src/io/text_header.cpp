@@ -104,14 +104,15 @@ std::vector<TextColumn> columns_of_comments(const std::vector<std::string>& comm
   return {};
 }
 
+/// Of those that ECSV has.
+bool is_number_type(std::string_view type) {
+  return type.starts_with("float") || type.starts_with("int") || type.starts_with("uint") || type == "bool";
+}
+
 /// "float64[2,3]" is numbers of shape [2, 3]; other subtypes are no numbers.
 bool read_subtype(const std::string& subtype, std::vector<std::size_t>& lanes) {
   const std::size_t open = subtype.find('[');
-  const std::string type = subtype.substr(0, open);
-  if (open == std::string::npos || !subtype.ends_with(']') ||
-      (!type.starts_with("float") && !type.starts_with("int") && !type.starts_with("uint") && type != "bool")) {
-    return false;
-  }
+  if (open == std::string::npos || !subtype.ends_with(']') || !is_number_type(subtype.substr(0, open))) return false;
   const char* at = subtype.data() + open + 1;
   const char* const end = subtype.data() + subtype.size() - 1;
   while (at < end) {
@@ -127,9 +128,7 @@ bool read_subtype(const std::string& subtype, std::vector<std::size_t>& lanes) {
 TextColumn column_of(const YamlColumn& yaml) {
   TextColumn column{yaml.name, yaml.unit};
   column.is_float32 = yaml.datatype == "float32" || yaml.subtype.starts_with("float32");
-  const bool is_number = yaml.datatype.starts_with("float") || yaml.datatype.starts_with("int") ||
-                         yaml.datatype.starts_with("uint") || yaml.datatype == "bool";
-  if (!yaml.subtype.empty() ? !read_subtype(yaml.subtype, column.lanes) : !is_number) {
+  if (!yaml.subtype.empty() ? !read_subtype(yaml.subtype, column.lanes) : !is_number_type(yaml.datatype)) {
     column.no_number = fmt::format("of type {}{}{}", yaml.datatype, yaml.subtype.empty() ? "" : ", ", yaml.subtype);
   }
   return column;
@@ -195,8 +194,6 @@ TextHeader read_text_header(TextLines& lines, const std::string& path, SourceLoc
     }
   } catch (const TextError& error) {
     fail(beginning.first_number, fmt::format("column {}: {}", error.column, error.what()));
-  } catch (const DataError&) {
-    throw;
   } catch (const std::runtime_error& error) {
     fail(beginning.first_number, fmt::format("expected the header of an ECSV file above, but {}; mend it, or take its "
                                              "first line away, # %ECSV, which makes it a comment",

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "allgrad/random.hpp"
+#include "base/finite.hpp"
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
-#include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
 
 namespace allgrad {

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 #include "comm/agreement.hpp"
-#include "optimizers/finite.hpp"
 
 namespace allgrad {
 

@@ -7,8 +7,8 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "comm/file.hpp"
 #include "optimizers/archive.hpp"
-#include "optimizers/file.hpp"
 
 namespace allgrad {
 

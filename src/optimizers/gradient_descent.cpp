@@ -1,8 +1,8 @@
 #include "allgrad/gradient_descent.hpp"
 
+#include "base/finite.hpp"
 #include "optimizers/arguments.hpp"
 #include "optimizers/descent.hpp"
-#include "optimizers/finite.hpp"
 #include "optimizers/minimize.hpp"
 
 namespace allgrad {

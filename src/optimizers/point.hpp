@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "base/finite.hpp"
 #include "optimizers/archive.hpp"
 #include "optimizers/aux_record.hpp"
-#include "optimizers/finite.hpp"
 
 namespace allgrad {
 

@@ -10,8 +10,8 @@
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
 #include "comm/failure_record.hpp"
+#include "comm/file.hpp"
 #include "optimizers/archive.hpp"
-#include "optimizers/file.hpp"
 #include "optimizers/minimization.hpp"
 #include "optimizers/named.hpp"
 

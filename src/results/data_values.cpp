@@ -7,7 +7,6 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <numeric>
 
 #include "allgrad/error.hpp"
 
@@ -64,8 +63,10 @@ Data::Numbers numbers_in(const Data& data) {
   } else {
     append(data, 0, numbers);
   }
-  const auto count = std::accumulate(numbers.shape.begin(), numbers.shape.end(), std::size_t{1}, std::multiplies<>());
-  if (count != numbers.values.size()) throw DataError("expected as many numbers as the shape says");
+  std::size_t left = numbers.values.size();  // divided by each length, since their product may be beyond all numbers
+  for (const std::size_t length : numbers.shape) left = length != 0 && left % length == 0 ? left / length : 0;
+  const bool is_empty = std::ranges::find(numbers.shape, std::size_t{0}) != numbers.shape.end();
+  if (is_empty ? !numbers.values.empty() : left != 1) throw DataError("expected as many numbers as the shape says");
   return numbers;
 }
 
@@ -196,7 +197,10 @@ void read(const Data& data, std::optional<Key>& key) {
   }
   std::vector<std::uint64_t> words;
   read(data, words);
-  if (words.size() != 2) throw DataError("expected the two words of a random key");
+  const auto is_word = [](std::uint64_t word) { return word >> 32 == 0; };
+  if (words.size() != 2 || !std::ranges::all_of(words, is_word)) {
+    throw DataError("expected the two words of a random key, each below 2^32");
+  }
   key = Key(std::array{static_cast<std::uint32_t>(words[0]), static_cast<std::uint32_t>(words[1])});
 }
 

@@ -71,8 +71,7 @@ Handle boolean_type() {
 }
 
 /// Keeps members in their order.
-template <class Id>
-void keep_order(Id properties) {
+void keep_order(hid_t properties) {
   require(H5Pset_link_creation_order(properties, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0, "keep an order");
 }
 
@@ -164,22 +163,25 @@ class Writer {
   std::string name_;
 };
 
-/// Reads what a Writer has written; `most` is the size of the file, which no dataset exceeds.
+/// Reads what a Writer has written; `most` is the size of the file, which no dataset exceeds. Nothing is followed out
+/// of the file, or for ever in it.
 class Reader {
  public:
   explicit Reader(std::size_t most) : most_(most) {}
 
-  Data group(hid_t id) const {
+  Data group(hid_t id, std::size_t depth = 0) const {
+    constexpr std::size_t deepest = 16;  // results have groups in four others
+    if (depth == deepest) throw DataError(fmt::format("expected groups in at most {} others", deepest));
     Data::Object object;
-    for (const std::string& link : links(id)) object.push_back({name_of(link), member(id, link)});
+    for (const std::string& link : links(id)) object.push_back({name_of(link), member(id, link, depth)});
     return {std::move(object)};
   }
 
  private:
   static std::vector<std::string> links(hid_t id) {
     hdf5::Names names;
-    const auto add = [](hid_t, const char* name, const H5L_info_t*, void* to) -> herr_t {
-      return static_cast<hdf5::Names*>(to)->add(name);
+    const auto add = [](hid_t, const char* name, const H5L_info_t* link, void* to) -> herr_t {
+      return link->type == H5L_TYPE_HARD ? static_cast<hdf5::Names*>(to)->add(name) : -1;
     };
     if (H5Literate(id, H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, add, &names) < 0) {
       names = {};
@@ -188,14 +190,17 @@ class Reader {
     return names.take();
   }
 
-  Data member(hid_t group_id, const std::string& link) const {
+  Data member(hid_t group_id, const std::string& link, std::size_t depth) const {
     const Handle id = checked(H5Oopen(group_id, link.c_str(), H5P_DEFAULT), H5Oclose, fmt::format("open '{}'", link));
-    if (H5Iget_type(id.get()) == H5I_GROUP) return group(id.get());
+    if (H5Iget_type(id.get()) == H5I_GROUP) return group(id.get(), depth + 1);
     require(H5Iget_type(id.get()) == H5I_DATASET, fmt::format("read '{}', which is no dataset", link));
     return dataset(id.get(), link);
   }
 
   Data dataset(hid_t id, const std::string& link) const {
+    const Handle properties = checked(H5Dget_create_plist(id), H5Pclose, "read properties");
+    require(H5Pget_layout(properties.get()) != H5D_VIRTUAL && H5Pget_external_count(properties.get()) == 0,
+            fmt::format("read '{}', whose values are in other files", link));
     const Handle space = checked(H5Dget_space(id), H5Sclose, "read a dataspace");
     const Handle type = checked(H5Dget_type(id), H5Tclose, "read a type");
     const int rank = H5Sget_simple_extent_ndims(space.get());

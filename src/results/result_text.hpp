@@ -6,7 +6,7 @@
 
 namespace allgrad {
 
-/// A result as it is saved in a file, for other ranks.
+/// A result as text for other ranks: the fields that a file of it has.
 std::string text_of(const OptimizeResult& result);
 
 /// The same, with `comm` for what refers to a communicator.

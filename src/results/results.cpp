@@ -13,7 +13,7 @@
 #include "allgrad/version.hpp"
 #include "base/exception_text.hpp"
 #include "comm/call.hpp"
-#include "optimizers/file.hpp"
+#include "comm/file.hpp"
 #include "results/data_values.hpp"
 #include "results/hdf5_result.hpp"
 #include "results/json.hpp"
@@ -93,7 +93,7 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
     return comm.guarded([&] {
       if (file.status == FileText::Status::absent) refuse("no file");
       if (file.status == FileText::Status::unreadable) refuse(fmt::format("'{}' on reading it", file.text));
-      const auto unreadable = [&](const DataError& error) {
+      const auto unreadable = [&](const Error& error) {
         refuse(fmt::format("what it cannot be read from: {}", error.what()));
       };
       Data tree;
@@ -109,7 +109,7 @@ Result load_as(std::string_view kind, const std::string& path, const Communicato
       try {
         read(tree, result);
       } catch (const Error& error) {
-        unreadable(DataError(error.what()));
+        unreadable(error);
       }
       return result;
     });

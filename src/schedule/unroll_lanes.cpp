@@ -9,9 +9,6 @@ namespace allgrad {
 
 namespace {
 
-/// Instructions of a loop that is written out. Longer code would leave the processor's cache of instructions.
-constexpr std::size_t most_instructions = 1500;
-
 std::size_t num_lanes(const LaneLoop& loop) {
   std::size_t lanes = 1;
   for (const std::size_t extent : loop.extents) lanes *= extent;
@@ -55,12 +52,12 @@ std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops) {
     const bool is_elementwise_only = std::ranges::all_of(
         loop.instructions, [](const Instruction& instruction) { return is_elementwise(instruction.kernel); });
     const std::size_t size = num_lanes(loop) * loop.instructions.size();
-    if (!is_elementwise_only || size > most_instructions) {
+    if (!is_elementwise_only || size > longest_chain) {
       finish();
       result.push_back(loop);
       continue;
     }
-    if (unrolled.instructions.size() + size > most_instructions) finish();
+    if (unrolled.instructions.size() + size > longest_chain) finish();
     append_lanes(loop, unrolled.instructions);
   }
   finish();

@@ -1,10 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "schedule/schedule.hpp"
 
 namespace allgrad {
+
+/// Instructions of a loop that is written out, and of a chain of them that is run as one function: longer code would
+/// leave the processor's cache of instructions. A loop that is written out is one chain, so that its lane values, of
+/// which registers have room for one lane, never leave it.
+inline constexpr std::size_t longest_chain = 1500;
 
 /// Writes loops over few lanes out, lane by lane, and joins those that come one after the other: for code that keeps
 /// values in the processor's registers, which it can do within one loop alone. Other loops stay as they are.

@@ -12,10 +12,10 @@
 #include "allgrad/model_base.hpp"
 #include "allgrad/outer_product.hpp"
 #include "allgrad/reductions.hpp"
+#include "base/finite.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
 #include "optimizers/arguments.hpp"
-#include "optimizers/finite.hpp"
 #include "optimizers/named.hpp"
 #include "uncertainty/positive_definite.hpp"
 

@@ -8,9 +8,9 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
-#include "optimizers/finite.hpp"
 #include "uncertainty/positive_definite.hpp"
 
 namespace allgrad {

@@ -43,6 +43,10 @@ struct Part {
 /// All of them.
 const std::vector<Part>& parts();
 
+/// Those that are in files of their own.
+std::vector<Part> model_parts();
+std::vector<Part> fit_parts();
+
 /// A file of this program that parts write.
 std::string file_of(const char* name);
 

@@ -34,8 +34,7 @@ double spread(std::size_t row, double irrational) { return std::fmod(static_cast
 /// This rank's rows of a column: `value` of two such sequences.
 template <class F>
 ag::Array make_column(std::size_t rows, const ag::Communicator& comm, F value) {
-  const auto size = static_cast<std::size_t>(comm.size()), rank = static_cast<std::size_t>(comm.rank());
-  const std::size_t first = rows * rank / size, last = rows * (rank + 1) / size;
+  const auto [first, last] = ag::share_of_rows(rows, comm);
   auto column = ag::Array::from_shape({last - first});
   for (std::size_t i = first; i < last; ++i) {
     column(i - first) = value(spread(i, 0.6180339887498949), spread(i, 0.7548776662466927));

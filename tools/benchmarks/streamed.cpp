@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   ag::ReadOptions options{.columns = {"log_mass"}};
   std::size_t count = 9;
   app.add_option("file", file, "what make_halos wrote")->required();
-  app.add_option("--stream", options.stream, "rows in memory at a time; all where not given");
+  app.add_option("--stream", options.stream, "rows of a block, of which two are in memory; all where not given");
   app.add_option("--evaluations", count, "how many")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   return ag::run(argc, argv, [&](const ag::Communicator& world) { measure(file, options, count, world); });

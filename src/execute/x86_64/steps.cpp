@@ -1,6 +1,5 @@
 // The instructions of each step.
 #include <algorithm>
-#include <bit>
 
 #include "execute/x86_64/assembler.hpp"
 
@@ -133,8 +132,7 @@ void MachineCode::Assembler::write_mask(std::size_t i) {
 }
 
 void MachineCode::Assembler::write_select(std::size_t i) {
-  const Step& otherwise = steps()[in(i, 2)];
-  const bool is_zero = otherwise.op == Op::constant && std::bit_cast<std::uint64_t>(otherwise.number) == 0;
+  const bool is_zero = steps()[in(i, 2)].is_constant(0.0);
   const Xmm y = is_zero ? Xmm() : in_register(in(i, 2));
   if (wide_) {
     const Opmask mask = in_mask(in(i, 0));

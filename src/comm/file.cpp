@@ -1,4 +1,4 @@
-#include "optimizers/file.hpp"
+#include "comm/file.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

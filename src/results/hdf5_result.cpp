@@ -180,8 +180,8 @@ class Reader {
  private:
   static std::vector<std::string> links(hid_t id) {
     hdf5::Names names;
-    const auto add = [](hid_t, const char* name, const H5L_info_t* link, void* to) -> herr_t {
-      return link->type == H5L_TYPE_HARD ? static_cast<hdf5::Names*>(to)->add(name) : -1;
+    const auto add = [](hid_t, const char* name, const H5L_info_t*, void* to) -> herr_t {
+      return static_cast<hdf5::Names*>(to)->add(name);
     };
     if (H5Literate(id, H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, add, &names) < 0) {
       names = {};
@@ -191,6 +191,9 @@ class Reader {
   }
 
   Data member(hid_t group_id, const std::string& link, std::size_t depth) const {
+    H5L_info_t info;
+    require(H5Lget_info(group_id, link.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD,
+            fmt::format("read '{}', which is a link that may lead out of the file", link));
     const Handle id = checked(H5Oopen(group_id, link.c_str(), H5P_DEFAULT), H5Oclose, fmt::format("open '{}'", link));
     if (H5Iget_type(id.get()) == H5I_GROUP) return group(id.get(), depth + 1);
     require(H5Iget_type(id.get()) == H5I_DATASET, fmt::format("read '{}', which is no dataset", link));

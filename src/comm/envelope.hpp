@@ -11,14 +11,14 @@ namespace allgrad {
 /// What every message begins with, summed over ranks as doubles that are whole numbers and exact:
 ///   0     ranks that have failed
 ///   1     ranks that want to stop
-///   2, 3  what is asked: of the two halves of its fingerprint, (size - 1) times that of rank 0 less those of the
-///   others 4, 5  the same for numbers that may differ in their last bits
+///   2, 3  of the halves of the fingerprint of what is asked, (size - 1) times that of rank 0 less the others'
+///   4, 5  the same for numbers that may differ in their last bits
 /// and then the beginning of the payload. Ranks whose fingerprints are equal sum to 0 in 2 and 3; others do so with a
 /// chance of 2^-64, for up to 2^21 ranks.
 namespace envelope {
 
 inline constexpr std::size_t header = 6;
-inline constexpr std::size_t room = ShortSum::most - header;  // most fits have fewer statistics and parameters
+inline constexpr std::size_t room = ShortSum::most - header;  // most fits have fewer numbers in their Jacobians
 
 struct Contribution {
   bool failed = false;

@@ -49,10 +49,10 @@ Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKi
   return std::move(*rows);
 }
 
-std::vector<Expr> replace_stored(const std::vector<Expr>& outputs) {
+std::vector<Expr> replace_stored(const Graph& graph) {
   const auto is_stored = [](const Expr& expr) { return as<Store>(expr) != nullptr; };
-  if (!any_node(outputs, is_stored)) return outputs;
-  return rewrite(outputs, [](const Expr& expr) {
+  if (!any_node(graph, is_stored)) return graph.outputs();
+  return rewrite(graph, [](const Expr& expr) {
     const auto* store = as<Store>(expr);
     if (store == nullptr) return expr;
     ColumnStore& column = *store->kept();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "allgrad/compile.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
@@ -16,7 +17,7 @@ void check_known(const Expr& value, const std::string& what, const Communicator&
 Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKind executor);
 
 /// Columns in place of what is to be kept by `store`.
-std::vector<Expr> replace_stored(const std::vector<Expr>& outputs);
+std::vector<Expr> replace_stored(const Graph& graph);
 
 /// Computes what a graph keeps, columns and other values, and has not for the rows at hand. Collective, in a Call.
 void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, ExecutorKind executor);

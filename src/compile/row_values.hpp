@@ -20,12 +20,12 @@ Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKi
 std::vector<Expr> replace_stored(const Graph& graph);
 
 /// Computes what a graph keeps, columns and other values, and has not for the rows at hand. Collective, in a Call.
-void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, ExecutorKind executor);
+void compute_kept(const Graph& graph, const Communicator& comm, ExecutorKind executor);
 
 /// Row axes of a graph, and which of their rows they had.
 class RowsOfGraph {
  public:
-  explicit RowsOfGraph(const std::vector<Expr>& outputs);
+  explicit RowsOfGraph(const Graph& graph);
 
   /// True where they have other rows now.
   bool have_changed() const;

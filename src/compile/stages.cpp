@@ -31,7 +31,7 @@ void Stages::apply(std::string_view name, const Pass& pass) {
   const bool changed = !std::ranges::equal(graph_.outputs(), outputs, same);
   if (changed) {
     for (std::size_t i = 0; i < outputs.size(); ++i) outputs_[i].second = outputs[i];
-    graph_ = Graph(std::move(outputs));
+    graph_ = Graph(std::move(outputs), before);
   }
   const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
   if (dump_.is_wanted()) {

@@ -15,7 +15,8 @@ class Graph {
  public:
   using Number = std::uint32_t;
 
-  Graph(std::vector<Expr> outputs);
+  /// `expected_size` is about how many nodes there will be, where that is known.
+  Graph(std::vector<Expr> outputs, std::size_t expected_size = 0);
   Graph(std::initializer_list<Expr> outputs) : Graph(std::vector<Expr>(outputs)) {}
 
   const std::vector<Expr>& outputs() const { return outputs_; }
@@ -30,8 +31,8 @@ class Graph {
 
  private:
   std::vector<Expr> outputs_, nodes_;
-  std::vector<Number> operands_;            // of all nodes, one after the other
-  std::vector<std::size_t> first_operand_;  // of each node, and where the last one's end
+  std::vector<Number> operands_;       // of all nodes, one after the other
+  std::vector<Number> first_operand_;  // of each node, and where the last one's end
   std::vector<Number> output_numbers_;
 };
 

@@ -34,6 +34,7 @@ bool are_same(const Node& a, const Node& b) {
 
 std::vector<Expr> common_subexpressions(const Graph& graph) {
   FlatMap<std::uint64_t, Expr> first;  // of those with one hash
+  first.reserve(graph.size());
   return rewrite(graph, [&](const Expr& expr) {
     const Node& node = *expr.node();
     const bool same_everywhere = node.placement != Placement::partial && node.placement != Placement::per_rank;

@@ -4,7 +4,6 @@
 
 #include "allgrad/random.hpp"
 #include "dsl/input.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -14,12 +13,12 @@ bool is_key(const Expr& expr) { return is_input(expr, random_key_name); }
 
 }  // namespace
 
-const Node* find_draw(std::span<const Expr> outputs) {
+const Node* find_draw(const Graph& graph) {
   const Node *key = nullptr, *draw = nullptr;
-  for_each_node(outputs, [&](const Expr& expr) {
+  for (const Expr& expr : graph.nodes()) {
     if (key == nullptr && is_key(expr)) key = expr.node();
     if (draw == nullptr && std::ranges::any_of(expr.node()->operands, is_key)) draw = expr.node();
-  });
+  }
   return draw != nullptr ? draw : key;
 }
 

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <array>
-#include <span>
 
 #include "allgrad/key.hpp"
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
@@ -14,6 +13,6 @@ inline std::array<double, 2> numbers_of(const Key& key) {
 }
 
 /// The first node that uses the random key, or the key itself where it is an output only; null where there is none.
-const Node* find_draw(std::span<const Expr> outputs);
+const Node* find_draw(const Graph& graph);
 
 }  // namespace allgrad

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "autodiff/gradient.hpp"
@@ -95,6 +96,37 @@ TEST_CASE("a graph of 100,000 nodes, each of the former, per row and not") {
     CHECK(result.loss == 4.0 * slope + 12500.0);
     CHECK(result.gradient == std::vector{slope});
   }
+}
+
+TEST_CASE("polynomials of a value per row: inner values used elsewhere, of two values, along lanes, of high degree") {
+  const ag::Table halos = deal("halos", {{"x", noise_column(7, 1)}, {"w", noise_column(7, 2)}}, all_on_first, self());
+  const Expr p = ag::parameters(2), x = halos["x"], w = halos["w"];
+  const Expr z = sin(p[0] * x + p[1]), y = cos(p[1] * w), z2 = square(z);
+  const Expr smooth = 0.5 + z * (1.0 - z2 * (w - z2 * (3.0 - 5.0 * z2)));
+  check_gradient(sum(square(smooth)), p);
+  check_gradient(sum(smooth * exp(z2) + z2 * z), p);
+  check_gradient(sum(sin(z * y - z2 * y + (z - z2) * (y + z))), p);
+  check_gradient(sum(exp(-(z + z) + (z - z) * w)), p);
+  const Expr lanes = expand_dims(z, 1) * p;  // [rows, 2]
+  check_gradient(sum(sin(lanes * (1.0 - lanes * (lanes + expand_dims(z, 1))))), p);
+  Expr iterated = z;
+  for (int i = 0; i < 100; ++i) iterated = iterated * (1.0 - 0.25 * square(iterated));
+  check_gradient(sum(iterated), p);
+  check_gradient(sum(halos["x"] * (p[0] * p[0] - p[0] * p[1])), p);
+}
+
+TEST_CASE("the derivative of a polynomial is one product, safe where the value may be infinite") {
+  const ag::Table halos = deal("halos", {{"x", {0.0, 1.0, 2.0}}}, all_on_first, self());
+  const Expr p = ag::parameters(1);
+  const Expr z = log(halos["x"] * p[0]), cubic = z * (1.0 - square(z));  // infinite in the first row
+  const Expr loss = sum(where(halos["x"] > 0.5, cubic, 0.0));
+  for (const ag::GradientMode mode : {ag::GradientMode::reverse, ag::GradientMode::forward}) {
+    for (const ag::ExecutorKind executor : executors) {
+      const LossAndGradient result = evaluate_with_gradient(loss, p, {1.0}, self(), executor, {}, mode);
+      check_close(std::vector{2.0 - 3.0 * std::log(2.0) * std::log(2.0)}, result.gradient, 1e-14);
+    }
+  }
+  CHECK(count(ag::gradient(sum(exp(cubic)), p), "safe_multiply") == 4);  // by exp, cubic, log, and x
 }
 
 TEST_CASE("what stop_gradient gives counts as a constant, in both modes") {

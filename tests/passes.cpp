@@ -372,7 +372,7 @@ TEST_CASE("the verifier names the pass and the node that it left broken") {
   const Inputs in;
   const auto message = [](const Expr& broken) -> std::string {
     try {
-      ag::verify({&broken, 1}, "some pass");
+      ag::verify({broken}, "some pass");
     } catch (const ag::InternalError& error) {
       return error.what();
     }

@@ -18,7 +18,7 @@ using ag::Expr;
 namespace {
 
 /// What a pass makes of a graph, checked and without doublets.
-std::string after(std::vector<Expr> (*pass)(const std::vector<Expr>&), const std::vector<Expr>& graph) {
+std::string after(std::vector<Expr> (*pass)(const ag::Graph&), const std::vector<Expr>& graph) {
   const std::vector<Expr> result = pass(ag::common_subexpressions(graph));
   ag::verify(result, "the pass");
   return operations(ag::common_subexpressions(result));

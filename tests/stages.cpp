@@ -20,11 +20,11 @@ using ag::Expr;
 
 namespace {
 
-std::vector<Expr> unchanged(const std::vector<Expr>& outputs) { return outputs; }
+std::vector<Expr> unchanged(const ag::Graph& graph) { return graph.outputs(); }
 
 /// A pass that makes a vector of a number.
-std::vector<Expr> breaks(const std::vector<Expr>& outputs) {
-  ag::Node node = *outputs[0].node();
+std::vector<Expr> breaks(const ag::Graph& graph) {
+  ag::Node node = *graph.outputs()[0].node();
   node.shape = {3};
   return {Expr(std::make_shared<const ag::Node>(node))};
 }

@@ -6,7 +6,9 @@
 
 #include "allgrad/error.hpp"
 #include "autodiff/cotangents.hpp"
+#include "autodiff/polynomials.hpp"
 #include "dsl/collectives.hpp"
+#include "dsl/elementwise.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
 #include "dsl/sum.hpp"
@@ -49,20 +51,26 @@ bool is_dual(Placement value, Placement cotangent) {
   return false;
 }
 
+Expr dual_to(const Expr& operand, const Expr& cotangent, const Node& node, std::size_t k) {
+  const Expr result = place_cotangent(sum_to_shape(cotangent, operand.shape()), operand.placement(), node.placement);
+  if (is_dual(operand.placement(), result.placement())) return result;
+  throw InternalError(fmt::format("the adjoint of {} ({}) for operand {}, which is {}, is {}", node.op->name(),
+                                  node.where.str(), k, to_string(operand.placement()), to_string(result.placement())));
+}
+
 Expr operand_cotangent(const Expr& expr, const Expr& cotangent, std::size_t k, const OnContribution& on_contribution) {
   const Node& node = *expr.node();
   const NodeOrigin origin(node.where, true);
-  Expr result = node.op->adjoint(expr, cotangent, k);
+  const Expr result = node.op->adjoint(expr, cotangent, k);
   if (result.empty() || result.node()->op->is_zero()) return {};
   if (on_contribution) on_contribution(expr, k, result);
-  const Expr& operand = node.operands[k];
-  result = place_cotangent(sum_to_shape(result, operand.shape()), operand.placement(), node.placement);
-  if (!is_dual(operand.placement(), result.placement())) {
-    throw InternalError(fmt::format("the adjoint of {} ({}) for operand {}, which is {}, is {}", node.op->name(),
-                                    node.where.str(), k, to_string(operand.placement()),
-                                    to_string(result.placement())));
-  }
-  return result;
+  return dual_to(node.operands[k], result, node, k);
+}
+
+/// Of what an expression is a polynomial of.
+Expr cotangent_through(const Expr& expr, const Expr& cotangent, const Polynomials::Polynomial& polynomial) {
+  const NodeOrigin origin(expr.node()->where, true);
+  return dual_to(polynomial.of, chain(cotangent, polynomial.derivative), *expr.node(), 0);
 }
 
 /// True for a part of the input that has frozen elements only.
@@ -80,15 +88,26 @@ Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& fr
   const auto active = dependents(
       order, [&](const Expr& e) { return e.node() == input.node(); },
       [&](const Expr& e) { return is_frozen_part(e, input, frozen); });
+  const auto is_active = [&](const Expr& e) { return active.contains(e.node()); };
+  Polynomials polynomials;
+  if (!on_contribution) {  // which is told of each operation
+    for (const Expr& expr : order) {
+      if (is_active(expr)) polynomials.add(expr, is_active);
+    }
+  }
   Cotangents cotangents;
   {
     const NodeOrigin origin(output.node()->where, true);
     cotangents.add(output.node(), share(constant(1.0)));
   }
   for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
-    if (expr->node() == input.node() || !active.contains(expr->node())) continue;
+    if (expr->node() == input.node() || !is_active(*expr)) continue;
     const Expr cotangent = cotangents.total(expr->node());
     if (cotangent.empty()) continue;
+    if (const auto* polynomial = polynomials.find(*expr)) {
+      cotangents.add(polynomial->of.node(), cotangent_through(*expr, cotangent, *polynomial));
+      continue;
+    }
     for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
       const Node* operand = expr->node()->operands[k].node();
       if (!active.contains(operand)) continue;

@@ -5,6 +5,7 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "autodiff/polynomials.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/concatenate.hpp"
@@ -55,6 +56,7 @@ Expr folded(const Expr& expr) {
 
 std::vector<Expr> tangents(std::span<const Expr> values, const Expr& input, const Expr& direction) {
   NodeMap<Expr> known;  // of nodes that depend on the direction
+  Polynomials polynomials;
   known.emplace(input.node(), direction);
   const auto changes = [&](const Expr& expr) { return known.contains(expr.node()); };
   const auto tangent_of = [&](const Expr& expr) { return changes(expr) ? known.at(expr.node()) : Expr(); };
@@ -65,8 +67,12 @@ std::vector<Expr> tangents(std::span<const Expr> values, const Expr& input, cons
     const NodeOrigin origin(node.where, true);
     std::vector<Expr> of_operands;
     for (const Expr& operand : node.operands) of_operands.push_back(tangent_of(operand));
+    polynomials.add(expr, changes);
     const bool is_linear = node.op->linearity() == Linearity::jointly && as<Elementwise>(expr) == nullptr;
-    Expr tangent = is_linear ? applied_to(expr, of_operands) : node.op->tangent(expr, of_operands);
+    const auto* polynomial = polynomials.find(expr);
+    Expr tangent = polynomial != nullptr ? chain(known.at(polynomial->of.node()), polynomial->derivative)
+                   : is_linear           ? applied_to(expr, of_operands)
+                                         : node.op->tangent(expr, of_operands);
     if (is_zero(tangent)) continue;
     tangent = folded(broadcast_to(tangent, expr.shape()));
     if (!is_zero(tangent)) known.emplace(&node, tangent);

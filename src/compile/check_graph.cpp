@@ -178,7 +178,7 @@ void check_same_on_all_ranks(const NamedOutputs& results, std::size_t num_params
 }
 
 bool has_tangents(const Expr& result) {
-  return !any_node({&result, 1}, [](const Expr& expr) { return !expr.node()->op->has_tangent(); });
+  return !any_node({result}, [](const Expr& expr) { return !expr.node()->op->has_tangent(); });
 }
 
 std::vector<bool> used_params(const Expr& result, const Expr& params) {

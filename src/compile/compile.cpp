@@ -35,7 +35,7 @@ void check_same_options(const CompileOptions& options, const Communicator& comm,
 
 /// Functions of the user's have first derivatives alone.
 bool has_second_derivatives(const Expr& loss) {
-  return !any_node({&loss, 1}, [](const Expr& expr) { return as<CustomOperator>(expr) != nullptr; });
+  return !any_node({loss}, [](const Expr& expr) { return as<CustomOperator>(expr) != nullptr; });
 }
 
 constexpr Request loss_and_gradient{.loss = true, .gradient = true};

@@ -38,7 +38,7 @@ void check_needs_key_alone(const Expr& expr, const Communicator& comm, SourceLoc
 }
 
 void check_key(const Expr& expr, const std::optional<Key>& randkey, SourceLocation where) {
-  const Node* draw = find_draw({&expr, 1});
+  const Node* draw = find_draw({expr});
   if (draw != nullptr && !randkey) {
     throw ArgumentError(
         "evaluate: the expression draws random numbers and got no key; pass one, as in "

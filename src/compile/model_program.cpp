@@ -21,7 +21,7 @@ ModelGraph with_total_statistics(ModelGraph graph) {
   if (graph.sumstats.empty() || graph.sumstats.placement() != Placement::partial) return graph;
   const Expr total = allreduce(graph.sumstats);
   const auto replace = [&](const Expr& expr) { return expr.node() == graph.sumstats.node() ? total : expr; };
-  graph.loss = rewrite({&graph.loss, 1}, replace)[0];
+  graph.loss = rewrite({graph.loss}, replace)[0];
   graph.sumstats = total;
   return graph;
 }

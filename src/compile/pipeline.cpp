@@ -8,8 +8,8 @@
 #include "compile/row_values.hpp"
 #include "compile/stages.hpp"
 #include "execute/executor.hpp"
+#include "graph/graph.hpp"
 #include "graph/operator.hpp"
-#include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
 #include "passes/exact_row_sums.hpp"
@@ -48,10 +48,10 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   const auto sumstats = std::ranges::find(outputs, "sumstats", &NamedOutputs::value_type::first);
   const auto sumstats_at = static_cast<std::size_t>(sumstats - outputs.begin());
   Stages stages(std::move(outputs), dump);
-  const auto differentiate_all = [&](const std::vector<Expr>& graph) {
-    return differentiate(graph, params, *derivatives, *mode, sumstats_at);
+  const auto differentiate_all = [&](const Graph& graph) {
+    return differentiate(graph.outputs(), params, *derivatives, *mode, sumstats_at);
   };
-  const auto fold = [&](const std::vector<Expr>& graph) {
+  const auto fold = [&](const Graph& graph) {
     return fold_constants(graph, [&](const auto& constants) { return evaluate(constants, comm, options); });
   };
 
@@ -88,7 +88,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
     stages.apply("common subexpressions", common_subexpressions);
   }
   stages.apply("merge collectives", merge_collectives);
-  return stages.graph();
+  return stages.outputs();
 }
 
 /// Few parameters and a small graph: for others, a gradient in forward mode would take long to compile.
@@ -96,9 +96,9 @@ bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const s
   constexpr std::size_t most_params = 8, most_nodes = 2000;
   const auto num_frozen = static_cast<std::size_t>(std::ranges::count(frozen, true));
   const std::size_t directions = num_params - num_frozen;
-  const std::vector<Expr> nodes = topological_order(exprs_of(outputs));
-  return directions <= most_params && directions * nodes.size() <= most_nodes &&
-         std::ranges::all_of(nodes, [](const Expr& expr) { return expr.node()->op->has_tangent(); });
+  const Graph graph(exprs_of(outputs));
+  return directions <= most_params && directions * graph.size() <= most_nodes &&
+         std::ranges::all_of(graph.nodes(), [](const Expr& expr) { return expr.node()->op->has_tangent(); });
 }
 
 bool asks_for_gradients(const DerivativesOf& derivatives) {

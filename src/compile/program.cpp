@@ -59,25 +59,28 @@ Program::Program(ProgramIdentity identity, const NamedOutputs& built, const Expr
       [&] {
         Dump dump(comm, identity_.object, identity_.results);
         graph_ = run_pipeline(built, params, comm, options, derivatives, dump);
-        const std::vector<Expr> outputs = exprs_of(graph_);
-        plan();
+        const Graph graph(exprs_of(graph_));
+        plan(graph);
         if (dump.is_on()) {
           for (const auto& [stage, text] : executor_->stages()) dump.add(stage, "", text);
         }
         if (dump.is_wanted()) dump_ = std::move(dump);
-        for_each_node(outputs,
-                      [this](const Expr& e) { communicates_ = communicates_ || e.node()->op->is_collective(); });
-        if (const Node* draw = find_draw(outputs)) draw_ = draw->where;
+        communicates_ = any_node(graph, [](const Expr& e) { return e.node()->op->is_collective(); });
+        if (const Node* draw = find_draw(graph)) draw_ = draw->where;
       },
       compilation);
 }
 
+void Program::plan(const Graph& graph) {
+  executor_ = make_executor(kind_, graph.outputs(), comm_);
+  rows_.emplace(graph);
+}
+
 /// For the rows that the tables have now.
-void Program::plan() {
-  const std::vector<Expr> outputs = exprs_of(graph_);
-  compute_kept(outputs, comm_, kind_);
-  executor_ = make_executor(kind_, outputs, comm_);
-  rows_.emplace(outputs);
+void Program::plan_anew() {
+  const Graph graph(exprs_of(graph_));
+  compute_kept(graph, comm_, kind_);
+  plan(graph);
 }
 
 std::size_t Program::position_of(std::string_view name) const {
@@ -122,7 +125,7 @@ void Program::run(std::span<const double> params, const std::optional<Key>& rand
         "same on every rank, for example {.randkey = 42}",
         *draw_)));
   }
-  if (rows_->have_changed()) comm_.guarded([&] { plan(); }, Operation("the planning for other rows", where_));
+  if (rows_->have_changed()) comm_.guarded([&] { plan_anew(); }, Operation("the planning for other rows", where_));
   std::ranges::copy(params, params_.begin());
   const auto words = numbers_of(randkey.value_or(0));
   const InputValue inputs[] = {{parameters_name, params_}, {random_key_name, words}, {direction_name, direction}};

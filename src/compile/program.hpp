@@ -55,7 +55,8 @@ class Program {
   std::size_t position_of(std::string_view name) const;
   void run(std::span<const double> params, const std::optional<Key>& randkey, std::span<const double> direction,
            const std::function<void(std::span<const InputValue>, const Operation&)>& execute);
-  void plan();
+  void plan(const Graph& graph);  // with what it keeps computed
+  void plan_anew();
 
   const ProgramIdentity identity_;
   NamedOutputs graph_;

@@ -49,10 +49,10 @@ Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKi
   return std::move(*rows);
 }
 
-std::vector<Expr> replace_stored(const std::vector<Expr>& outputs) {
+std::vector<Expr> replace_stored(const Graph& graph) {
   const auto is_stored = [](const Expr& expr) { return as<Store>(expr) != nullptr; };
-  if (!any_node(outputs, is_stored)) return outputs;
-  return rewrite(outputs, [](const Expr& expr) {
+  if (!any_node(graph, is_stored)) return graph.outputs();
+  return rewrite(graph, [](const Expr& expr) {
     const auto* store = as<Store>(expr);
     if (store == nullptr) return expr;
     ColumnStore& column = *store->kept();
@@ -70,13 +70,13 @@ namespace {
 using Generations = std::vector<std::pair<std::shared_ptr<const RowAxis>, std::uint64_t>>;
 
 /// The row axes of a graph, and which of their rows they have.
-Generations generations_of(const std::vector<Expr>& outputs) {
+Generations generations_of(const Graph& graph) {
   Generations generations;
   const auto add = [&](const std::shared_ptr<const RowAxis>& rows) {
     const bool is_known = std::ranges::find(generations, rows, &Generations::value_type::first) != generations.end();
     if (rows != nullptr && !is_known) generations.emplace_back(rows, rows->generation);
   };
-  for_each_node(outputs, [&](const Expr& expr) {
+  for (const Expr& expr : graph.nodes()) {
     add(rows_of(expr.shape()));
     if (const auto* count = as<RowCount>(expr)) add(count->rows());
     const auto* column = as<ColumnOperator>(expr);
@@ -86,7 +86,7 @@ Generations generations_of(const std::vector<Expr>& outputs) {
     if (const auto* precomputed = as<Precomputed>(expr)) {
       for (const auto& [rows, generation] : generations_of({precomputed->store()->computed_from})) add(rows);
     }
-  });
+  }
   return generations;
 }
 
@@ -123,16 +123,16 @@ void compute_precomputed(const std::vector<PrecomputedStore*>& stores, const Com
 
 }  // namespace
 
-void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, ExecutorKind executor) {
+void compute_kept(const Graph& graph, const Communicator& comm, ExecutorKind executor) {
   std::vector<const ColumnOperator*> columns;
   std::vector<PrecomputedStore*> stale;
-  for_each_node(outputs, [&](const Expr& expr) {
+  for (const Expr& expr : graph.nodes()) {
     if (const auto* column = as<ColumnOperator>(expr)) columns.push_back(column);
     const auto* precomputed = as<Precomputed>(expr);
-    if (precomputed == nullptr) return;
+    if (precomputed == nullptr) continue;
     PrecomputedStore* store = precomputed->store().get();
     if (store->generations.empty() || have_changed(store->generations)) stale.push_back(store);
-  });
+  }
   for (const ColumnOperator* column : columns) {
     ColumnStore& store = column->store();
     if (store.computed_from.empty()) continue;
@@ -146,7 +146,7 @@ void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, Ex
   if (!stale.empty()) compute_precomputed(stale, comm, executor);
 }
 
-RowsOfGraph::RowsOfGraph(const std::vector<Expr>& outputs) : generations_(generations_of(outputs)) {}
+RowsOfGraph::RowsOfGraph(const Graph& graph) : generations_(generations_of(graph)) {}
 
 bool RowsOfGraph::have_changed() const { return allgrad::have_changed(generations_); }
 

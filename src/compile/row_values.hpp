@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "allgrad/compile.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
@@ -16,15 +17,15 @@ void check_known(const Expr& value, const std::string& what, const Communicator&
 Array compute_row_values(const Expr& value, const Communicator& comm, ExecutorKind executor);
 
 /// Columns in place of what is to be kept by `store`.
-std::vector<Expr> replace_stored(const std::vector<Expr>& outputs);
+std::vector<Expr> replace_stored(const Graph& graph);
 
 /// Computes what a graph keeps, columns and other values, and has not for the rows at hand. Collective, in a Call.
-void compute_kept(const std::vector<Expr>& outputs, const Communicator& comm, ExecutorKind executor);
+void compute_kept(const Graph& graph, const Communicator& comm, ExecutorKind executor);
 
 /// Row axes of a graph, and which of their rows they had.
 class RowsOfGraph {
  public:
-  explicit RowsOfGraph(const std::vector<Expr>& outputs);
+  explicit RowsOfGraph(const Graph& graph);
 
   /// True where they have other rows now.
   bool have_changed() const;

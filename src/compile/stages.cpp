@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "graph/traversal.hpp"
 #include "graph/verify.hpp"
 
 namespace allgrad {
@@ -18,34 +17,30 @@ constexpr bool verifies = false;
 constexpr bool verifies = true;
 #endif
 
-std::size_t num_nodes(const std::vector<Expr>& outputs) {
-  std::size_t count = 0;
-  for_each_node(outputs, [&](const Expr&) { ++count; });
-  return count;
-}
-
 }  // namespace
 
-Stages::Stages(NamedOutputs built, Dump& dump) : graph_(std::move(built)), dump_(dump) {
-  if (dump_.is_wanted()) dump_.add("built", fmt::format("{:>7} nodes", num_nodes(exprs_of(graph_))), graph_);
+Stages::Stages(NamedOutputs built, Dump& dump) : outputs_(std::move(built)), graph_(exprs_of(outputs_)), dump_(dump) {
+  if (dump_.is_wanted()) dump_.add("built", fmt::format("{:>7} nodes", graph_.size()), outputs_);
 }
 
 void Stages::apply(std::string_view name, const Pass& pass) {
-  const std::vector<Expr> before = exprs_of(graph_);
+  const std::size_t before = graph_.size();
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Expr> after = pass(before);
-  const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
-
+  std::vector<Expr> outputs = pass(graph_);
   const auto same = [](const Expr& a, const Expr& b) { return a.node() == b.node(); };
-  const bool changed = !std::ranges::equal(before, after, same);
-  for (std::size_t i = 0; i < after.size(); ++i) graph_[i].second = after[i];
-  if (dump_.is_wanted()) {
-    const std::string nodes = changed ? fmt::format("{:>7} nodes -> {:>7}", num_nodes(before), num_nodes(after))
-                                      : fmt::format("{:>7} nodes, unchanged", num_nodes(before));
-    const std::string remark = fmt::format("{:<24} {:>9.0f} us", nodes, time.count());
-    changed ? dump_.add(name, remark, graph_) : dump_.add(name, remark);
+  const bool changed = !std::ranges::equal(graph_.outputs(), outputs, same);
+  if (changed) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) outputs_[i].second = outputs[i];
+    graph_ = Graph(std::move(outputs), before);
   }
-  if (verifies && (changed || !is_verified_)) verify(after, name);  // dumped before, to be looked at
+  const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
+  if (dump_.is_wanted()) {
+    const std::string nodes = changed ? fmt::format("{:>7} nodes -> {:>7}", before, graph_.size())
+                                      : fmt::format("{:>7} nodes, unchanged", before);
+    const std::string remark = fmt::format("{:<24} {:>9.0f} us", nodes, time.count());
+    changed ? dump_.add(name, remark, outputs_) : dump_.add(name, remark);
+  }
+  if (verifies && (changed || !is_verified_)) verify(graph_, name);  // dumped before, to be looked at
   is_verified_ = true;
 }
 

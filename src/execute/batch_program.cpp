@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "allgrad/error.hpp"
+#include "base/fingerprint.hpp"
 #include "dsl/elementwise_functions.hpp"
 
 namespace allgrad {
@@ -17,14 +18,23 @@ bool BatchProgram::Step::is_constant(double value) const {
   return op == Op::constant && std::bit_cast<std::uint64_t>(number) == std::bit_cast<std::uint64_t>(value);
 }
 
+bool BatchProgram::Step::computes_as(const Step& other) const {
+  return op == other.op && in == other.in && index == other.index &&
+         std::bit_cast<std::uint64_t>(number) == std::bit_cast<std::uint64_t>(other.number);
+}
+
 int BatchProgram::add(Op op, std::initializer_list<int> in, std::size_t index, double number) {
   Step step{op, {none, none, none}, index, number};
   std::ranges::copy(in, step.in.begin());
   const auto place = static_cast<int>(steps_.size());
   if (!step.is_root()) {
-    const Key key{step.op, step.in, step.index, std::bit_cast<std::uint64_t>(step.number)};
-    const auto [entry, is_new] = known_.try_emplace(key, place);
-    if (!is_new) return entry->second;
+    Fingerprint hash;
+    hash.add(static_cast<int>(step.op));
+    for (const int operand : step.in) hash.add(operand);
+    hash.add(step.index);
+    hash.add(step.number);
+    const int known = known_.emplace(hash.value(), place).first->second;
+    if (known != place && steps_[static_cast<std::size_t>(known)].computes_as(step)) return known;
   }
   steps_.push_back(step);
   return place;
@@ -33,7 +43,7 @@ int BatchProgram::add(Op op, std::initializer_list<int> in, std::size_t index, d
 void BatchProgram::finish() {
   join_masks();
   drop_unused();
-  known_.clear();
+  known_ = {};
 }
 
 void BatchProgram::join_masks() {

@@ -4,10 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <map>
-#include <tuple>
 #include <vector>
 
+#include "base/flat_map.hpp"
 #include "dsl/kernel_id.hpp"
 
 namespace allgrad {
@@ -58,6 +57,7 @@ class BatchProgram {
 
     bool is_mask() const { return op >= Op::less && op <= Op::mask_not; }
     bool is_constant(double value) const;  ///< this one, to the bit
+    bool computes_as(const Step& other) const;
     bool is_root() const { return op == Op::store || op == Op::accumulate; }
   };
 
@@ -73,9 +73,8 @@ class BatchProgram {
   void join_masks();
   void drop_unused();
 
-  using Key = std::tuple<Op, std::array<int, 3>, std::size_t, std::uint64_t>;
   std::vector<Step> steps_;
-  std::map<Key, int> known_;
+  FlatMap<std::uint64_t, int> known_;  // the first step of a hash
 };
 
 /// Appends the value of an arithmetic kernel, which is its formula in the table of operators; returns its step.

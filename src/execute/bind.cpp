@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <unordered_map>
+#include <span>
 #include <utility>
 
 #include "allgrad/error.hpp"
@@ -57,12 +57,17 @@ struct LaneStrides {
   }
 };
 
-/// How often buffers are read and written.
-using Uses = std::unordered_map<std::size_t, std::size_t>;
+/// How often each buffer is read and written.
+using Uses = std::vector<std::size_t>;
 
 void count_uses(const Instruction& instruction, Uses& uses) {
   ++uses[instruction.out.buffer];
   for (const View& view : instruction.inputs) ++uses[view.buffer];
+}
+
+void forget_uses(const Instruction& instruction, Uses& uses) {
+  uses[instruction.out.buffer] = 0;
+  for (const View& view : instruction.inputs) uses[view.buffer] = 0;
 }
 
 BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
@@ -93,13 +98,15 @@ class RowBinder {
         kernels_(kernels),
         code_(code),
         bound_(bound),
-        strides_{bound.lane_stride, bound.rows->local_rows} {
+        strides_{bound.lane_stride, bound.rows->local_rows},
+        uses_(schedule.buffers.size()),
+        in_chain_(schedule.buffers.size()) {
     for (const LaneLoop& loop : loops) {
       for (const Instruction& instruction : loop.instructions) count_uses(instruction, uses_);
     }
   }
 
-  BoundLoop bind(const LaneLoop& loop) const {
+  BoundLoop bind(const LaneLoop& loop) {
     BoundLoop result;
     result.outer_extents = loop.extents;
     if (!loop.extents.empty()) {
@@ -117,7 +124,7 @@ class RowBinder {
   }
 
  private:
-  void bind_chains(const LaneLoop& loop, BoundLoop& result) const {
+  void bind_chains(const LaneLoop& loop, BoundLoop& result) {
     const std::vector<ChainRange> chains = cut_into_chains(loop);
     for (std::size_t k = 0; k < chains.size(); ++k) {
       const Instruction& first = loop.instructions[chains[k].first];
@@ -126,10 +133,12 @@ class RowBinder {
         continue;
       }
       ChainBuilder chain(buffers_, kernels_, [&](const View& view) { return locate(view, result); });
-      Uses uses;
-      for (std::size_t i = chains[k].first; i < chains[k].last; ++i) count_uses(loop.instructions[i], uses);
-      const auto is_kept = [&](std::size_t buffer) { return uses.at(buffer) != uses_.at(buffer); };
-      for (std::size_t i = chains[k].first; i < chains[k].last; ++i) chain.add(loop.instructions[i], is_kept);
+      const std::span instructions(loop.instructions.begin() + static_cast<std::ptrdiff_t>(chains[k].first),
+                                   chains[k].last - chains[k].first);
+      for (const Instruction& instruction : instructions) count_uses(instruction, in_chain_);
+      const auto is_kept = [&](std::size_t buffer) { return in_chain_[buffer] != uses_[buffer]; };
+      for (const Instruction& instruction : instructions) chain.add(instruction, is_kept);
+      for (const Instruction& instruction : instructions) forget_uses(instruction, in_chain_);
       auto [body, pointers] = chain.finish();
       result.instructions.emplace_back(BoundChain{code_->add(body), std::move(pointers)});
     }
@@ -183,22 +192,23 @@ class RowBinder {
   const std::vector<Buffer>& buffers_;
   const KernelSet& kernels_;
   MachineCode* code_;
-  Uses uses_;  // in all loops, by buffer
   const BoundRowLoop& bound_;
   LaneStrides strides_;
+  Uses uses_, in_chain_;  // in all loops, and in the chain at hand
 };
 
 /// Notes the columns of a row loop, those of a stream apart too.
 void bind_columns(const RowLoop& sweep, const std::vector<Buffer>& buffers, BoundRowLoop& bound) {
-  std::set<std::size_t> read;
+  std::set<std::size_t> columns;
   for (const LaneLoop& loop : sweep.loops) {
     for (const Instruction& instruction : loop.instructions) {
-      for (const View& view : instruction.inputs) read.insert(view.buffer);
+      for (const View& view : instruction.inputs) {
+        if (buffers[view.buffer].is_column()) columns.insert(view.buffer);
+      }
     }
   }
-  for (const std::size_t i : read) {
+  for (const std::size_t i : columns) {
     const Buffer& buffer = buffers[i];
-    if (!buffer.is_column()) continue;
     const bool is_streamed = buffer.kind == Buffer::Kind::streamed_column;
     bound.columns.push_back({i, is_streamed ? buffer.stream->lane_stride() : sweep.rows->local_rows});
     if (!is_streamed) continue;
@@ -217,7 +227,7 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
   bound.lane_stride = apart(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
   const std::vector<LaneLoop> loops = code != nullptr ? unroll_lanes(sweep.loops) : sweep.loops;
-  const RowBinder binder(schedule, kernels, code, bound, loops);
+  RowBinder binder(schedule, kernels, code, bound, loops);
   for (const LaneLoop& loop : loops) {
     bound.loops.push_back(binder.bind(loop));
     bound.lane_value_doubles =

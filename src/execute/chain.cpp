@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "dsl/kernel_id.hpp"
 #include "schedule/unroll_lanes.hpp"
@@ -82,7 +83,7 @@ void ChainBuilder::add(const Instruction& instruction, const std::function<bool(
     return;
   }
   if (instruction.adds) value = body_.program.add(BatchProgram::Op::add, {value_of(instruction.out), value});
-  values_[key_of(instruction.out)] = value;
+  known(instruction.out).value = value;
   if (!is_kept(instruction.out.buffer)) return;
   body_.program.add(BatchProgram::Op::store, {value}, operand_of(instruction.out));
 }
@@ -93,27 +94,38 @@ std::pair<CodeBody, std::vector<BoundOperand>> ChainBuilder::finish() {
 }
 
 /// True for what is read from a register, where another value may be stored once it is not needed any more.
-bool ChainBuilder::lies_in_register(const View& view) const {
+bool ChainBuilder::lies_in_register(const View& view) {
   const Buffer::Kind kind = buffers_[view.buffer].kind;
-  const int value = values_.at(key_of(view));
+  const int value = known(view).value;
   return (kind == Buffer::Kind::row_value || kind == Buffer::Kind::lane_value) &&
          body_.program.steps()[static_cast<std::size_t>(value)].op == BatchProgram::Op::load;
 }
 
 int ChainBuilder::value_of(const View& view) {
-  const auto [value, is_new] = values_.try_emplace(key_of(view), BatchProgram::none);
-  if (!is_new) return value->second;
+  int& value = known(view).value;
+  if (value != BatchProgram::none) return value;
   const Buffer& buffer = buffers_[view.buffer];
-  const bool is_known = buffer.kind == Buffer::Kind::constant && view.strides.empty();
-  value->second = is_known ? body_.program.add(BatchProgram::Op::constant, {}, 0, buffer.data[view.offset])
+  const bool is_number = buffer.kind == Buffer::Kind::constant && view.strides.empty();
+  return value = is_number ? body_.program.add(BatchProgram::Op::constant, {}, 0, buffer.data[view.offset])
                            : body_.program.add(BatchProgram::Op::load, {}, operand_of(view));
-  return value->second;
 }
 
 std::size_t ChainBuilder::operand_of(const View& view) {
-  const auto [place, is_new] = operands_.try_emplace(key_of(view), body_.operands.size());
-  if (is_new) body_.operands.push_back(locate(view));
-  return place->second;
+  std::size_t& operand = known(view).operand;
+  if (operand != none) return operand;
+  operand = body_.operands.size();
+  body_.operands.push_back(locate(view));
+  return operand;
+}
+
+ChainBuilder::Known& ChainBuilder::known(const View& view) {
+  std::size_t& first = first_known_.emplace(view.buffer << 32 ^ view.offset, none).first->second;
+  for (std::size_t place = first; place != none; place = known_[place].next) {
+    if (*known_[place].view == view) return known_[place];
+  }
+  known_.push_back({&view, first});
+  first = known_.size() - 1;
+  return known_.back();
 }
 
 /// By a pointer that moves in the same way in the same memory, where there is one near enough.

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <map>
-#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "base/flat_map.hpp"
 #include "execute/bound_program.hpp"
 #include "schedule/schedule.hpp"
 
@@ -35,18 +35,25 @@ class ChainBuilder {
   ChainBuilder(const std::vector<Buffer>& buffers, const KernelSet& kernels, Bind bind)
       : buffers_(buffers), kernels_(kernels), bind_(std::move(bind)) {}
 
-  /// `is_kept` tells whether a buffer is used outside of the chain.
+  /// The instruction outlives the builder. `is_kept` tells whether a buffer is used outside of the chain.
   void add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept);
 
   /// The function, and the pointers to call it with.
   std::pair<CodeBody, std::vector<BoundOperand>> finish();
 
  private:
-  using Key = std::tuple<std::size_t, std::size_t, std::vector<std::ptrdiff_t>>;
-  static Key key_of(const View& view) { return {view.buffer, view.offset, view.strides}; }
+  /// What is known of a view.
+  struct Known {
+    const View* view;
+    std::size_t next;                ///< place of another view from the same lane on
+    int value = BatchProgram::none;  ///< the step of what it holds
+    std::size_t operand = none;
+  };
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
+  Known& known(const View& view);
   int value_of(const View& view);
-  bool lies_in_register(const View& view) const;
+  bool lies_in_register(const View& view);
   std::size_t operand_of(const View& view);
   CodeOperand locate(const View& view);
 
@@ -57,8 +64,8 @@ class ChainBuilder {
   std::vector<BoundOperand> pointers_;
   std::vector<std::ptrdiff_t> positions_;  // of the pointers
   std::vector<std::size_t> memories_;
-  std::map<Key, int> values_;            // the step of what a view holds
-  std::map<Key, std::size_t> operands_;  // the operand of a view
+  std::vector<Known> known_;
+  FlatMap<std::uint64_t, std::size_t> first_known_;  // by buffer and lane, in known_
 };
 
 }  // namespace allgrad

@@ -68,7 +68,8 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
   }
   try {
     Shape shape = op->infer_shape(operands);
-    check_size(shape);
+    const bool is_checked = std::ranges::any_of(operands, [&](const Expr& e) { return e.shape() == shape; });
+    if (!is_checked) check_size(shape);
     const Placement placement = op->infer_placement(operands, shape);
     return Expr(
         std::make_shared<const Node>(std::move(op), std::move(operands), std::move(shape), placement, where, backward));

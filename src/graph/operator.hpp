@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <typeinfo>
 #include <vector>
 
 #include "allgrad/expr.hpp"
@@ -99,7 +101,12 @@ class Operator {
 /// The operator of a node if it is of class Op, else null.
 template <class Op>
 const Op* as(const Expr& expr) {
-  return dynamic_cast<const Op*>(expr.node()->op.get());
+  const Operator* op = expr.node()->op.get();
+  if constexpr (std::is_final_v<Op>) {
+    return typeid(*op) == typeid(Op) ? static_cast<const Op*>(op) : nullptr;
+  } else {
+    return dynamic_cast<const Op*>(op);
+  }
 }
 
 /// What an evaluation by the reference executor provides beside the operands.

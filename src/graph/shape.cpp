@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "allgrad/error.hpp"
 #include "allgrad/exact.hpp"
@@ -148,8 +147,9 @@ std::size_t lane_axis(const Shape& shape, std::size_t axis) {
 }
 
 std::size_t num_lanes(const Shape& shape) {
-  const auto lanes = lane_shape(shape);
-  return std::accumulate(lanes.begin(), lanes.end(), std::size_t{1}, std::multiplies<>());
+  std::size_t lanes = 1;
+  for (const Extent& extent : shape) lanes *= extent.is_rows() ? 1 : extent.length;
+  return lanes;
 }
 
 namespace {

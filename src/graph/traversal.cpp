@@ -44,10 +44,8 @@ void for_each_node(std::span<const Expr> outputs, const std::function<void(const
   depth_first(outputs, visit);
 }
 
-bool any_node(std::span<const Expr> outputs, const std::function<bool(const Expr&)>& has_property) {
-  bool found = false;
-  for_each_node(outputs, [&](const Expr& expr) { found = found || has_property(expr); });
-  return found;
+bool any_node(const Graph& graph, const std::function<bool(const Expr&)>& has_property) {
+  return std::ranges::any_of(graph.nodes(), has_property);
 }
 
 NodeSet dependents(std::span<const Expr> order, const std::function<bool(const Expr&)>& is_input,
@@ -86,14 +84,36 @@ void rebuild(const Expr& expr, Replacements& replacements) {
   if (result.node() != expr.node()) replacements.emplace(expr.node(), result);
 }
 
-std::vector<Expr> rewrite(std::span<const Expr> outputs, const std::function<Expr(const Expr&)>& step) {
-  Replacements rewritten;
-  depth_first(outputs, [&](const Expr& expr) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    Expr result = step(with_replaced_operands(expr, rewritten));
-    if (result.node() != expr.node()) rewritten.emplace(expr.node(), std::move(result));
-  });
-  return replaced(outputs, rewritten);
+Expr NewNodes::with_new_operands(std::size_t node) const {
+  const auto numbers = graph_.operands(node);
+  const auto stays = [&](Graph::Number operand) { return nodes_[operand].empty(); };
+  if (std::ranges::all_of(numbers, stays)) return graph_.nodes()[node];
+  std::vector<Expr> operands;
+  operands.reserve(numbers.size());
+  for (const Graph::Number operand : numbers) operands.push_back((*this)[operand]);
+  return with_operands(graph_.nodes()[node], std::move(operands));
+}
+
+void NewNodes::rebuild() {
+  for (std::size_t i = 0; i < graph_.size(); ++i) {
+    if (nodes_[i].empty()) set(i, with_new_operands(i));
+  }
+}
+
+std::vector<Expr> NewNodes::outputs() const {
+  std::vector<Expr> result;
+  for (const Graph::Number output : graph_.output_numbers()) result.push_back((*this)[output]);
+  return result;
+}
+
+std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr&)>& step) {
+  NewNodes now(graph);
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    const Node& node = *graph.nodes()[i].node();
+    const NodeOrigin origin(node.where, node.backward);
+    now.set(i, step(now.with_new_operands(i)));
+  }
+  return now.outputs();
 }
 
 }  // namespace allgrad

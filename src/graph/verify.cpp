@@ -6,12 +6,11 @@
 #include "graph/operator.hpp"
 #include "graph/placement.hpp"
 #include "graph/text.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
-void verify(std::span<const Expr> outputs, std::string_view pass) {
-  for_each_node(outputs, [&](const Expr& expr) {
+void verify(const Graph& graph, std::string_view pass) {
+  for (const Expr& expr : graph.nodes()) {
     const Node& node = *expr.node();
     const auto fail = [&](std::string_view what) {
       throw InternalError(fmt::format("the pass \"{}\" left a graph in which {}: {} from {}", pass, what,
@@ -21,7 +20,7 @@ void verify(std::span<const Expr> outputs, std::string_view pass) {
     if (shape != node.shape) fail("a shape is wrong");
     if (node.op->infer_placement(node.operands, shape) != node.placement) fail("a placement is wrong");
     if (needs_totals(node)) fail("a share is used as a total");
-  });
+  }
 }
 
 }  // namespace allgrad

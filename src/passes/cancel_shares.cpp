@@ -9,7 +9,6 @@
 #include "dsl/collectives.hpp"
 #include "dsl/constant.hpp"
 #include "graph/operator.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -21,7 +20,13 @@ struct Split {
   Expr rest;
 };
 
-using Splits = NodeMap<Split>;
+/// Nodes of a graph, and what stands for those so far.
+struct Splits {
+  const Graph& graph;
+  std::vector<Split> of;  ///< by number
+
+  const Split& operand(std::size_t node, std::size_t k) const { return of[graph.operands(node)[k]]; }
+};
 
 /// Negative zeros: what they are added to stays what it is, also where that is -0.
 Expr zeros_like(const Expr& expr) {
@@ -31,11 +36,13 @@ Expr zeros_like(const Expr& expr) {
 }
 
 /// The node on the shared parts, or on the rests, of its partial operands; empty where it has none of these.
-Expr apply_to_parts(const Expr& expr, const Splits& splits, Expr Split::*part) {
+Expr apply_to_parts(std::size_t number, const Splits& splits, Expr Split::*part) {
+  const Expr& expr = splits.graph.nodes()[number];
   std::vector<Expr> operands;
   bool any = false;
-  for (const Expr& operand : expr.node()->operands) {
-    const Split& split = splits.at(operand.node());
+  for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
+    const Expr& operand = expr.node()->operands[k];
+    const Split& split = splits.operand(number, k);
     if (operand.placement() != Placement::partial) {
       operands.push_back(split.rest);
     } else if (!(split.*part).empty()) {
@@ -48,24 +55,24 @@ Expr apply_to_parts(const Expr& expr, const Splits& splits, Expr Split::*part) {
   return any ? with_operands(expr, std::move(operands)) : Expr();
 }
 
-Split split_of(const Expr& expr, const Splits& splits) {
+Split split_of(std::size_t number, const Splits& splits) {
+  const Expr& expr = splits.graph.nodes()[number];
   const Node& node = *expr.node();
   const auto is_partial = [](const Expr& e) { return e.placement() == Placement::partial; };
-  if (as<Share>(expr) != nullptr) return {splits.at(node.operands[0].node()).rest, {}};
+  if (as<Share>(expr) != nullptr) return {splits.operand(number, 0).rest, {}};
   if (as<AllReduce>(expr) != nullptr) {
-    const Split& partial = splits.at(node.operands[0].node());
+    const Split& partial = splits.operand(number, 0);
     if (partial.rest.empty()) return {{}, partial.shared};
+    if (partial.shared.empty() && partial.rest.node() == node.operands[0].node()) return {{}, expr};
     const Expr total = allreduce(partial.rest);
     return {{}, partial.shared.empty() ? total : partial.shared + total};
   }
   if (std::ranges::none_of(node.operands, is_partial)) {
-    const auto stays = [&](const Expr& e) { return splits.at(e.node()).rest.node() == e.node(); };
-    if (std::ranges::all_of(node.operands, stays)) return {{}, expr};
     std::vector<Expr> operands;
-    for (const Expr& operand : node.operands) operands.push_back(splits.at(operand.node()).rest);
+    for (std::size_t k = 0; k < node.operands.size(); ++k) operands.push_back(splits.operand(number, k).rest);
     return {{}, with_operands(expr, std::move(operands))};
   }
-  const Split split{apply_to_parts(expr, splits, &Split::shared), apply_to_parts(expr, splits, &Split::rest)};
+  const Split split{apply_to_parts(number, splits, &Split::shared), apply_to_parts(number, splits, &Split::rest)};
   if (!split.shared.empty() && node.placement != Placement::partial) {
     throw InternalError(fmt::format("{} ({}) of an equal share has no meaning", node.op->name(), node.where.str()));
   }
@@ -74,14 +81,16 @@ Split split_of(const Expr& expr, const Splits& splits) {
 
 }  // namespace
 
-std::vector<Expr> cancel_shares(const std::vector<Expr>& outputs) {
-  Splits splits;
-  for (const Expr& expr : topological_order(outputs)) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    splits.emplace(expr.node(), split_of(expr, splits));
+std::vector<Expr> cancel_shares(const Graph& graph) {
+  Splits splits{graph, {}};
+  splits.of.reserve(graph.size());
+  for (std::size_t number = 0; number < graph.size(); ++number) {
+    const Node& node = *graph.nodes()[number].node();
+    const NodeOrigin origin(node.where, node.backward);
+    splits.of.push_back(split_of(number, splits));
   }
   std::vector<Expr> result;
-  for (const Expr& output : outputs) result.push_back(splits.at(output.node()).rest);
+  for (const Graph::Number output : graph.output_numbers()) result.push_back(splits.of[output].rest);
   return result;
 }
 

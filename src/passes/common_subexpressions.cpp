@@ -32,9 +32,10 @@ bool are_same(const Node& a, const Node& b) {
 
 }  // namespace
 
-std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs) {
+std::vector<Expr> common_subexpressions(const Graph& graph) {
   FlatMap<std::uint64_t, Expr> first;  // of those with one hash
-  return rewrite(outputs, [&](const Expr& expr) {
+  first.reserve(graph.size());
+  return rewrite(graph, [&](const Expr& expr) {
     const Node& node = *expr.node();
     const bool same_everywhere = node.placement != Placement::partial && node.placement != Placement::per_rank;
     if (node.operands.empty() && !same_everywhere) return expr;  // equal here, maybe not on another rank

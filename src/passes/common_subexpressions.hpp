@@ -2,11 +2,11 @@
 
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
 /// Makes one node of nodes that compute the same. Differentiation builds many: each adjoint writes its formula anew.
-std::vector<Expr> common_subexpressions(const std::vector<Expr>& outputs);
+std::vector<Expr> common_subexpressions(const Graph& graph);
 
 }  // namespace allgrad

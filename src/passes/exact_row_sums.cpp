@@ -21,24 +21,22 @@ Expr exact(const Expr& expr) {
 }
 
 /// True where a rank's own share of a sum is asked for: it depends on the rank's rows, and a total is no share.
-bool asks_for_shares(const std::vector<Expr>& outputs) {
-  bool found = false;
-  for_each_node(outputs, [&found](const Expr& expr) {
-    found = found || (as<AsPlacement>(expr) != nullptr && expr.placement() == Placement::per_rank);
+bool asks_for_shares(const Graph& graph) {
+  return any_node(graph, [](const Expr& expr) {
+    return as<AsPlacement>(expr) != nullptr && expr.placement() == Placement::per_rank;
   });
-  return found;
 }
 
 }  // namespace
 
-std::vector<Expr> exact_row_sums(const std::vector<Expr>& outputs) {
-  return asks_for_shares(outputs) ? outputs : rewrite(outputs, exact);
+std::vector<Expr> exact_row_sums(const Graph& graph) {
+  return asks_for_shares(graph) ? graph.outputs() : rewrite(graph, exact);
 }
 
-std::vector<Expr> exact_constant_row_sums(const std::vector<Expr>& outputs) {
-  if (asks_for_shares(outputs)) return outputs;
+std::vector<Expr> exact_constant_row_sums(const Graph& graph) {
+  if (asks_for_shares(graph)) return graph.outputs();
   NodeSet varying;
-  return rewrite(outputs, [&](const Expr& expr) {
+  return rewrite(graph, [&](const Expr& expr) {
     const auto varies = [&](const Expr& operand) { return varying.contains(operand.node()); };
     if (as<Input>(expr) != nullptr || std::ranges::any_of(expr.node()->operands, varies)) {
       varying.insert(expr.node());

@@ -16,40 +16,37 @@ namespace {
 
 /// Values that can be computed once.
 struct Foldable {
-  std::vector<Expr> always;     ///< whatever rows tables have
-  std::vector<Expr> with_rows;  ///< as long as they have the same
+  std::vector<Graph::Number> always;     ///< whatever rows tables have
+  std::vector<Graph::Number> with_rows;  ///< as long as they have the same
 };
 
 /// Of these, those that not only others of them need.
-Foldable last_foldable(const std::vector<Expr>& outputs) {
+Foldable last_foldable(const Graph& graph) {
   Foldable roots;
-  NodeSet varying, foldable, of_rows, seen;
-  const auto note = [&](const Expr& expr) {
-    if (!foldable.contains(expr.node()) || !seen.insert(expr.node())) return;
-    (of_rows.contains(expr.node()) ? roots.with_rows : roots.always).push_back(expr);
+  using Flags = std::vector<bool>;  // by number of nodes
+  Flags varying(graph.size()), foldable(graph.size()), of_rows(graph.size()), seen(graph.size());
+  const auto note = [&](Graph::Number number) {
+    if (!foldable[number] || seen[number]) return;
+    seen[number] = true;
+    (of_rows[number] ? roots.with_rows : roots.always).push_back(number);
   };
-  for_each_node(outputs, [&](const Expr& expr) {
-    const std::vector<Expr>& operands = expr.node()->operands;
-    const auto is_in = [](const NodeSet& set) { return [&set](const Expr& e) { return set.contains(e.node()); }; };
+  for (std::size_t number = 0; number < graph.size(); ++number) {
+    const Expr& expr = graph.nodes()[number];
+    const std::span operands = graph.operands(number);
+    const auto is_in = [](const Flags& flags) { return [&flags](Graph::Number n) { return flags[n]; }; };
     const bool grows = as<BroadcastTo>(expr) != nullptr;  // executed as a view, which is better than a larger constant
     const bool is_known = as<Constant>(expr) != nullptr || as<Precomputed>(expr) != nullptr;
     const bool has_rows = expr.placement() == Placement::per_row || as<RowCount>(expr) != nullptr ||
                           as<Precomputed>(expr) != nullptr || std::ranges::any_of(operands, is_in(of_rows));
-    if (has_rows) of_rows.insert(expr.node());
-    if (as<Input>(expr) != nullptr || std::ranges::any_of(operands, is_in(varying))) {
-      varying.insert(expr.node());
-    } else if (expr.placement() != Placement::per_row && !is_known && !grows) {
-      foldable.insert(expr.node());
-      // What changes with the rows is computed apart from what does not.
-      if (has_rows)
-        std::ranges::for_each(operands, [&](const Expr& e) {
-          if (!of_rows.contains(e.node())) note(e);
-        });
-      return;
+    of_rows[number] = has_rows;
+    varying[number] = as<Input>(expr) != nullptr || std::ranges::any_of(operands, is_in(varying));
+    foldable[number] = !varying[number] && expr.placement() != Placement::per_row && !is_known && !grows;
+    for (const Graph::Number operand : operands) {
+      // Of what is computed once, too, what changes with the rows is computed apart from what does not.
+      if (!foldable[number] || (has_rows && !of_rows[operand])) note(operand);
     }
-    std::ranges::for_each(operands, note);
-  });
-  std::ranges::for_each(outputs, note);
+  }
+  std::ranges::for_each(graph.output_numbers(), note);
   return roots;
 }
 
@@ -62,22 +59,25 @@ Expr precomputed(const Expr& value) {
 
 }  // namespace
 
-std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluate& evaluate) {
-  const Foldable roots = last_foldable(outputs);
-  if (roots.always.empty() && roots.with_rows.empty()) return outputs;
-  const std::vector<Array> values = roots.always.empty() ? std::vector<Array>() : evaluate(roots.always);
-  Replacements rebuilt;
+std::vector<Expr> fold_constants(const Graph& graph, const Evaluate& evaluate) {
+  const Foldable roots = last_foldable(graph);
+  if (roots.always.empty() && roots.with_rows.empty()) return graph.outputs();
+  std::vector<Expr> constants;
+  for (const Graph::Number root : roots.always) constants.push_back(graph.nodes()[root]);
+  const std::vector<Array> values = constants.empty() ? std::vector<Array>() : evaluate(constants);
+  NewNodes now(graph);
   for (std::size_t i = 0; i < roots.always.size(); ++i) {
-    const Node& node = *roots.always[i].node();
+    const Node& node = *constants[i].node();
     const NodeOrigin origin(node.where, node.backward);
-    rebuilt.emplace(&node, folded_constant(values[i], node.placement, node.where));
+    now.set(roots.always[i], folded_constant(values[i], node.placement, node.where));
   }
-  for (const Expr& root : roots.with_rows) {
+  for (const Graph::Number number : roots.with_rows) {
+    const Expr& root = graph.nodes()[number];
     const NodeOrigin origin(root.node()->where, root.node()->backward);
-    rebuilt.emplace(root.node(), precomputed(root));
+    now.set(number, precomputed(root));
   }
-  for_each_node(outputs, [&](const Expr& expr) { rebuild(expr, rebuilt); });
-  return replaced(outputs, rebuilt);
+  now.rebuild();
+  return now.outputs();
 }
 
 }  // namespace allgrad

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
@@ -13,6 +13,6 @@ using Evaluate = std::function<std::vector<Array>(const std::vector<Expr>&)>;
 /// Puts constants in place of what depends on no input, and in place of what depends on rows besides, a sum of weights,
 /// the mean of a column, values that are computed once for the rows that tables have. Values per row stay, since they
 /// would cost memory. Collective.
-std::vector<Expr> fold_constants(const std::vector<Expr>& outputs, const Evaluate& evaluate);
+std::vector<Expr> fold_constants(const Graph& graph, const Evaluate& evaluate);
 
 }  // namespace allgrad

@@ -139,6 +139,6 @@ Expr hoisted(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> hoist_broadcasts(const std::vector<Expr>& outputs) { return rewrite(outputs, hoisted); }
+std::vector<Expr> hoist_broadcasts(const Graph& graph) { return rewrite(graph, hoisted); }
 
 }  // namespace allgrad

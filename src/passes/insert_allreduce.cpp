@@ -7,7 +7,7 @@
 
 namespace allgrad {
 
-std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
+std::vector<Expr> insert_allreduce(const Graph& graph) {
   NodeMap<Expr> totals;
   const auto total_of = [&](const Expr& partial) {
     Expr& total = totals[partial.node()];
@@ -17,7 +17,7 @@ std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs) {
     }
     return total;
   };
-  std::vector<Expr> result = rewrite(outputs, [&](const Expr& expr) {
+  std::vector<Expr> result = rewrite(graph, [&](const Expr& expr) {
     if (!needs_totals(*expr.node())) return expr;
     std::vector<Expr> operands = expr.node()->operands;
     for (Expr& operand : operands) {

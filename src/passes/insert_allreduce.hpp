@@ -2,12 +2,12 @@
 
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
 /// Puts an allreduce wherever the total of a partial value is meant: under an operator that is not linear in it, beside
 /// a replicated value, in a computation per row, and in the outputs.
-std::vector<Expr> insert_allreduce(const std::vector<Expr>& outputs);
+std::vector<Expr> insert_allreduce(const Graph& graph);
 
 }  // namespace allgrad

@@ -49,17 +49,16 @@ bool is_sum_of_sum(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
-  if (!any_node(outputs, is_sum_of_sum)) return outputs;
+std::vector<Expr> join_sums(const Graph& graph) {
+  if (!any_node(graph, is_sum_of_sum)) return graph.outputs();
   NodeMap<std::size_t> uses;
-  const std::vector<Expr> order = topological_order(outputs);
-  for (const Expr& output : outputs) ++uses[output.node()];
-  for (const Expr& expr : order) {
+  for (const Expr& output : graph.outputs()) ++uses[output.node()];
+  for (const Expr& expr : graph.nodes()) {
     for (const Expr& each : expr.node()->operands) ++uses[each.node()];
   }
   Replacements rebuilt;
   NodeMap<Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
-  for (const Expr& expr : order) {
+  for (const Expr& expr : graph.nodes()) {
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
     Expr result = with_replaced_operands(expr, rebuilt);
     const auto inner = result.node()->operands.empty() ? inner_sum.end() : inner_sum.find(operand(result).node());
@@ -73,7 +72,7 @@ std::vector<Expr> join_sums(const std::vector<Expr>& outputs) {
     }
     rebuilt.emplace(expr.node(), result);
   }
-  return replaced(outputs, rebuilt);
+  return replaced(graph.outputs(), rebuilt);
 }
 
 }  // namespace allgrad

@@ -35,28 +35,26 @@ void merge(const std::vector<Expr>& members, Replacements& rebuilt) {
 
 }  // namespace
 
-std::vector<Expr> merge_collectives(const std::vector<Expr>& outputs) {
-  std::size_t num_collectives = 0;
-  for_each_node(outputs, [&](const Expr& expr) { num_collectives += expr.node()->op->is_collective() ? 1 : 0; });
-  if (num_collectives < 2) return outputs;
+std::vector<Expr> merge_collectives(const Graph& graph) {
+  const auto is_collective = [](const Expr& expr) { return expr.node()->op->is_collective(); };
+  if (std::ranges::count_if(graph.nodes(), is_collective) < 2) return graph.outputs();
 
-  const std::vector<Expr> order = topological_order(outputs);
-  const auto levels = collective_levels(order);
+  const auto levels = collective_levels(graph.nodes());
   struct Level {
     std::vector<Expr> collectives, others;
   };
   std::vector<Level> by_level;
-  for (const Expr& expr : order) {
+  for (const Expr& expr : graph.nodes()) {
     const std::size_t level = levels.at(expr.node());
     if (by_level.size() <= level) by_level.resize(level + 1);
-    (expr.node()->op->is_collective() ? by_level[level].collectives : by_level[level].others).push_back(expr);
+    (is_collective(expr) ? by_level[level].collectives : by_level[level].others).push_back(expr);
   }
   Replacements rebuilt;
   for (const Level& level : by_level) {
     if (!level.collectives.empty()) merge(level.collectives, rebuilt);
     for (const Expr& expr : level.others) rebuild(expr, rebuilt);
   }
-  return replaced(outputs, rebuilt);
+  return replaced(graph.outputs(), rebuilt);
 }
 
 }  // namespace allgrad

@@ -57,156 +57,198 @@ Shape with_one_lane(Shape shape) {
   return shape;
 }
 
+/// True for what changes the axes of lanes or takes some of them.
+bool moves_lanes(const Expr& expr) { return as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr; }
+
 /// What the pass knows of a graph before it changes it.
 class Plan {
  public:
-  explicit Plan(const std::vector<Expr>& order, const std::vector<Expr>& outputs) {
-    for (const Expr& expr : order) {
-      if (is_per_row(expr)) scales_[expr.node()] = scale_of(expr);
+  explicit Plan(const Graph& graph)
+      : graph_(graph),
+        scales_(graph.size(), 1.0),
+        whole_(graph.size()),
+        zeros_(graph.size()),
+        in_product_(graph.size()) {
+    for (std::size_t node = 0; node < graph.size(); ++node) {
+      if (is_per_row(graph.nodes()[node])) scales_[node] = scale_of(node);
     }
-    for (const Expr& output : outputs) need(output, true, true);
-    for (auto expr = order.rbegin(); expr != order.rend(); ++expr) {
-      for (std::size_t k = 0; k < expr->node()->operands.size(); ++k) {
-        if (!is_per_row(operand(*expr, k))) continue;
+    for (const Graph::Number output : graph.output_numbers()) need(output, true, true);
+    for (std::size_t node = graph.size(); node-- > 0;) {
+      const std::span operands = graph.operands(node);
+      for (std::size_t k = 0; k < operands.size(); ++k) {
+        if (!is_per_row(graph.nodes()[operands[k]])) continue;
         // One whole product takes the factors with it at the cost of the whole operand, a second one does not.
-        const bool again = is_in_whole_product(*expr) && !in_product_.insert(operand(*expr, k).node());
-        need(operand(*expr, k), again || needs_whole(*expr, k), shows_zeros(*expr, k));
+        const bool in_product = is_in_whole_product(node), again = in_product && in_product_[operands[k]];
+        if (in_product) in_product_[operands[k]] = true;
+        need(operands[k], again || needs_whole(node, k), shows_zeros(node, k));
       }
     }
   }
 
   /// True where a value is used as such, so that there is nothing to gain from its factors.
-  bool is_whole(const Expr& expr) const { return whole_.contains(expr.node()); }
+  bool is_whole(std::size_t node) const { return whole_[node]; }
 
   /// True where the sign of a zero can be seen: not where all of its uses are products that are summed.
-  bool shows_zeros(const Expr& expr) const { return zeros_.contains(expr.node()); }
+  bool shows_zeros(std::size_t node) const { return zeros_[node]; }
 
   /// True for a sum or difference whose terms share a power of 2 that can leave it.
-  bool has_common_scale(const Expr& expr) const {
+  bool has_common_scale(std::size_t node) const {
+    const Expr& expr = graph_.nodes()[node];
     const auto kernel = kernel_of(expr);
     if (kernel != Kernel::add && kernel != Kernel::subtract) return false;
     if (!is_per_row(operand(expr, 0)) || !is_per_row(operand(expr, 1))) return false;
-    const double x = scales_.at(operand(expr, 0).node()), y = scales_.at(operand(expr, 1).node());
+    const double x = scale(node, 0), y = scale(node, 1);
     return x == y && x != 1.0 && (x > 0.0 || kernel == Kernel::subtract);
   }
 
  private:
+  double scale(std::size_t node, std::size_t k) const { return scales_[graph_.operands(node)[k]]; }
+
   /// A power of 2 that multiplies the value per row.
-  double scale_of(const Expr& expr) const {
-    const auto scale = [&](std::size_t k) { return scales_.at(operand(expr, k).node()); };
-    if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return scale(0);
-    if (has_common_scale(expr)) return std::abs(scale(0));
-    if (kernel_of(expr) == Kernel::neg) return -scale(0);
+  double scale_of(std::size_t node) const {
+    const Expr& expr = graph_.nodes()[node];
+    if (moves_lanes(expr)) return scale(node, 0);
+    if (has_common_scale(node)) return std::abs(scale(node, 0));
+    if (kernel_of(expr) == Kernel::neg) return -scale(node, 0);
     if (kernel_of(expr) != Kernel::multiply) return 1.0;
     for (const std::size_t k : {0U, 1U}) {
       const auto number = uniform_value(operand(expr, k));
-      if (number && is_power_of_2(*number * scale(1 - k))) return *number * scale(1 - k);
+      if (number && is_power_of_2(*number * scale(node, 1 - k))) return *number * scale(node, 1 - k);
     }
     return 1.0;
   }
 
-  void need(const Expr& expr, bool whole, bool zeros) {
-    if (whole) whole_.insert(expr.node());
-    if (zeros) zeros_.insert(expr.node());
+  void need(std::size_t node, bool whole, bool zeros) {
+    if (whole) whole_[node] = true;
+    if (zeros) zeros_[node] = true;
   }
 
-  bool needs_whole(const Expr& expr, std::size_t k) const {
+  bool needs_whole(std::size_t node, std::size_t k) const {
+    const Expr& expr = graph_.nodes()[node];
     if (as<Sum>(expr) != nullptr) return false;
-    if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return is_whole(expr);
+    if (moves_lanes(expr)) return is_whole(node);
     switch (kernel_of(expr).value_or(Kernel::copy)) {
       case Kernel::neg: return false;
-      case Kernel::square: return is_whole(expr);
+      case Kernel::square: return is_whole(node);
       case Kernel::multiply:
       case Kernel::safe_multiply:
       case Kernel::divide: {
         const auto factor = factor_of(expr);
         return factor && k == *factor;
       }
-      case Kernel::where: return k != 1 || !is_zero(operand(expr, 2)) || is_whole(expr);
+      case Kernel::where: return k != 1 || !is_zero(operand(expr, 2)) || is_whole(node);
       case Kernel::add:
-      case Kernel::subtract: return !has_common_scale(expr) || is_whole(expr);
+      case Kernel::subtract: return !has_common_scale(node) || is_whole(node);
       default: return true;
     }
   }
 
   /// True for a product or quotient of values along all axes that is used as such.
-  bool is_in_whole_product(const Expr& expr) const {
+  bool is_in_whole_product(std::size_t node) const {
+    const Expr& expr = graph_.nodes()[node];
     const auto kernel = kernel_of(expr);
-    return is_whole(expr) && (is_a_product(kernel) || kernel == Kernel::divide) && !factor_of(expr);
+    return is_whole(node) && (is_a_product(kernel) || kernel == Kernel::divide) && !factor_of(expr);
   }
 
-  bool shows_zeros(const Expr& expr, std::size_t k) const {
+  bool shows_zeros(std::size_t node, std::size_t k) const {
+    const Expr& expr = graph_.nodes()[node];
     if (as<Sum>(expr) != nullptr) return false;
-    if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return shows_zeros(expr) || is_whole(expr);
+    if (moves_lanes(expr)) return shows_zeros(node) || is_whole(node);
     const auto kernel = kernel_of(expr);
     const bool is_product = is_a_product(kernel) || kernel == Kernel::neg || (kernel == Kernel::divide && k == 0);
-    return !is_product || shows_zeros(expr) || is_whole(expr);
+    return !is_product || shows_zeros(node) || is_whole(node);
   }
 
-  NodeMap<double> scales_;
-  NodeSet whole_, zeros_, in_product_;
+  const Graph& graph_;
+  std::vector<double> scales_;  // by number of nodes, as all of these
+  std::vector<bool> whole_, zeros_, in_product_;
 };
 
 /// Builds the graph anew, values per row as products.
 class FactorMover {
  public:
-  explicit FactorMover(const std::vector<Expr>& outputs) : order_(topological_order(outputs)), plan_(order_, outputs) {
-    for (const Expr& expr : order_) {
+  explicit FactorMover(const Graph& graph) : graph_(graph), plan_(graph), values_(graph.size()), places_(graph.size()) {
+    for (std::size_t node = 0; node < graph.size(); ++node) {
+      const Expr& expr = graph.nodes()[node];
       const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-      Product product = product_of_node(expr);
-      const bool is_whole = !is_per_row(expr) || plan_.is_whole(expr) || (product.is_sum && plan_.shows_zeros(expr));
-      if (is_whole || product.is_core()) values_.emplace(expr.node(), value_of(product));
-      if (!product.is_core()) (is_whole ? factored_ : products_).emplace(expr.node(), std::move(product));
+      std::optional<Product> product = product_of_node(node);
+      if (!product) {
+        values_[node] = unchanged(node);
+        continue;
+      }
+      if (product->is_core() || is_computed_as_whole(node, *product)) values_[node] = value_of(*product);
+      if (product->is_core()) continue;
+      products_.push_back(std::move(*product));
+      places_[node] = products_.size();
     }
   }
 
   /// What stands for a node.
-  Expr value(const Expr& expr) {
-    const auto found = values_.find(expr.node());
-    if (found != values_.end()) return found->second;
+  const Expr& value(std::size_t node) {
+    if (!values_[node].empty()) return values_[node];
+    const Expr& expr = graph_.nodes()[node];
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    return values_.emplace(expr.node(), value_of(products_.at(expr.node()))).first->second;
+    return values_[node] = value_of(products_[places_[node] - 1]);
   }
 
  private:
-  /// Operand k as a product. Where the operand is computed as a whole and the node ends in sums, factors are taken out
-  /// all the same: what is left is computed anyway, and sums of it need not wait for them.
-  Product product(const Expr& expr, std::size_t k) const {
-    const Node* node = operand(expr, k).node();
-    const auto found = products_.find(node);
-    if (found != products_.end()) return found->second;
-    const auto factored = factored_.find(node);
-    const bool ends_in_sums = as<Sum>(expr) != nullptr || !plan_.shows_zeros(expr);
-    const bool takes_factors = ends_in_sums && factored != factored_.end() && factored->second.row.empty() &&
-                               !is_reciprocal(factored->second.core);
-    return takes_factors ? factored->second : product_of(values_.at(node));
+  std::size_t operand_of(std::size_t node, std::size_t k) const { return graph_.operands(node)[k]; }
+
+  /// Operand k as a product, or null for its value alone. Where the operand is computed as a whole and the node ends in
+  /// sums, factors are taken out all the same: what is left is computed anyway, and sums of it need not wait for them.
+  const Product* factored(std::size_t node, std::size_t k) const {
+    const std::size_t at = operand_of(node, k);
+    if (places_[at] == 0) return nullptr;
+    const Product& product = products_[places_[at] - 1];
+    if (!is_computed_as_whole(at, product)) return &product;
+    const bool ends_in_sums = as<Sum>(graph_.nodes()[node]) != nullptr || !plan_.shows_zeros(node);
+    const bool takes_factors = ends_in_sums && product.row.empty() && !is_reciprocal(product.core);
+    return takes_factors ? &product : nullptr;
   }
 
-  Product product_of_node(const Expr& expr) {
+  Product product(std::size_t node, std::size_t k) {
+    const Product* known = factored(node, k);
+    return known != nullptr ? *known : product_of(value(operand_of(node, k)));
+  }
+
+  bool is_computed_as_whole(std::size_t node, const Product& product) const {
+    return !is_per_row(graph_.nodes()[node]) || plan_.is_whole(node) || (product.is_sum && plan_.shows_zeros(node));
+  }
+
+  /// Nothing for the same operation on values that are whole.
+  std::optional<Product> product_of_node(std::size_t node) {
+    const Expr& expr = graph_.nodes()[node];
     if (const auto* sum = as<Sum>(expr); sum != nullptr && is_per_row(operand(expr, 0))) {
-      return summed(product(expr, 0), sum->axes(), expr.shape());
+      return summed(product(node, 0), sum->axes(), expr.shape());
     }
-    if (!is_per_row(expr)) return unchanged(expr);
-    if (as<Reshape>(expr) != nullptr || as<SliceAxis>(expr) != nullptr) return reshaped_product(expr);
+    if (!is_per_row(expr)) return std::nullopt;
+    if (moves_lanes(expr)) return reshaped_product(node);
     switch (kernel_of(expr).value_or(Kernel::copy)) {
-      case Kernel::neg: return negative(product(expr, 0));
-      case Kernel::square: return plan_.is_whole(expr) ? unchanged(expr) : squared(product(expr, 0));
-      case Kernel::multiply: return product_or_quotient(expr, Meeting::product);
-      case Kernel::safe_multiply: return product_or_quotient(expr, Meeting::safe_product);
-      case Kernel::divide: return product_or_quotient(expr, Meeting::quotient);
+      case Kernel::neg: return negative(product(node, 0));
+      case Kernel::square:
+        return plan_.is_whole(node) || !factored(node, 0) ? std::nullopt : std::optional(squared(product(node, 0)));
+      case Kernel::multiply: return product_or_quotient(node, Meeting::product);
+      case Kernel::safe_multiply: return product_or_quotient(node, Meeting::safe_product);
+      case Kernel::divide: return product_or_quotient(node, Meeting::quotient);
       case Kernel::where:
-        return is_zero(operand(expr, 2)) && is_per_row(operand(expr, 1)) ? masked(expr) : unchanged(expr);
+        if (is_zero(operand(expr, 2)) && is_per_row(operand(expr, 1))) return masked(node);
+        return std::nullopt;
       case Kernel::add:
-      case Kernel::subtract: return plan_.has_common_scale(expr) ? sum_of_scaled(expr) : unchanged(expr);
-      default: return unchanged(expr);
+      case Kernel::subtract: return plan_.has_common_scale(node) ? sum_of_scaled(node) : std::nullopt;
+      default: return std::nullopt;
     }
   }
 
-  /// The same operation on values that are whole.
-  Product unchanged(const Expr& expr) {
+  Expr unchanged(std::size_t node) {
+    const Expr& expr = graph_.nodes()[node];
+    bool stays = true;
+    for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
+      stays = value(operand_of(node, k)).node() == operand(expr, k).node() && stays;
+    }
+    if (stays) return expr;
     std::vector<Expr> operands;
-    for (const Expr& each : expr.node()->operands) operands.push_back(value(each));
-    return product_of(with_operands(expr, std::move(operands)));
+    for (const Graph::Number each : graph_.operands(node)) operands.push_back(value(each));
+    return with_operands(expr, std::move(operands));
   }
 
   static Product negative(Product product) {
@@ -221,26 +263,31 @@ class FactorMover {
     return result;
   }
 
-  Product product_or_quotient(const Expr& expr, Meeting meeting) {
+  std::optional<Product> product_or_quotient(std::size_t node, Meeting meeting) {
+    const Expr& expr = graph_.nodes()[node];
     const auto factor = factor_of(expr);
-    if (!factor) return multiplied(product(expr, 0), product(expr, 1), expr.shape(), meeting);
+    if (!factor) {
+      if (factored(node, 0) == nullptr && factored(node, 1) == nullptr) return std::nullopt;
+      return multiplied(product(node, 0), product(node, 1), expr.shape(), meeting);
+    }
     bool divide = meeting == Meeting::quotient;
-    Product result = product(expr, 1 - *factor);
+    Product result = product(node, 1 - *factor);
     if (divide && *factor == 0) {
       result = multiplied(product_of(constant(1.0)), result, result.shape, meeting);
       divide = false;
     }
     result.is_safe = result.is_safe || meeting == Meeting::safe_product;
-    multiply_by(result, value(operand(expr, *factor)), divide);
+    multiply_by(result, value(operand_of(node, *factor)), divide);
     result.shape = expr.shape();
     return result;
   }
 
   /// Changes of the axes of lanes, along which factors do not vary.
-  Product reshaped_product(const Expr& expr) {
-    const Product x = product(expr, 0);
+  std::optional<Product> reshaped_product(std::size_t node) {
+    const Expr& expr = graph_.nodes()[node];
+    const Product x = product(node, 0);
     const auto is_uniform = [](const Expr& factor) { return factor.empty() || num_lanes(factor.shape()) == 1; };
-    if (!is_uniform(x.row) || !is_uniform(x.fixed) || x.core.shape() != x.shape) return unchanged(expr);
+    if (!is_uniform(x.row) || !is_uniform(x.fixed) || x.core.shape() != x.shape) return std::nullopt;
     Product result = x;
     if (!x.row.empty()) result.row = reshaped(x.row, with_one_lane(expr.shape()));
     result.core = with_operands(expr, {x.core});
@@ -249,43 +296,47 @@ class FactorMover {
   }
 
   /// where(mask, x, 0): a positive number leaves it, any other factor could make a zero of another sign, or NaN.
-  Product masked(const Expr& expr) {
-    Product x = product(expr, 1);
+  Product masked(std::size_t node) {
+    const Expr& expr = graph_.nodes()[node];
+    Product x = product(node, 1);
     const double number = std::abs(x.number);
     x.number /= number;
-    Product result = product_of(with_operands(expr, {value(operand(expr, 0)), value_of(x), value(operand(expr, 2))}));
+    Product result =
+        product_of(with_operands(expr, {value(operand_of(node, 0)), value_of(x), value(operand_of(node, 2))}));
     result.number = number;
     return result;
   }
 
   /// s * x + s * y or s * x - s * y, with a power of 2.
-  Product sum_of_scaled(const Expr& expr) {
-    const Product x = product(expr, 0), y = product(expr, 1);
+  std::optional<Product> sum_of_scaled(std::size_t node) {
+    const Expr& expr = graph_.nodes()[node];
+    const Product x = product(node, 0), y = product(node, 1);
     const auto is_scaled = [&](const Product& p) { return p.fixed.empty() && p.row.empty() && p.number == x.number; };
-    if (x.number == 1.0 || !is_power_of_2(x.number) || !is_scaled(x) || !is_scaled(y)) return unchanged(expr);
+    if (x.number == 1.0 || !is_power_of_2(x.number) || !is_scaled(x) || !is_scaled(y)) return std::nullopt;
     const bool swaps = x.number < 0.0;  // in differences alone
     Product result = product_of(with_operands(expr, swaps ? std::vector{y.core, x.core} : std::vector{x.core, y.core}));
     result.number = std::abs(x.number);
     return result;
   }
 
-  std::vector<Expr> order_;
+  const Graph& graph_;
   Plan plan_;
-  NodeMap<Product> products_, factored_;  // of values that are not whole, and that are
-  Replacements values_;
+  std::vector<Expr> values_;         // by number of nodes; empty for those that are not computed yet
+  std::vector<std::size_t> places_;  // likewise: 1 + the place among products, or 0 for what has no factors
+  std::vector<Product> products_;
 };
 
 }  // namespace
 
-std::vector<Expr> move_factors(const std::vector<Expr>& outputs) {
+std::vector<Expr> move_factors(const Graph& graph) {
   const auto is_product = [](const Expr& expr) {
     const auto kernel = kernel_of(expr);
     return is_per_row(expr) && (is_a_product(kernel) || kernel == Kernel::divide || kernel == Kernel::neg);
   };
-  if (!any_node(outputs, is_product)) return outputs;
-  FactorMover mover(outputs);
+  if (!any_node(graph, is_product)) return graph.outputs();
+  FactorMover mover(graph);
   std::vector<Expr> result;
-  for (const Expr& output : outputs) result.push_back(mover.value(output));
+  for (const Graph::Number output : graph.output_numbers()) result.push_back(mover.value(output));
   return result;
 }
 

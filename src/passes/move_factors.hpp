@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
@@ -15,6 +15,6 @@ namespace allgrad {
 /// both terms of a sum or difference share. Zeros keep their signs, and NaN and infinity of what is multiplied stay.
 /// A factor that is not finite makes a sum NaN or infinite before as after, maybe the other of the two: infinity * x is
 /// NaN where x is 0, infinity * (x + y) is not. What is summed over no elements keeps its factors.
-std::vector<Expr> move_factors(const std::vector<Expr>& outputs);
+std::vector<Expr> move_factors(const Graph& graph);
 
 }  // namespace allgrad

@@ -77,8 +77,8 @@ Expr without_power(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> powers(const std::vector<Expr>& outputs) {
-  return any_node(outputs, is_power) ? rewrite(outputs, without_power) : outputs;
+std::vector<Expr> powers(const Graph& graph) {
+  return any_node(graph, is_power) ? rewrite(graph, without_power) : graph.outputs();
 }
 
 }  // namespace allgrad

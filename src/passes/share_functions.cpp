@@ -88,17 +88,16 @@ class Sharer {
 
 }  // namespace
 
-std::vector<Expr> share_functions(const std::vector<Expr>& outputs) {
+std::vector<Expr> share_functions(const Graph& graph) {
   const auto is_shared = [](const Expr& expr) { return is(expr, Kernel::sigmoid) || is(expr, Kernel::sinh); };
-  if (!any_node(outputs, is_shared)) return outputs;
-  const std::vector<Expr> order = topological_order(outputs);
-  Sharer sharer(order);
+  if (!any_node(graph, is_shared)) return graph.outputs();
+  Sharer sharer(graph.nodes());
   Replacements rebuilt;
-  for (const Expr& expr : order) {
+  for (const Expr& expr : graph.nodes()) {
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
     rebuilt.emplace(expr.node(), sharer.shared(expr, with_replaced_operands(expr, rebuilt)));
   }
-  return replaced(outputs, rebuilt);
+  return replaced(graph.outputs(), rebuilt);
 }
 
 }  // namespace allgrad

@@ -61,8 +61,8 @@ Expr simpler(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> simplify(const std::vector<Expr>& outputs) {
-  return rewrite(outputs, [](const Expr& expr) {
+std::vector<Expr> simplify(const Graph& graph) {
+  return rewrite(graph, [](const Expr& expr) {
     const Expr result = simpler(expr);
     const bool same_type = result.shape() == expr.shape() && result.placement() == expr.placement();
     return same_type ? result : expr;

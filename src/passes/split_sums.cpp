@@ -30,17 +30,17 @@ bool is_sum_over_rows(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> split_sums(const std::vector<Expr>& outputs) {
-  if (!any_node(outputs, is_sum_over_lanes)) return outputs;
+std::vector<Expr> split_sums(const Graph& graph) {
+  if (!any_node(graph, is_sum_over_lanes)) return graph.outputs();
   NodeMap<Expr> lane_sums;  // of an operand, the one over most axes
-  for (const Expr& expr : topological_order(outputs)) {
+  for (const Expr& expr : graph.nodes()) {
     if (!is_sum_over_lanes(expr)) continue;
     const auto* sum = as<Sum>(expr);
     Expr& largest = lane_sums[operand(expr).node()];
     if (largest.empty() || as<Sum>(largest)->axes().size() < sum->axes().size()) largest = expr;
   }
   Replacements rebuilt;
-  for (const Expr& expr : topological_order(outputs)) {
+  for (const Expr& expr : graph.nodes()) {
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
     Expr result = with_replaced_operands(expr, rebuilt);
     const auto part = is_sum_over_rows(expr) ? lane_sums.find(operand(expr).node()) : lane_sums.end();
@@ -50,7 +50,7 @@ std::vector<Expr> split_sums(const std::vector<Expr>& outputs) {
     }
     rebuilt.emplace(expr.node(), result);
   }
-  return replaced(outputs, rebuilt);
+  return replaced(graph.outputs(), rebuilt);
 }
 
 }  // namespace allgrad

@@ -2,11 +2,11 @@
 
 #include <vector>
 
-#include "graph/node.hpp"
+#include "graph/graph.hpp"
 
 namespace allgrad {
 
 /// Makes a sum over rows and lanes of a sum over lanes that is computed anyway.
-std::vector<Expr> split_sums(const std::vector<Expr>& outputs);
+std::vector<Expr> split_sums(const Graph& graph);
 
 }  // namespace allgrad

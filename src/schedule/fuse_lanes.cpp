@@ -1,10 +1,8 @@
 #include "schedule/fuse_lanes.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
-#include <optional>
-#include <unordered_map>
+#include <utility>
 
 #include "dsl/kernel_id.hpp"
 #include "schedule/shorten_lives.hpp"
@@ -15,43 +13,66 @@ namespace {
 
 /// The first place that is written, and the last loop that writes.
 struct Writes {
-  View view;
-  std::size_t loop;
-  bool lane_by_lane;  ///< all writes are to that place, in that loop, and none adds up lanes
+  const View* view = nullptr;  ///< none yet, where null
+  std::size_t loop = 0;
+  bool lane_by_lane = false;  ///< all writes are to that place, in that loop, and none adds up lanes
 };
 
+/// Chooses a loop for each instruction of a sweep, `given` in a loop of its own.
 class Fuser {
  public:
   /// What has no lanes and needs nothing before it, such as zeros to add to, comes first.
-  explicit Fuser(const std::vector<Buffer>& buffers) : buffers_(buffers) { choose_loop({}, 0); }
-
-  void add(const std::vector<std::size_t>& extents, Instruction instruction) {
-    if (fills(extents, instruction)) {
-      fills_.emplace(instruction.out.buffer, LaneLoop{extents, {std::move(instruction)}});
-      return;
-    }
-    for (const View& view : instruction.inputs) place_fill(view.buffer);
-    auto fill = fills_.extract(instruction.out.buffer);
-    if (!fill.empty() && !instruction.adds) place(std::move(fill.mapped()));
-    const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
-    if (!fill.empty() && instruction.adds) {  // just before what adds to it, so that it joins the loop of its terms
-      note_write(fill.mapped().instructions[0], loop);
-      before_[loop].push_back(std::move(fill.mapped()));
-    }
-    note_write(instruction, loop);
-    loops_[loop].instructions.push_back(std::move(instruction));
+  Fuser(std::vector<LaneLoop>& given, const std::vector<Buffer>& buffers)
+      : given_(given), buffers_(buffers), fills_(buffers.size(), none), writes_(buffers.size()) {
+    choose_loop({}, 0);
+    for (std::size_t place = 0; place < given.size(); ++place) add(place);
   }
 
   std::vector<LaneLoop> finish() {
     std::vector<LaneLoop> result;
-    for (std::size_t loop = 0; loop < loops_.size(); ++loop) {
-      std::ranges::move(before_[loop], std::back_inserter(result));
-      if (!loops_[loop].instructions.empty()) result.push_back(std::move(loops_[loop]));
+    for (const Plan& plan : plans_) {
+      for (const std::size_t place : plan.fills_before) result.push_back(std::move(given_[place]));
+      if (plan.places.empty()) continue;
+      LaneLoop& loop = result.emplace_back(LaneLoop{plan.extents, {}});
+      loop.instructions.reserve(plan.places.size());
+      for (const std::size_t place : plan.places) loop.instructions.push_back(std::move(instruction_of(place)));
     }
     return result;
   }
 
  private:
+  /// A loop to be, its instructions by their places among those given.
+  struct Plan {
+    std::vector<std::size_t> extents, places;
+    std::vector<std::size_t> fills_before;  ///< of registers, in loops of their own
+  };
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  Instruction& instruction_of(std::size_t place) { return given_[place].instructions[0]; }
+
+  void add(std::size_t place) {
+    const std::vector<std::size_t>& extents = given_[place].extents;
+    const Instruction& instruction = instruction_of(place);
+    const std::size_t target = instruction.out.buffer;
+    if (fills(extents, instruction)) {
+      if (fills_[target] == none) fills_[target] = place;
+      return;
+    }
+    for (const View& view : instruction.inputs) place_fill(view.buffer);
+    if (!instruction.adds) place_fill(target);
+    const std::size_t loop = choose_loop(extents, earliest_loop(extents, instruction));
+    if (const std::size_t fill = std::exchange(fills_[target], none); fill != none) {
+      note_write(instruction_of(fill), loop);  // just before what adds to it, so that it joins the loop of its terms
+      plans_[loop].fills_before.push_back(fill);
+    }
+    put(place, loop);
+  }
+
+  void put(std::size_t place, std::size_t loop) {
+    note_write(instruction_of(place), loop);
+    plans_[loop].places.push_back(place);
+  }
+
   /// True for what sets all lanes of a register to a number, to add to them.
   bool fills(const std::vector<std::size_t>& extents, const Instruction& instruction) const {
     const auto is_number = [&](const View& view) { return buffers_[view.buffer].kind == Buffer::Kind::constant; };
@@ -68,13 +89,8 @@ class Fuser {
   }
 
   void place_fill(std::size_t buffer) {
-    if (auto fill = fills_.extract(buffer); !fill.empty()) place(std::move(fill.mapped()));
-  }
-
-  void place(LaneLoop fill) {
-    const std::size_t loop = choose_loop(fill.extents, 0);
-    note_write(fill.instructions[0], loop);
-    loops_[loop].instructions.push_back(std::move(fill.instructions[0]));
+    const std::size_t fill = std::exchange(fills_[buffer], none);
+    if (fill != none) put(fill, choose_loop(given_[fill].extents, 0));
   }
 
   bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }
@@ -83,10 +99,9 @@ class Fuser {
   std::size_t earliest_loop(const std::vector<std::size_t>& extents, const Instruction& instruction) const {
     std::size_t earliest = 0;
     const auto consider = [&](const View& view) {
-      const auto written = writes_.find(view.buffer);
-      if (written == writes_.end()) return;
-      const Writes& writes = written->second;
-      const bool in_step = writes.lane_by_lane && writes.view == view && loops_[writes.loop].extents == extents;
+      const Writes& writes = writes_[view.buffer];
+      if (writes.view == nullptr) return;
+      const bool in_step = writes.lane_by_lane && *writes.view == view && plans_[writes.loop].extents == extents;
       earliest = std::max(earliest, in_step ? writes.loop : writes.loop + 1);
     };
     for (const View& view : instruction.inputs) {
@@ -101,46 +116,47 @@ class Fuser {
     std::vector<std::size_t>& candidates = by_extents_[extents];
     const auto found = std::ranges::lower_bound(candidates, earliest);
     if (found != candidates.end()) return *found;
-    candidates.push_back(loops_.size());
-    loops_.push_back({extents, {}});
-    before_.emplace_back();
+    candidates.push_back(plans_.size());
+    plans_.push_back({extents, {}, {}});
     return candidates.back();
   }
 
   void note_write(const Instruction& instruction, std::size_t loop) {
     const View& out = instruction.out;
     if (!is_register(out)) return;
-    const bool whole = !instruction.is_call() && is_whole(loops_[loop].extents, out);
-    const auto [entry, is_first] = writes_.try_emplace(out.buffer, Writes{out, loop, whole});
-    Writes& writes = entry->second;
-    if (is_first) return;
+    const bool whole = !instruction.is_call() && is_whole(plans_[loop].extents, out);
+    Writes& writes = writes_[out.buffer];
+    if (writes.view == nullptr) {
+      writes = {&out, loop, whole};
+      return;
+    }
     writes.lane_by_lane = writes.lane_by_lane && whole && writes.loop == loop;
     writes.loop = std::max(writes.loop, loop);
   }
 
+  std::vector<LaneLoop>& given_;
   const std::vector<Buffer>& buffers_;
-  std::vector<LaneLoop> loops_;
-  std::vector<std::vector<LaneLoop>> before_;        // of each loop, the registers to fill for it
-  std::unordered_map<std::size_t, LaneLoop> fills_;  // that are not placed yet, by buffer
+  std::vector<Plan> plans_;
+  std::vector<std::size_t> fills_;  // of each buffer, that are not put into a loop yet
   std::map<std::vector<std::size_t>, std::vector<std::size_t>> by_extents_;
-  std::unordered_map<std::size_t, Writes> writes_;  // by buffer
+  std::vector<Writes> writes_;  // of each buffer
 };
 
 /// Makes lane values of the registers that only one loop uses, always in the same place.
 void find_lane_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& buffers) {
   struct Use {
-    std::size_t loop;
-    const View* view;
-    bool lane_by_lane;
+    std::size_t loop = 0;
+    const View* view = nullptr;
+    bool lane_by_lane = false;
   };
-  std::unordered_map<std::size_t, Use> uses;
+  std::vector<Use> uses(buffers.size());
   for (std::size_t loop = 0; loop < loops.size(); ++loop) {
+    const std::vector<std::ptrdiff_t> strides = row_major_strides(loops[loop].extents);
     const auto note = [&](const View& view) {
       if (buffers[view.buffer].kind != Buffer::Kind::row_value) return;
-      const auto [entry, is_first] = uses.try_emplace(view.buffer, Use{loop, &view, true});
-      Use& use = entry->second;
-      if (is_first) {
-        use.lane_by_lane = view.offset == 0 && view.strides == row_major_strides(loops[loop].extents);
+      Use& use = uses[view.buffer];
+      if (use.view == nullptr) {
+        use = {loop, &view, view.offset == 0 && view.strides == strides};
       } else {
         use.lane_by_lane = use.lane_by_lane && use.loop == loop && *use.view == view;
       }
@@ -150,19 +166,15 @@ void find_lane_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& b
       note(instruction.out);
     }
   }
-  for (const auto& [buffer, use] : uses) {
-    if (use.lane_by_lane) buffers[buffer].kind = Buffer::Kind::lane_value;
+  for (std::size_t buffer = 0; buffer < buffers.size(); ++buffer) {
+    if (uses[buffer].lane_by_lane) buffers[buffer].kind = Buffer::Kind::lane_value;
   }
 }
 
 }  // namespace
 
 void fuse_lanes(RowLoop& sweep, std::vector<Buffer>& buffers) {
-  Fuser fuser(buffers);
-  for (LaneLoop& loop : sweep.loops) {
-    for (Instruction& instruction : loop.instructions) fuser.add(loop.extents, std::move(instruction));
-  }
-  sweep.loops = fuser.finish();
+  sweep.loops = Fuser(sweep.loops, buffers).finish();
   shorten_lives(sweep.loops, buffers);
   find_lane_values(sweep.loops, buffers);
 }

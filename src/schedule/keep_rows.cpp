@@ -22,9 +22,9 @@ Expr summed_in_memory(const Expr& sums) {
 
 }  // namespace
 
-void keep_rows(const std::vector<Expr>& outputs, Replacements& replacements) {
+void keep_rows(const Graph& graph, Replacements& replacements) {
   NodeMap<Expr> kept;  // of values that are looked into
-  for_each_node(outputs, [&](const Expr& expr) {
+  for (const Expr& expr : graph.nodes()) {
     rebuild(expr, replacements);
     const Expr now = replaced(expr, replacements);
     const NodeOrigin origin(expr.node()->where, expr.node()->backward);
@@ -37,16 +37,15 @@ void keep_rows(const std::vector<Expr>& outputs, Replacements& replacements) {
     } else if (as<ScatterRows>(now) != nullptr) {
       replacements[expr.node()] = summed_in_memory(now);
     }
-  });
+  }
 }
 
-std::vector<Expr> keep_rows(const std::vector<Expr>& outputs) {
-  if (!any_node(outputs, [](const Expr& e) { return as<TakeRows>(e) != nullptr || as<ScatterRows>(e) != nullptr; })) {
-    return outputs;
-  }
+Graph keep_rows(Graph graph) {
+  const auto reaches_rows = [](const Expr& e) { return as<TakeRows>(e) != nullptr || as<ScatterRows>(e) != nullptr; };
+  if (!any_node(graph, reaches_rows)) return graph;
   Replacements replacements;
-  keep_rows(outputs, replacements);
-  return replaced(outputs, replacements);
+  keep_rows(graph, replacements);
+  return replaced(graph.outputs(), replacements);
 }
 
 }  // namespace allgrad

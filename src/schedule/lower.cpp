@@ -4,7 +4,6 @@
 
 #include "allgrad/error.hpp"
 #include "dsl/kernel_id.hpp"
-#include "graph/node_map.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
 
@@ -32,41 +31,44 @@ LaneLoop without_single_lanes(const std::vector<std::size_t>& extents, Instructi
 /// Lowers nodes to instructions: dense ones to the step at hand, those of a sweep to its row loop.
 class Builder final : public Lowering {
  public:
-  explicit Builder(const std::vector<Expr>& outputs) { schedule_.graph = outputs; }
+  explicit Builder(const Graph& graph) : graph_(graph), views_(graph.size()) {
+    schedule_.graph = graph.outputs();
+    schedule_.buffers.reserve(graph.size());
+  }
 
-  void lower_dense(const Expr& expr) { dense_views_[expr.node()] = lower_node(expr); }
+  void lower_node(Graph::Number node) {
+    number_ = node;
+    node_ = graph_.nodes()[node].node();
+    views_[node] = node_->op->lower(*node_, *this);
+  }
 
   void lower_sweep(const RowRegion& sweep) {
     finish_dense_step();
     RowLoop loop;
     loop.rows = sweep.rows;
+    loop.loops.reserve(sweep.nodes.size());
     loop_ = &loop;
-    for (const Expr& expr : sweep.nodes) {
-      (expr.placement() == Placement::per_row ? row_views_ : dense_views_)[expr.node()] = lower_node(expr);
-    }
+    std::ranges::for_each(sweep.nodes, [this](Graph::Number node) { lower_node(node); });
     loop_ = nullptr;
-    row_views_ = {};
     schedule_.steps.emplace_back(std::move(loop));
   }
 
   Schedule finish() {
-    for (const Expr& output : schedule_.graph) {
+    for (const Graph::Number number : graph_.output_numbers()) {
+      const Expr& output = graph_.nodes()[number];
       if (output.placement() == Placement::per_row) {
         throw InternalError("an output that is per row cannot be scheduled");
       }
       node_ = output.node();
       const View result = add_buffer({Buffer::Kind::result, num_lanes(output.shape())}, output.shape());
-      emit(Kernel::copy, result, {dense_views_.at(output.node())}, output.shape());
+      emit(Kernel::copy, result, {views_[number]}, output.shape());
       schedule_.results.push_back(result.buffer);
     }
     finish_dense_step();
     return std::move(schedule_);
   }
 
-  const View& operand(std::size_t k) const override {
-    const Expr& expr = node_->operands[k];
-    return expr.placement() == Placement::per_row ? row_views_.at(expr.node()) : dense_views_.at(expr.node());
-  }
+  const View& operand(std::size_t k) const override { return views_[graph_.operands(number_)[k]]; }
 
   View allocate(const Shape& shape) override {
     const bool per_row = row_axis(shape).has_value();
@@ -142,11 +144,6 @@ class Builder final : public Lowering {
   }
 
  private:
-  View lower_node(const Expr& expr) {
-    node_ = expr.node();
-    return node_->op->lower(*node_, *this);
-  }
-
   void add_instruction(Instruction instruction, const Shape& domain) {
     if (num_lanes(domain) == 0) return;
     std::vector<LaneLoop>& loops = row_axis(domain) ? loop_->loops : dense_.loops;
@@ -167,18 +164,20 @@ class Builder final : public Lowering {
   Schedule schedule_;
   DenseStep dense_;
   RowLoop* loop_ = nullptr;
+  const Graph& graph_;
+  Graph::Number number_ = 0;  // of the node at hand
   const Node* node_ = nullptr;
-  NodeMap<View> dense_views_, row_views_;
+  std::vector<View> views_;  // by number of nodes; of a value per row, in the sweep at hand
 };
 
 }  // namespace
 
-Schedule lower(const std::vector<Region>& regions, const std::vector<Expr>& outputs) {
-  Builder builder(outputs);
+Schedule lower(const std::vector<Region>& regions, const Graph& graph) {
+  Builder builder(graph);
   for (const Region& region : regions) {
-    for (const Expr& expr : region.dense) builder.lower_dense(expr);
+    for (const Graph::Number node : region.dense) builder.lower_node(node);
     for (const RowRegion& sweep : region.sweeps) builder.lower_sweep(sweep);
-    for (const Expr& expr : region.collectives) builder.lower_dense(expr);
+    for (const Graph::Number node : region.collectives) builder.lower_node(node);
   }
   return builder.finish();
 }

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "graph/node_map.hpp"
 #include "graph/operator.hpp"
 #include "graph/shape.hpp"
-#include "graph/traversal.hpp"
 
 namespace allgrad {
 
@@ -28,46 +26,53 @@ RowRegion& sweep_of(Region& region, const std::shared_ptr<const RowAxis>& rows) 
   return found != region.sweeps.end() ? *found : region.sweeps.emplace_back(RowRegion{rows, {}});
 }
 
-/// Puts the values per row that the sums of a sweep need before the sums.
-void add_row_values(RowRegion& sweep) {
-  NodeSet entered;
-  std::vector<Expr> order;
-  std::vector<std::pair<Expr, std::size_t>> path;  // a node and its next operand to visit
-  for (const Expr& reduction : sweep.nodes) {
+/// Puts the values per row that the sums of a sweep need before the sums. `entered` has a false flag for each node, and
+/// has again afterwards.
+void add_row_values(RowRegion& sweep, const Graph& graph, std::vector<bool>& entered) {
+  std::vector<Graph::Number> order;
+  std::vector<std::pair<Graph::Number, std::size_t>> path;  // a node and its next operand to visit
+  for (const Graph::Number reduction : sweep.nodes) {
     path.emplace_back(reduction, 0);
     while (!path.empty()) {
-      auto& [expr, next] = path.back();
-      if (next == expr.node()->operands.size()) {
-        order.push_back(expr);
+      auto& [node, next] = path.back();
+      if (next == graph.operands(node).size()) {
+        order.push_back(node);
         path.pop_back();
         continue;
       }
-      const Expr& operand = expr.node()->operands[next++];
-      if (is_per_row(operand) && entered.insert(operand.node())) path.emplace_back(operand, 0);
+      const Graph::Number operand = graph.operands(node)[next++];
+      if (!is_per_row(graph.nodes()[operand]) || entered[operand]) continue;
+      entered[operand] = true;
+      path.emplace_back(operand, 0);
     }
   }
+  for (const Graph::Number node : order) entered[node] = false;
   sweep.nodes = std::move(order);
 }
 
 }  // namespace
 
-std::vector<Region> cut_into_regions(const std::vector<Expr>& outputs) {
+std::vector<Region> cut_into_regions(const Graph& graph) {
   std::vector<Region> regions(1);
-  NodeMap<std::size_t> ready;  // the region in which a value can be used
-  for (const Expr& expr : topological_order(outputs)) {
+  std::vector<std::size_t> ready(graph.size());  // the region in which a value can be used
+  for (Graph::Number node = 0; node < graph.size(); ++node) {
+    const Expr& expr = graph.nodes()[node];
     std::size_t at = 0;  // the region in which the node can be computed
-    for (const Expr& operand : expr.node()->operands) at = std::max(at, ready.at(operand.node()));
+    for (const Graph::Number operand : graph.operands(node)) at = std::max(at, ready[operand]);
     const bool ends_region = is_row_reduction(expr) || expr.node()->op->is_collective();
-    ready[expr.node()] = ends_region ? at + 1 : at;
-    if (ready[expr.node()] >= regions.size()) regions.emplace_back();
+    ready[node] = ends_region ? at + 1 : at;
+    if (ready[node] >= regions.size()) regions.emplace_back();
     if (is_per_row(expr)) continue;
     if (is_row_reduction(expr)) {
-      sweep_of(regions[at], swept_rows(expr)).nodes.push_back(expr);
+      sweep_of(regions[at], swept_rows(expr)).nodes.push_back(node);
     } else {
-      (ends_region ? regions[at].collectives : regions[at].dense).push_back(expr);
+      (ends_region ? regions[at].collectives : regions[at].dense).push_back(node);
     }
   }
-  for (Region& region : regions) std::ranges::for_each(region.sweeps, add_row_values);
+  std::vector<bool> entered(graph.size());
+  for (Region& region : regions) {
+    for (RowRegion& sweep : region.sweeps) add_row_values(sweep, graph, entered);
+  }
   return regions;
 }
 

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <map>
-#include <unordered_map>
+#include <vector>
 
 namespace allgrad {
 
 namespace {
 
-/// The last place, of those that come one after the other, at which each register of a kind is touched.
-using LastTouches = std::unordered_map<std::size_t, std::size_t>;
+/// A number for each buffer, such as the last place at which a register is touched.
+using ByBuffer = std::vector<std::size_t>;
 
 /// Calls touch(buffer) for every register of a kind that the instruction reads or writes.
 template <class Touch>
@@ -68,9 +68,8 @@ class FreeLanes {
 };
 
 /// Row values, from the lane loop that writes them first to the last that touches them.
-std::size_t lay_out_row_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& buffers) {
+std::size_t lay_out_row_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& buffers, ByBuffer& last) {
   constexpr auto kind = Buffer::Kind::row_value;
-  LastTouches last;
   for (std::size_t i = 0; i < loops.size(); ++i) {
     for (const Instruction& instruction : loops[i].instructions) {
       for_each_register(instruction, buffers, kind, [&](std::size_t buffer) { last[buffer] = i; });
@@ -85,7 +84,7 @@ std::size_t lay_out_row_values(const std::vector<LaneLoop>& loops, std::vector<B
       if (buffers[target].kind != kind || placed[target]) continue;
       placed[target] = true;
       buffers[target].offset = lanes.take(buffers[target].lanes);
-      ends[last.at(target)].push_back(target);
+      ends[last[target]].push_back(target);
     }
     for (std::size_t buffer : ends[i]) lanes.give_back(buffers[buffer].offset, buffers[buffer].lanes);
   }
@@ -94,18 +93,18 @@ std::size_t lay_out_row_values(const std::vector<LaneLoop>& loops, std::vector<B
 
 /// Lane values, from the instruction that writes them first to the last that touches them. The result of an instruction
 /// may lie where an operand did that is not needed any more.
-std::size_t lay_out_lane_values(const LaneLoop& loop, std::vector<Buffer>& buffers) {
+std::size_t lay_out_lane_values(const LaneLoop& loop, std::vector<Buffer>& buffers, ByBuffer& last,
+                                std::vector<bool>& held) {
   constexpr auto kind = Buffer::Kind::lane_value;
-  LastTouches last;
   for (std::size_t i = 0; i < loop.instructions.size(); ++i) {
     for_each_register(loop.instructions[i], buffers, kind, [&](std::size_t buffer) { last[buffer] = i; });
   }
   std::vector<std::size_t> free;
-  std::unordered_map<std::size_t, std::size_t> place;
   std::size_t size = 0;
   const auto release = [&](std::size_t buffer, std::size_t i) {
-    if (last.at(buffer) != i) return;
-    if (const auto held = place.extract(buffer)) free.push_back(held.mapped());
+    if (last[buffer] != i || !held[buffer]) return;
+    held[buffer] = false;
+    free.push_back(buffers[buffer].offset);
   };
   for (std::size_t i = 0; i < loop.instructions.size(); ++i) {
     const Instruction& instruction = loop.instructions[i];
@@ -114,9 +113,10 @@ std::size_t lay_out_lane_values(const LaneLoop& loop, std::vector<Buffer>& buffe
     }
     const std::size_t target = instruction.out.buffer;
     if (buffers[target].kind != kind) continue;
-    if (!place.contains(target)) {
+    if (!held[target]) {
       if (free.empty()) free.push_back(size++);
-      place[target] = buffers[target].offset = free.back();
+      held[target] = true;
+      buffers[target].offset = free.back();
       free.pop_back();
     }
     release(target, i);
@@ -127,8 +127,10 @@ std::size_t lay_out_lane_values(const LaneLoop& loop, std::vector<Buffer>& buffe
 }  // namespace
 
 void lay_out_registers(RowLoop& sweep, std::vector<Buffer>& buffers) {
-  sweep.register_lanes = lay_out_row_values(sweep.loops, buffers);
-  for (LaneLoop& loop : sweep.loops) loop.num_registers = lay_out_lane_values(loop, buffers);
+  ByBuffer last(buffers.size());  // written before it is read: a lane value is one of one loop
+  std::vector<bool> held(buffers.size());
+  sweep.register_lanes = lay_out_row_values(sweep.loops, buffers, last);
+  for (LaneLoop& loop : sweep.loops) loop.num_registers = lay_out_lane_values(loop, buffers, last, held);
 }
 
 }  // namespace allgrad

@@ -15,7 +15,7 @@ namespace allgrad {
 bool Instruction::is_call() const { return kernel == Kernel::call; }
 
 Schedule make_schedule(const std::vector<Expr>& outputs) {
-  const std::vector<Expr> graph = keep_rows(outputs);
+  const Graph graph = keep_rows(Graph(outputs));
   Schedule schedule = lower(cut_into_regions(graph), graph);
   for (auto& step : schedule.steps) {
     if (auto* dense = std::get_if<DenseStep>(&step)) {

@@ -114,6 +114,9 @@ class Sinker {
 
 }  // namespace
 
-void shorten_lives(std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers) { Sinker(loops, buffers).run(); }
+void shorten_lives(std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers) {
+  const auto has_lanes = [](const LaneLoop& loop) { return !loop.extents.empty(); };
+  if (std::ranges::count_if(loops, has_lanes) > 1) Sinker(loops, buffers).run();
+}
 
 }  // namespace allgrad

@@ -7,10 +7,10 @@
 
 namespace allgrad {
 
-/// Instructions of a loop that is written out, and of a chain of them that is run as one function: longer code would
-/// leave the processor's cache of instructions. A loop that is written out is one chain, so that its lane values, of
-/// which registers have room for one lane, never leave it.
-inline constexpr std::size_t longest_chain = 1500;
+/// Instructions of a loop that is written out, and of a chain of them that is run as one function. What passes between
+/// chains goes through the second-level cache, which costs more than to read long code. A loop that is written out is
+/// one chain, so that its lane values, of which registers have room for one lane, never leave it.
+inline constexpr std::size_t longest_chain = 6000;
 
 /// Writes loops over few lanes out, lane by lane, and joins those that come one after the other: for code that keeps
 /// values in the processor's registers, which it can do within one loop alone. Other loops stay as they are.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "execute/machine_code.hpp"
@@ -47,6 +48,7 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   void add_up_sums();
   void write_constants();
   void write_body(const std::vector<Step>& steps, bool tail);
+  void list_uses();
 
   // Steps.
   void write_step(std::size_t i);
@@ -60,7 +62,7 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   void write_store(std::size_t i);
   void write_sum(std::size_t i);
   void write_call(std::size_t i);
-  void move_arguments(const std::vector<std::size_t>& arguments);
+  void move_arguments();
   template <class Write>
   void write_unary(std::size_t i, Write write);
   template <class Write>
@@ -117,20 +119,22 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   // Of the function at hand.
   const CodeBody* body_ = nullptr;
   std::map<std::uint64_t, Xbyak::Label> constants_;
-  std::map<std::size_t, Reg64> pointer_registers_;
-  std::map<std::size_t, int> number_slots_;     // of operands that are one number
-  std::vector<int> sum_slots_, sum_registers_;  // each sum has one of them
+  std::vector<std::optional<Reg64>> pointer_registers_;  // of each pointer
+  std::map<std::size_t, int> number_slots_;              // of operands that are one number
+  std::vector<int> sum_slots_, sum_registers_;           // each sum has one of them
   int slots_at_ = 0, num_slots_ = 0, most_slots_ = 0, first_body_slot_ = 0, tail_slot_ = 0, num_vectors_ = 0;
   std::size_t frame_size_at_ = 0;  // where the code has it
 
   // Of the body at hand.
   const std::vector<Step>* steps_ = nullptr;
   bool tail_ = false;
-  std::vector<std::vector<std::size_t>> uses_;  // of each step, the steps that use it
-  std::vector<std::size_t> used_;               // how many of these are behind
+  std::vector<std::size_t> uses_;       // the steps that use each step, one step's after the other's
+  std::vector<std::size_t> next_uses_;  // of each step, which of these is the next, and
+  std::vector<std::size_t> last_uses_;  // where they end
   std::vector<Place> places_;
   std::vector<int> vector_owner_, mask_owner_;  // the value in each register, or -1
   std::vector<std::size_t> pinned_;             // values that the step at hand reads
+  std::vector<std::size_t> held_;               // values in registers when a function is called
   std::vector<int> free_slots_, freed_slots_;   // freed by the step at hand, which may still read them
   Address memory_{0};
   Xmm register_;

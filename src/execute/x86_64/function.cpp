@@ -1,6 +1,7 @@
 // A function: its frame, its loops over lanes and rows, and what is added up behind them.
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "execute/two_batches.hpp"
 #include "execute/x86_64/assembler.hpp"
@@ -33,7 +34,7 @@ std::size_t MachineCode::Assembler::write(const CodeBody& body) {
 /// Gives pointers registers as long as there are some, and single numbers and sums slots. Sums are in registers where
 /// no function is called.
 void MachineCode::Assembler::place_operands(bool calls) {
-  pointer_registers_.clear();
+  pointer_registers_.assign(body_->lane_strides.size(), std::nullopt);
   number_slots_.clear();
   free_slots_.clear();
   num_slots_ = 0;
@@ -44,7 +45,8 @@ void MachineCode::Assembler::place_operands(bool calls) {
     const CodeOperand& operand = body_->operands[step.index];
     if (!operand.per_row) {
       if (!number_slots_.contains(step.index)) number_slots_.emplace(step.index, new_slot());
-    } else if (!free.empty() && pointer_registers_.try_emplace(operand.pointer, free.back()).second) {
+    } else if (!free.empty() && !pointer_registers_[operand.pointer]) {
+      pointer_registers_[operand.pointer] = free.back();
       free.pop_back();
     }
   }
@@ -143,7 +145,9 @@ void MachineCode::Assembler::write_rows() {
 
 /// Pointers to registers, single numbers to whole registers of them, and sums to zero.
 void MachineCode::Assembler::prepare_lane() {
-  for (const auto& [pointer, reg] : pointer_registers_) mov(reg, pointer_field(pointer));
+  for (std::size_t k = 0; k < pointer_registers_.size(); ++k) {
+    if (pointer_registers_[k]) mov(*pointer_registers_[k], pointer_field(k));
+  }
   for (const auto& [operand, place] : number_slots_) {
     broadcast(0, number_at(body_->operands[operand]));
     vmovapd(slot(place), vector(0));
@@ -160,7 +164,7 @@ void MachineCode::Assembler::prepare_lane() {
 /// A mask of as many rows as are left.
 void MachineCode::Assembler::prepare_tail() {
   const bool rcx_is_pointer =
-      std::ranges::any_of(pointer_registers_, [this](const auto& entry) { return entry.second == rcx; });
+      std::ranges::any_of(pointer_registers_, [this](const auto& reg) { return reg && *reg == rcx; });
   if (rcx_is_pointer) mov(r11, rcx);
   mov(rcx, field(num_rows));
   sub(rcx, rbx);
@@ -217,16 +221,27 @@ void MachineCode::Assembler::write_constants() {
   }
 }
 
+void MachineCode::Assembler::list_uses() {
+  const auto for_each_use = [this](auto note) {
+    for (std::size_t i = 0; i < steps().size(); ++i) {
+      for (const int operand : steps()[i].in) {
+        if (operand != BatchProgram::none) note(static_cast<std::size_t>(operand), i);
+      }
+    }
+  };
+  last_uses_.assign(steps().size(), 0);
+  for_each_use([this](std::size_t value, std::size_t) { ++last_uses_[value]; });
+  next_uses_.resize(steps().size());
+  std::exclusive_scan(last_uses_.begin(), last_uses_.end(), next_uses_.begin(), std::size_t{0});
+  last_uses_ = next_uses_;
+  uses_.resize(3 * steps().size());
+  for_each_use([this](std::size_t value, std::size_t step) { uses_[last_uses_[value]++] = step; });
+}
+
 void MachineCode::Assembler::write_body(const std::vector<Step>& steps, bool tail) {
   steps_ = &steps;
   tail_ = tail;
-  uses_.assign(steps.size(), {});
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    for (const int operand : steps[i].in) {
-      if (operand != BatchProgram::none) uses_[static_cast<std::size_t>(operand)].push_back(i);
-    }
-  }
-  used_.assign(steps.size(), 0);
+  list_uses();
   places_.assign(steps.size(), {});
   vector_owner_.assign(static_cast<std::size_t>(num_vectors_), -1);
   mask_owner_.assign(static_cast<std::size_t>(tail_mask().getIdx()), -1);

@@ -19,8 +19,7 @@ bool MachineCode::Assembler::is_part(std::size_t value) const {
 
 /// The step that uses the value next, or -1.
 int MachineCode::Assembler::next_use(std::size_t value) const {
-  const auto& uses = uses_[value];
-  return used_[value] < uses.size() ? static_cast<int>(uses[used_[value]]) : -1;
+  return next_uses_[value] < last_uses_[value] ? static_cast<int>(uses_[next_uses_[value]]) : -1;
 }
 
 /// A free register, or that of the value which is needed last.
@@ -80,7 +79,7 @@ void MachineCode::Assembler::use_operands(std::size_t i) {
   for (const int operand : steps()[i].in) {
     if (operand == BatchProgram::none) continue;
     const auto value = static_cast<std::size_t>(operand);
-    ++used_[value];
+    ++next_uses_[value];
     if (next_use(value) < 0) release(value);
   }
 }
@@ -110,7 +109,7 @@ MachineCode::Assembler::Opmask MachineCode::Assembler::in_mask(std::size_t value
 
 /// What is in memory and used once more is read there.
 const MachineCode::Assembler::Operand& MachineCode::Assembler::operand(std::size_t value) {
-  const bool is_last_use = used_[value] + 1 >= uses_[value].size();
+  const bool is_last_use = next_uses_[value] + 1 >= last_uses_[value];
   if (places_[value].reg < 0 && !is_part(value) && is_last_use) {
     memory_ = memory_of(value);
     return memory_;
@@ -145,10 +144,10 @@ void MachineCode::Assembler::clear(const Xmm& reg) { wide_ ? vpxorq(reg, reg, re
 
 MachineCode::Assembler::Address MachineCode::Assembler::rows_of(const CodeOperand& operand, const Reg64& row,
                                                                 std::size_t batch) {
-  const auto reg = pointer_registers_.find(operand.pointer);
-  if (reg == pointer_registers_.end()) mov(r11, pointer_field(operand.pointer));
+  const std::optional<Reg64>& reg = pointer_registers_[operand.pointer];
+  if (!reg) mov(r11, pointer_field(operand.pointer));
   const auto doubles = operand.offset + static_cast<std::ptrdiff_t>(batch * batch_);
-  return ptr[(reg == pointer_registers_.end() ? r11 : reg->second) + row * 8 + static_cast<int>(doubles * 8)];
+  return ptr[reg.value_or(r11) + row * 8 + static_cast<int>(doubles * 8)];
 }
 
 MachineCode::Assembler::Address MachineCode::Assembler::number_at(const CodeOperand& operand) {

@@ -203,23 +203,19 @@ void MachineCode::Assembler::write_sum(std::size_t i) {
 /// A function takes its operands in the first registers, returns its value in the first one and keeps none.
 void MachineCode::Assembler::write_call(std::size_t i) {
   const Step& step = steps()[i];
-  std::vector<std::size_t> arguments;
-  for (const int operand : step.in) {
-    if (operand != BatchProgram::none) arguments.push_back(static_cast<std::size_t>(operand));
-  }
-  for (const std::size_t argument : arguments) ++used_[argument];
-  std::vector<std::size_t> held;
+  for (const std::size_t argument : pinned_) ++next_uses_[argument];
+  held_.clear();
   for (const std::vector<int>* owners : {&vector_owner_, &mask_owner_}) {
     for (const int owner : *owners) {
-      if (owner >= 0) held.push_back(static_cast<std::size_t>(owner));
+      if (owner >= 0) held_.push_back(static_cast<std::size_t>(owner));
     }
   }
-  for (const std::size_t value : held) {
+  for (const std::size_t value : held_) {
     if (next_use(value) >= 0) save(value);
   }
-  move_arguments(arguments);
-  for (const std::size_t value : held) release(value);
-  for (const std::size_t argument : arguments) release(argument);
+  move_arguments();
+  for (const std::size_t value : held_) release(value);
+  for (const std::size_t argument : pinned_) release(argument);
   mov(rax, reinterpret_cast<std::size_t>(body_->functions[step.index]));
   call(rax);
   if (tail_ && wide_) {
@@ -232,7 +228,9 @@ void MachineCode::Assembler::write_call(std::size_t i) {
   places_[i].reg = 0;
 }
 
-void MachineCode::Assembler::move_arguments(const std::vector<std::size_t>& arguments) {
+/// Of the step at hand.
+void MachineCode::Assembler::move_arguments() {
+  const std::vector<std::size_t>& arguments = pinned_;
   for (std::size_t k = 0; k < arguments.size(); ++k) {
     const auto reg = static_cast<int>(k);
     const std::size_t argument = arguments[k];

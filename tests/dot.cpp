@@ -12,6 +12,7 @@
 #include "base/utf8.hpp"
 #include "check_error.hpp"
 #include "evaluation.hpp"
+#include "passes/common_subexpressions.hpp"
 #include "schedule/row_loops.hpp"
 
 namespace ag = allgrad;
@@ -70,7 +71,66 @@ const std::vector<Drawn> names = {
      "\u00e9\u00e9\u00e9\u2026"},
 };
 
+Expr mass_function(const Expr& mass) {
+  const auto doubled = [](const Expr& x) { return x * 2.0; };
+  const Expr low = sinh(mass);
+  return sum(exp(doubled(low)));
+}
+
+Expr sumstats(const Expr& mass) { return log(mass_function(mass)) + sum(tanh(mass)); }
+
+Expr sinh_elsewhere(const Expr& mass) { return sinh(mass); }
+
+/// The statements in each box of that name, one after the other.
+std::vector<std::string> boxes_of(const std::string& dot, const std::string& name) {
+  std::vector<std::string> boxes;
+  for (std::size_t at = dot.find("label=<" + name + ">"); at != std::string::npos;
+       at = dot.find("label=<" + name + ">", at + 1)) {
+    boxes.push_back(dot.substr(at, dot.find("}\n", at) - at));
+  }
+  return boxes;
+}
+
+bool has(const std::string& box, const std::string& op) { return box.find("<b>" + op + "</b>") != std::string::npos; }
+
 }  // namespace
+
+TEST_CASE("nodes are boxed by the function that made them, in their loop or outside") {
+  const ag::Table table("halos", {{"mass", xt::xarray<double>{1.0, 2.0}}}, self());
+  const Expr mass = table["mass"];
+  const std::string dot = dot_of({{"loss", sumstats(mass)}});
+  INFO(dot);
+  const auto of_mass_function = boxes_of(dot, "mass_function"), of_sumstats = boxes_of(dot, "sumstats");
+  REQUIRE(of_mass_function.size() == 1);
+  for (const std::string op : {"sinh", "multiply", "exp", "sum"}) {
+    INFO(op);
+    CHECK(has(of_mass_function[0], op));
+  }
+  CHECK_FALSE(has(of_mass_function[0], "tanh"));
+  CHECK_FALSE(has(of_mass_function[0], "mass"));
+  CHECK(dot.find("_function0") == std::string::npos);  // one node of this function's takes no box
+  REQUIRE(of_sumstats.size() == 2);                    // in the loop, and outside
+  CHECK(has(of_sumstats[0], "tanh"));
+  CHECK(has(of_sumstats[1], "log"));
+  CHECK(of_sumstats[1].find("function") == std::string::npos);
+  CHECK(dot.find("cluster_sweep0_function") < dot.find("cluster_dense_function"));
+  if (graphviz_is_there()) check_parts(render(dot), {">mass_function</text>", ">sumstats</text>"});
+}
+
+TEST_CASE("a graph that is made in one function has no boxes of functions") {
+  const ag::Table table("halos", {{"mass", xt::xarray<double>{1.0, 2.0}}}, self());
+  const Expr mass = table["mass"];
+  const std::string dot = dot_of({{"loss", sum(exp(mass))}});
+  CHECK(dot.find("_function") == std::string::npos);
+}
+
+TEST_CASE("what is computed twice is shared whatever function it stands in") {
+  const ag::Table table("halos", {{"mass", xt::xarray<double>{1.0, 2.0}}}, self());
+  const Expr mass = table["mass"];
+  const auto shared = ag::common_subexpressions({mass_function(mass), sum(sinh_elsewhere(mass))});
+  const Expr low = shared[0].node()->operands[0].node()->operands[0].node()->operands[0];
+  CHECK(low.node() == shared[1].node()->operands[0].node());
+}
 
 TEST_CASE("Graphviz draws names as they are") {
   if (!graphviz_is_there()) {

@@ -9,9 +9,11 @@ namespace allgrad {
 struct SourceLocation {
   const char* file = "";
   unsigned line = 0;
+  const char* function = "";  ///< its name alone, "operator()" in a lambda function
 
-  static constexpr SourceLocation current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
-    return {file, line};
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE(),
+                                          const char* function = __builtin_FUNCTION()) {
+    return {file, line, function};
   }
 
   bool known() const { return line != 0; }

@@ -1,8 +1,10 @@
 #include "graph/dot.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/utf8.hpp"
 #include "graph/operator.hpp"
@@ -95,22 +97,115 @@ std::string legend() {
          row("#ffffff", "#0f172a", "dashed", "the backward half") + "</table>>];\n";
 }
 
-struct Drawn {
-  std::string outside, edges;
-  std::vector<std::string> in_loops;  // statements of the nodes of each loop
-  NodeMap<std::size_t> number;
+/// The functions of the user's whose nodes are boxed, none where a graph is made in one alone. Lambda functions have no
+/// name: their nodes are boxed with the function around them, as far as lines tell.
+class Functions {
+ public:
+  explicit Functions(const std::vector<Expr>& order) {
+    for (const Expr& expr : order) add(expr.node()->where);
+    if (spans_.size() < 2) spans_.clear();
+    for (const Expr& expr : order | std::views::reverse) place(*expr.node());
+  }
+
+  std::size_t size() const { return spans_.size(); }
+  const std::string& name(std::size_t i) const { return spans_[i].name; }
+
+  /// The function that a node is boxed in; size() where it is in none.
+  std::size_t of(const Node& node) const { return function_of_.at(&node); }
+
+ private:
+  /// Lines from the first to the last on which a function makes nodes.
+  struct Span {
+    std::string file, name;
+    unsigned first, last;
+  };
+
+  static bool is_lambda(const SourceLocation& where) { return std::string_view(where.function) == "operator()"; }
+
+  std::size_t find(const SourceLocation& where) const {
+    const auto found = std::ranges::find_if(spans_, [&](const Span& span) {
+      return span.file == where.file &&
+             (is_lambda(where) ? span.first <= where.line && where.line <= span.last : span.name == where.function);
+    });
+    return static_cast<std::size_t>(found - spans_.begin());
+  }
+
+  void add(const SourceLocation& where) {
+    if (is_lambda(where) || !where.known()) return;
+    const std::size_t i = find(where);
+    if (i == size()) spans_.push_back({where.file, where.function, where.line, where.line});
+    spans_[i].first = std::min(spans_[i].first, where.line);
+    spans_[i].last = std::max(spans_[i].last, where.line);
+  }
+
+  /// What uses a node is placed before it: a lambda function that stands above all lines of a function, and makes what
+  /// that uses, is one of its.
+  void place(const Node& node) {
+    const std::size_t function = function_of_.emplace(&node, find(node.where)).first->second;
+    if (function == size()) return;
+    for (const Expr& operand : node.operands) {
+      const SourceLocation& where = operand.node()->where;
+      if (is_lambda(where) && find(where) == size() && is_next(where, spans_[function])) {
+        function_of_.emplace(operand.node(), function);
+      }
+    }
+  }
+
+  /// Whether no other function begins between a line and a function below it.
+  bool is_next(const SourceLocation& where, const Span& function) const {
+    return function.file == where.file && where.line < function.first &&
+           std::ranges::none_of(spans_, [&](const Span& other) {
+             return other.file == where.file && where.line < other.first && other.first < function.first;
+           });
+  }
+
+  std::vector<Span> spans_;
+  NodeMap<std::size_t> function_of_;
 };
 
-Drawn draw(const std::vector<Expr>& order, const RowLoops& loops) {
-  Drawn drawn;
-  drawn.in_loops.resize(loops.tables.size());
+/// Statements of nodes that are drawn in one loop, or in none, by the function that they are boxed in.
+class Statements {
+ public:
+  explicit Statements(const Functions& functions) : functions_(functions), of_functions_(functions.size() + 1) {}
+
+  void add(const Node& node, std::size_t id) { of_functions_[functions_.of(node)].push_back(statement_of(node, id)); }
+
+  /// A box for each function of more than one node; `place` tells those of one loop from those of another.
+  std::string str(const std::string& place) const {
+    std::string text;
+    for (std::size_t i = 0; i <= functions_.size(); ++i) {
+      const std::string nodes = fmt::format("{}", fmt::join(of_functions_[i], ""));
+      const bool is_boxed = i < functions_.size() && of_functions_[i].size() > 1;
+      text += is_boxed ? fmt::format(
+                             "subgraph cluster_{}_function{} {{\nlabel=<{}>; style=rounded; color=\"#94a3b8\"; "
+                             "fontcolor=\"#475569\"; labeljust=l;\n{}}}\n",
+                             place, i, escape_some(functions_.name(i)), nodes)
+                       : nodes;
+    }
+    return text;
+  }
+
+ private:
+  const Functions& functions_;
+  std::vector<std::vector<std::string>> of_functions_;  // and behind them what is in none
+};
+
+struct Drawn {
+  Statements outside;
+  std::vector<Statements> in_loops;
+  std::string edges = {};
+  NodeMap<std::size_t> number = {};
+};
+
+Drawn draw(const std::vector<Expr>& order, const RowLoops& loops, const Functions& functions) {
+  Drawn drawn{Statements(functions), std::vector(loops.tables.size(), Statements(functions))};
   for (std::size_t id = 0; id < order.size(); ++id) {  // as in to_text
     const Expr& expr = order[id];
     const Node& node = *expr.node();
     if (is_number(expr)) continue;
     drawn.number.emplace(&node, id);
     const auto loop = loops.loop_of.find(&node);
-    (loop == loops.loop_of.end() ? drawn.outside : drawn.in_loops[loop->second]) += statement_of(node, id);
+    (loop == loops.loop_of.end() ? drawn.outside : drawn.in_loops[loop->second]).add(node, id);
     for (const Expr& operand : node.operands) {
       if (is_number(operand)) continue;
       const bool backward = node.backward && operand.node()->backward;
@@ -126,7 +221,9 @@ Drawn draw(const std::vector<Expr>& order, const RowLoops& loops) {
 }  // namespace
 
 std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops) {
-  const Drawn drawn = draw(topological_order(exprs_of(outputs)), loops);
+  const std::vector<Expr> order = topological_order(exprs_of(outputs));
+  const Functions functions(order);
+  const Drawn drawn = draw(order, loops, functions);
   std::string dot =
       "digraph allgrad {\n"
       "graph [fontname=\"sans-serif\", ranksep=0.3, nodesep=0.2];\n"
@@ -137,9 +234,9 @@ std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops) {
     dot += fmt::format(
         "subgraph cluster_sweep{} {{\nlabel=<sweep {} over the rows of {}>; style=\"filled,rounded\"; "
         "color=\"#93c5fd\"; fillcolor=\"#eff6ff\"; fontcolor=\"#1d4ed8\";\n{}}}\n",
-        i, i + 1, escape(loops.tables[i]), drawn.in_loops[i]);
+        i, i + 1, escape(loops.tables[i]), drawn.in_loops[i].str(fmt::format("sweep{}", i)));
   }
-  dot += drawn.outside + drawn.edges;
+  dot += drawn.outside.str("dense") + drawn.edges;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [name, expr] = outputs[i];
     dot +=

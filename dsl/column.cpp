@@ -1,5 +1,6 @@
 #include "dsl/column.hpp"
 
+#include <algorithm>
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xmanipulation.hpp>
 
@@ -50,10 +51,39 @@ Shape ColumnOperator::infer_shape(std::span<const Expr>) const {
   return shape;
 }
 
+namespace {
+
+/// All rows of a column, lane by lane, one block after the other.
+Array read_all(RowStream& stream, std::size_t column, std::size_t lanes, std::size_t rows) {
+  Array all = Array::from_shape({lanes, rows});
+  const std::size_t columns[] = {column};
+  stream.make_room_for(columns);
+  const auto block_at = [&](std::size_t first) {
+    return RowStream::Wanted{{first, std::min(stream.block_rows(most_tile_rows), rows - first)}, columns};
+  };
+  for (std::size_t first = 0; first < rows;) {
+    const RowStream::Wanted now = block_at(first);
+    const std::size_t end = first + now.block.count;
+    stream.take(now, block_at(end < rows ? end : 0));
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      std::copy_n(stream.data(column) + lane * stream.lane_stride(), now.block.count, &all(lane, first));
+    }
+    first = end;
+  }
+  stream.rest();
+  return all;
+}
+
+}  // namespace
+
 Array ColumnOperator::evaluate(const Node& node, std::span<const Array* const>, Evaluation&) const {
   const std::vector<std::size_t> lanes_first{num_lanes(node.shape), rows_->local_rows};
+  const RowNumbers& numbers = store_->numbers;
   Array values =
-      xt::transpose(xt::adapt(store_->numbers.data, lanes_first[0] * lanes_first[1], xt::no_ownership(), lanes_first));
+      numbers.stream != nullptr
+          ? Array(xt::transpose(read_all(*numbers.stream, numbers.in_stream, lanes_first[0], lanes_first[1])))
+          : Array(xt::transpose(
+                xt::adapt(numbers.data, lanes_first[0] * lanes_first[1], xt::no_ownership(), lanes_first)));
   values.reshape(local_shape(node.shape));
   return values;
 }

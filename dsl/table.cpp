@@ -273,6 +273,26 @@ void Table::assign(Columns columns, SourceLocation where) {
   assign([&columns] { return std::move(columns); }, where);
 }
 
+void Table::assign(const Table& other, SourceLocation where) {
+  const auto load = [&other] {
+    Columns columns;
+    for (const auto& [name, store] : other.state_->columns) {
+      if (!store->computed_from.empty()) continue;
+      const RowNumbers& numbers = store->numbers;
+      std::vector<std::size_t> shape = numbers.lanes;
+      shape.insert(shape.begin(), other.local_rows());
+      Column column(numbers.owner, numbers.data, std::move(shape));
+      column.stream_ = numbers.stream;
+      column.in_stream_ = numbers.in_stream;
+      column.may_be_nan_ = column.may_be_infinite_ = !store->is_finite;  // what the other has was checked
+      column.unit_ = store->unit;
+      columns.emplace_back(name, std::move(column));
+    }
+    return columns;
+  };
+  assign(load, where);
+}
+
 void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
   in_call("Table::assign", where, communicator(), [&] {
     RowAxis& rows = *state_->rows;

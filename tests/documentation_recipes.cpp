@@ -194,6 +194,12 @@ TEST_CASE("recipes: limits per row") {
 
 TEST_CASE("recipes: other rows for a model that is compiled") {
   const std::vector<double> mock = rows_of(9, 0.0, 1.0), second_mock = rows_of(10, 0.0, 1.0);
+  const allgrad::testing::SharedFile hdf5(".h5", [](const std::string& path) {
+    allgrad::testing::TestFile source;
+    source.write("x", std::vector<double>(3000, 2.0));
+    std::filesystem::copy(source.path(), path);
+  });
+  const std::string& file = hdf5.path();
   // [shown]
   ag::Table table("mock", {{"x", mock}}, world());
   const ag::Expr p = ag::parameters(1);
@@ -201,9 +207,14 @@ TEST_CASE("recipes: other rows for a model that is compiled") {
   const auto first = ag::Lbfgsb{}.minimize(graph, {0.0});
   table.assign({{"x", second_mock}});  // as many rows as you like; nothing is compiled again
   const auto second = ag::Lbfgsb{}.minimize(graph, {0.0});
+
+  table.assign(ag::Table::read(file, world(), {.stream = 1'000'000}));  // or those of another table
+  const auto third = ag::Lbfgsb{}.minimize(graph, {0.0});
   // [/shown]
+  CHECK(third.x(0) == Approx(2.0).epsilon(1e-6));
   CHECK(first.x(0) == Approx(ag::evaluate(mean(ag::Table("a", {{"x", mock}}, world())["x"]), world())()).epsilon(1e-6));
-  CHECK(second.x(0) == Approx(ag::evaluate(mean(table["x"]), world())()).epsilon(1e-6));
+  CHECK(second.x(0) ==
+        Approx(ag::evaluate(mean(ag::Table("b", {{"x", second_mock}}, world())["x"]), world())()).epsilon(1e-6));
 }
 
 TEST_CASE("recipes: a function of one's own") {

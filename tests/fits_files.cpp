@@ -1,7 +1,11 @@
 // Tables from FITS files, which CFITSIO writes here.
 #include <bit>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <limits>
+#include <memory>
 
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
@@ -162,7 +166,7 @@ TEST_CASE("an HDU is chosen by its name or number, columns by their names") {
   check_refused(file.path(), {"HDU \"7\""}, {.hdu = "7"});
   check_refused(file.path(), {"HDU \"0\"", "to be a table, but it is an image"}, {.hdu = "0"});
   check_refused(file.path(), {"expected a column \"y\"", "d, e, b, i,"}, {.columns = {"y"}});
-  check_refused(file.path(), {"column \"name\"", "TFORM is 8A"}, {.columns = {"name"}});
+  check_refused(file.path(), {"column \"name\"", "TFORM 8A"}, {.columns = {"name"}});
   check_refused(file.path(), {"column \"list\"", "as many in each row"}, {.columns = {"list"}});
 }
 
@@ -187,6 +191,72 @@ TEST_CASE("the rows of a FITS table are streamed too") {
   CHECK(loss_of(streamed) == loss_of(in_memory));
 }
 
+TEST_CASE("a FITS file that is compressed as a whole is read as if it were not") {
+  const SharedFile plain(".fits", write_all), packed(".fits.gz", write_all);
+  CHECK(std::filesystem::file_size(packed.path()) < std::filesystem::file_size(plain.path()));
+  const Said said;
+  const Table expected = Table::read(plain.path(), world()), table = Table::read(packed.path(), world());
+  CHECK(table.column_names() == expected.column_names());
+  CHECK(table.local_rows() == expected.local_rows());
+  for (const std::string& name : expected.column_names()) {
+    INFO(name);
+    const bool same = all_numbers(table, name) == all_numbers(expected, name);
+    CHECK(same);
+  }
+  CHECK(all_numbers(Table::read(packed.path(), world(), {.hdu = "TEXT"}), "f") == Numbers{1.5, -2.25, 3.125});
+  CHECK(ag::read_attribute(packed.path(), "BOXSIZE") == 250.5);
+  check_refused(packed.path(), {"block by block", "ReadOptions::stream", "compressed", "gunzip"}, {.stream = 1024});
+}
+
+TEST_CASE("a compressed FITS file that is damaged is refused") {
+  const auto damaged = [](const std::function<void(const std::string&)>& damage) {
+    return std::make_unique<SharedFile>(".fits.gz", [&](const std::string& path) {
+      write_all(path);
+      damage(path);
+    });
+  };
+  const auto cut = damaged([](const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    auto end = static_cast<std::streamoff>(std::filesystem::file_size(path) / 2);
+    while (file.seekg(end - 1).get() != 0) --end;  // CFITSIO takes the last four bytes for the size, here a small one
+    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(end));
+  });
+  check_refused(cut->path(), {"written in full, but it claims 2000 rows and the file holds", "gunzip"});
+  const auto changed = damaged([](const std::string& path) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) / 2)).write("\0\0\0\0\0\0\0\0", 8);
+  });
+  check_refused(changed->path(), {"expected a FITS file", "CFITSIO cannot open it"});
+  const SharedText begun("\x1f\x8b\x08", ".fits.gz"), other("\x1f\x8b\x08", ".csv.gz");
+  check_refused(begun.path(), {"expected a FITS file", "CFITSIO cannot open it"});
+  check_refused(other.path(), {"it is compressed", "gunzip", ".fits.gz"});
+}
+
+TEST_CASE("a table that is compressed tile by tile is refused with what unpacks it") {
+  const SharedFile tiled(".fits", [](const std::string& path) {
+    FitsWriter plain("mem://"), file(path);
+    plain.table(BINARY_TBL, "HALOS", {{"x", "1D"}});
+    plain.write(TDOUBLE, 1, made<double>(rows, real));
+    fits_flush_file(plain.get(), &file.status());
+    fits_compress_table(plain.get(), file.get(), &file.status());
+  });
+  check_refused(tiled.path(), {"tile by tile (ZTABLE)", "funpack"});
+}
+
+TEST_CASE("of two columns of one name none is taken silently") {
+  const SharedFile file(".fits", [](const std::string& path) {
+    FitsWriter writer(path);
+    writer.table(BINARY_TBL, "HALOS", {{"d", "1D"}, {"x", "1D"}, {"d", "1E"}, {"x", "4A"}});
+    writer.write(TDOUBLE, 1, Numbers{1.0, 2.0});
+    writer.write(TDOUBLE, 2, Numbers{3.0, 4.0});
+  });
+  const std::vector<std::string> said = {"expected one column \"d\"", "columns 1 and 3 have that name",
+                                         "ReadOptions::columns"};
+  check_refused(file.path(), said);
+  check_refused(file.path(), said, {.columns = {"d"}});
+  check_refused(file.path(), {"columns 2 and 4"}, {.columns = {"x"}});
+}
+
 TEST_CASE("keywords are attributes") {
   const SharedFile file(".fits", write_all);
   CHECK(ag::read_attribute(file.path(), "BOXSIZE") == 250.5);
@@ -198,6 +268,16 @@ TEST_CASE("keywords are attributes") {
     ag::read_attribute(file.path(), "OMEGA_M");
   });
   CHECK_THROWS_AS(ag::read_attribute(file.path(), "HALOS/EXTNAME"), ag::DataError);
+  const SharedFile images(".fits", [](const std::string& path) {
+    FitsWriter writer(path);
+    writer.key(TDOUBLE, "BOXSIZE", 100.0);
+    fits_create_img(writer.get(), BYTE_IMG, 0, nullptr, &writer.status());
+  });
+  CHECK(ag::read_attribute(images.path(), "BOXSIZE") == 100.0);
+  check_error<ag::DataError>({"expected a keyword 'OMEGA_M'", "HDUs 0 (image), 1 (image)"}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    ag::read_attribute(images.path(), "OMEGA_M");
+  });
 }
 
 TEST_CASE("what is missing is NaN, where that is declared; integers are exact or refused") {

@@ -14,7 +14,7 @@ namespace allgrad::testing {
 class FitsWriter {
  public:
   explicit FitsWriter(const std::string& path) {
-    fits_create_file(&file_, ("!" + path).c_str(), &status_);
+    fits_create_file(&file_, (path.starts_with("mem:") ? path : "!" + path).c_str(), &status_);
     fits_create_img(file_, BYTE_IMG, 0, nullptr, &status_);
   }
   ~FitsWriter() {

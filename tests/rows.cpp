@@ -90,6 +90,25 @@ TEST_CASE("assign gives compiled graphs other rows, more or fewer") {
   }
 }
 
+TEST_CASE("assign takes the rows of another table, cut ones too, but for what was computed from them") {
+  Table table("mock", columns_of(12, 1), world());
+  const Table wide = table.with_column("double", 2.0 * table["x"]);
+  const Table other("other", columns_of(300, 3), world());
+  const Expr p = ag::parameters(1);
+  const auto make = [&](const Table& t) { return sum(t["x"] * sum(t["pair"], 1)) / t.count() * p[0]; };
+  const auto value_of = [&](const Table& t) { return compile(make(t), p, world()).value(std::vector{1.0}); };
+  ag::CompiledGraph graph = compile(make(table), p, world());
+  table.assign(other.with_column("double", 3.0 * other["x"]));
+  CHECK(graph.value(std::vector{1.0}) == value_of(other));
+  CHECK(ag::evaluate(sum(wide["double"]), world())() == Approx(2.0 * ag::evaluate(sum(other["x"]), world())()));
+  const Table cut = other.where(other["x"] > mean(other["x"]));
+  table.assign(cut);
+  CHECK(table.total_rows() == cut.total_rows());
+  CHECK(graph.value(std::vector{1.0}) == value_of(cut));
+  table.assign(Table("mock", columns_of(12, 1), world()));
+  CHECK(table.total_rows() == 12);
+}
+
 TEST_CASE("after assign, draws are numbered as those of a new table") {
   Table table("mock", columns_of(9, 1), world());
   const Expr p = ag::parameters(1);

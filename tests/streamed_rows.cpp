@@ -172,6 +172,60 @@ TEST_CASE("other rows are assigned to a streamed table") {
   CHECK(table.str().find("blocks") == std::string::npos);
 }
 
+TEST_CASE("a compiled graph goes from file to file") {
+  const Catalogue first, second(7003, [](std::vector<double>&x) {
+    for (double& number : x) number += 1.0;
+  });
+  const auto make = [](const Table& t, const Expr& p) {
+    return sum(square(t["x"] * p[0] + p[1]) * sum(t["m"], -1)) / t.count();
+  };
+  const std::vector<double> at = {0.3, -0.7};
+  const auto loss_of = [&](const Table& t) {
+    const Expr p = ag::parameters(2);
+    return compile(make(t, p), p, world()).value(at);
+  };
+  const double of_first = loss_of(first.in_memory()), of_second = loss_of(second.in_memory());
+  CHECK(of_first != of_second);
+
+  Table table = first.streamed(1500);
+  const Expr p = ag::parameters(2);
+  ag::CompiledGraph graph = compile(make(table, p), p, world());
+  CHECK(graph.value(at) == of_first);
+  for (int round = 0; round < 2; ++round) {
+    table.assign(second.streamed(2000));
+    CHECK(graph.value(at) == of_second);
+    check_parts(table.str(), {"7003 rows", "in blocks of 2000", "x in Mpc"});
+    table.assign(first.in_memory());  // both shared and given back
+    CHECK(graph.value(at) == of_first);
+    CHECK(table.str().find("blocks") == std::string::npos);
+    const Table other = second.streamed(1024);
+    table.assign(other);
+    CHECK(graph.value(at) == of_second);
+    CHECK(loss_of(other) == of_second);
+    table.assign(first.streamed(5000));
+    CHECK(graph.value(at) == of_first);
+  }
+  table.assign(table);
+  CHECK(graph.value(at) == of_first);
+}
+
+TEST_CASE("rows of another table that do not fit are refused, and change nothing") {
+  const Catalogue file;
+  Table table = file.streamed(1500);
+  const double before = sum_of_x(table);
+  const Table fewer = Table::read(file.path(), world(), {.columns = {"x", "w"}, .stream = 1500});
+  check_error<ag::DataError>({"expected other rows of all its columns", "\"m\""}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    table.assign(fewer);
+  });
+  const Table loose = Table::read(file.path(), world(), {.columns = {"x", "w", "m"}, .may_be_nan = {"w"}});
+  check_error<ag::DataError>({"expected finite numbers for the column \"w\""}, [&](unsigned& line) {
+    line = __LINE__ + 1;
+    table.assign(loose);
+  });
+  CHECK(sum_of_x(table) == before);
+}
+
 TEST_CASE("a streamed table says so") {
   const Catalogue file;
   const Table table = file.streamed(1500);
@@ -225,16 +279,23 @@ TEST_CASE("a file that changes or shrinks ends an evaluation on all ranks") {
   CHECK_THROWS_AS(sum_of_x(table), ag::Error);
 }
 
-TEST_CASE("the reference executor refuses a streamed table") {
-  const Catalogue file;
-  const Table table = file.streamed(1500);
+TEST_CASE("the reference executor reads all blocks of a streamed table") {
+  const auto make = [](const Table& t, const Expr& p) {
+    return sum(square(t["x"] * p[0] + p[1]) * t["w"]) / t.count() + mean(sum(t["m"], -1) * p[1]);
+  };
+  for (const std::size_t rows : {num_rows, std::size_t{2}}) {
+    const Catalogue file(rows);
+    for (const std::size_t block : {std::size_t{1}, std::size_t{1500}, std::size_t{1000000}}) {
+      INFO(rows << " rows in blocks of " << block);
+      CHECK(loss_and_gradient(file.streamed(block), {ag::ExecutorKind::reference}, make) ==
+            loss_and_gradient(file.in_memory(), {ag::ExecutorKind::reference}, make));
+    }
+  }
+  const Catalogue damaged(num_rows, [](std::vector<double>& x) { x[num_rows / 2] = std::nan(""); });
   const Expr p = ag::parameters(1);
-  check_error<ag::ExpressionError>({"the reference executor holds all rows", ".x", "ReadOptions::stream"},
-                                   [&](unsigned& line) {
-                                     line = __LINE__ + 1;
-                                     const Expr x = table["x"];
-                                     compile(sum(x * p[0]), p, world(), {ag::ExecutorKind::reference});
-                                   });
+  const Table table = damaged.streamed(1500);
+  ag::CompiledGraph graph = compile(sum(exp(table["x"] * p[0])), p, world(), {ag::ExecutorKind::reference});
+  CHECK_THROWS_AS(graph.value(std::vector{1.0}), ag::Error);
 }
 
 TEST_CASE("a streamed table is not copied by where") {

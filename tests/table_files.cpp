@@ -114,7 +114,7 @@ TEST_CASE("formats are told apart by the first bytes, not by the name; others ar
       ag::Table::read(path, world());
     });
   };
-  const SharedText parquet(std::string("PAR1\x15\0\0", 7), ".parquet"), zipped("\x1f\x8b\x08", ".fits");
+  const SharedText parquet(std::string("PAR1\x15\0\0", 7), ".parquet"), zipped("\x1f\x8b\x08", ".h5");
   check_refused(parquet.path(), {"expected an HDF5 file, a FITS file, or text such as CSV", "begins like none"});
   check_refused(zipped.path(), {"it is compressed", "gunzip"});
   const SharedFile pipe(".csv", [](const std::string& path) { REQUIRE(mkfifo(path.c_str(), 0600) == 0); });

@@ -118,7 +118,17 @@ TEST_CASE("columns are chosen by name, in any order") {
   CHECK(table.column_names() == std::vector<std::string>{"c", "a"});
   CHECK(all_numbers(table, "c") == Numbers{3.0, 6.0});
   check_refused("a,b\n1,2\n", {"expected a column \"c\"", "it has a, b; name one"}, {.columns = {"c"}});
-  check_refused("a,a\n1,2\n", {"expected one column \"a\"", "it has 2"}, {.columns = {"a"}});
+  check_refused("a,s\n1,x\n", {"expected column \"s\"", "it has none (\"x\" in the first row)"}, {.columns = {"s"}});
+}
+
+TEST_CASE("of two columns of one name none is taken silently") {
+  check_refused("a,b,a\n1,2,3\n", {"expected one column \"a\"", "columns 1 and 3 have that name", "its own"});
+  check_refused("a,b,a\n1,2,3\n", {"expected one column \"a\"", "columns 1 and 3"}, {.columns = {"b", "a"}});
+  CHECK(all_numbers(read("a,b,a\n1,2,3\n", {.columns = {"b"}}), "b") == Numbers{2.0});
+  CHECK(all_numbers(read("a,b,a\n1,2,x\n"), "a") == Numbers{1.0});  // the other has no numbers, which is said
+  check_refused(
+      "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a, datatype: int64}\n# - {name: a, datatype: int64}\na a\n1 2\n",
+      {"expected one column \"a\"", "columns 1 and 2"});
 }
 
 TEST_CASE("missing values are NaN where that is declared, and are refused with their place otherwise") {
@@ -136,12 +146,70 @@ TEST_CASE("what is no table is refused with the line and the column") {
   check_refused("x,y\n1,2\n3,four\n5,6\n", {"line 3, column 3: in column \"y\": expected a number, got \"four\""});
   check_refused("x,y\n1,2\n# c\n\n3\n", {"line 5, column 1: expected 2 fields, one for each column, got 1"});
   check_refused("x,y\n1,2\n3,4,5\n", {"line 3", "expected 2 fields", "got 3", "put it in quotes"});
-  check_refused("x,s\n1,\"a\n2,b\"\n", {"line 2, column 3: expected a quote that ends"});
+  check_refused("x,s\n1,\"a\n2,b\n", {"line 2, column 3: expected a quote that ends"});
   check_refused("x,s\n1,\"a\"b\n", {"line 2, column 6: expected the end of the field behind its quotes"});
   check_refused("x\n1\n1e400\n", {"line 3, column 1", "expected a number that double can hold, got \"1e400\""});
   check_refused("s,t\na,b\n", {"expected columns of numbers", "\"s\" (\"a\" in the first row)"});
   check_refused("# nothing\n", {"line 1: expected names of columns and rows, got neither"});
   check_refused("x\n", {"expected rows on one rank at least"});
+}
+
+namespace {
+
+/// Rows of a number, a text in quotes or not, and the number of the row, with comments among them; x are the numbers.
+std::string rows_with_texts(std::uint64_t seed, std::size_t count, char delimiter, Numbers& x) {
+  const std::string pieces[] = {"\n",      "\r\n", "\"\"", "\n\n",    ",",  " ", "\n# none", "1,2,3\n",
+                                "\n,\"\"", "é",    "#",    "\n1;2;3", "\t", "a", "\"\"\n"};
+  std::mt19937_64 random(seed);
+  const std::string space = delimiter == ',' && seed % 2 == 0 ? "  " : "";
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (random() % 5 == 0) text += random() % 2 == 0 ? "# 5\" of comment\n" : " \n";
+    x.push_back(static_cast<double>(random() % 1000) / 8.0);
+    std::string name;
+    for (std::size_t length = random() % (random() % 8 == 0 ? 200 : 6); length > 0; --length) {
+      name += pieces[random() % std::size(pieces)];
+    }
+    const std::string field = random() % 4 == 0 ? "5\"a\"" : space + "\"" + name + "\"" + space;
+    text +=
+        fmt::format("{}{}{}{}{}{}{}", x.back(), delimiter, field, delimiter, i,
+                    delimiter == ' ' && random() % 3 == 0 ? " # 5\" behind" : "", random() % 3 == 0 ? "\r\n" : "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("texts in quotes have ends of lines in them, wherever the parts of the ranks begin") {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const char delimiter = ",; \t"[seed % 4];
+    Numbers x;
+    const std::string rows = rows_with_texts(seed, 1 + seed / 3, delimiter, x);
+    const Table table =
+        read(fmt::format("x{0}\"name\n of it\"{0}row\n{1}", delimiter, rows), {.columns = {"x", "row"}});
+    INFO(seed << "\n" << rows);
+    CHECK(all_numbers(table, "x") == x);
+    CHECK(table.total_rows() == x.size());
+  }
+}
+
+TEST_CASE("many rows with texts over several lines are found by what the ranks counted") {
+  Numbers x;
+  const std::string rows = rows_with_texts(7, 60000, ',', x);
+  const Table table = read("x,name,row\n" + rows, {.columns = {"x", "row"}});
+  const bool same = all_numbers(table, "x") == x;
+  CHECK(same);
+  const Numbers row = all_numbers(table, "row");
+  REQUIRE(row.size() == x.size());
+  for (std::size_t i = 0; i < row.size(); ++i) REQUIRE(row[i] == static_cast<double>(i));
+}
+
+TEST_CASE("what is wrong behind a text over several lines is told with the line and the column") {
+  check_refused("s,x\n\"a\nb\",1\n\"c\nd\",four\n", {"line 5, column 4: in column \"x\"", "got \"four\""});
+  check_refused("s,x\n\"a\n\nb\",1\n2\n", {"line 5, column 1: expected 2 fields"});
+  check_refused("s,x\na,1\n\"b\n\",2\n\"\"\"c,\n,3\n",
+                {"line 5, column 1: expected a quote that ends", "end of the file"});
+  check_refused("\"s\n\"t,x\n1,2\n", {"line 2: column 2: expected the end of the field"});
 }
 
 TEST_CASE("text is not streamed") {

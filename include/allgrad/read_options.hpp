@@ -54,9 +54,9 @@ struct ReadOptions {
   std::vector<std::string> may_be_infinite = {};  ///< columns that may hold inf or -inf
 
   /// Where not 0: of how many rows of this rank a block is, at least 1024, where less is taken for that. Two blocks are
-  /// in memory, of the columns that a graph uses. All else stays in the file, HDF5 or FITS, and each sweep over the
-  /// rows reads them anew, in a thread of the library: while a graph is evaluated, no other thread may call HDF5 or
-  /// CFITSIO. Not together with `where`.
+  /// in memory, of the columns that a graph uses. All else stays in the file, HDF5 or FITS that is not compressed, and
+  /// each sweep over the rows reads them anew, in a thread of the library: while a graph is evaluated, no other thread
+  /// may call HDF5 or CFITSIO. Not together with `where`.
   std::size_t stream = 0;
 };
 

@@ -119,11 +119,12 @@ class Table {
 
   /// Reads columns of numbers from a file, after which the table is named: HDF5, FITS tables, CSV and text in columns,
   /// ECSV, told apart by the file's first bytes. Units are kept. Each rank reads a contiguous share of the rows, of
-  /// equal size but for one row, and keeps those that options.where does. Where no columns are named, a warning tells
-  /// what else there is. Throws DataError where the file or a column is missing, of another type, damaged or not fully
-  /// written, an integer is none that double can hold, a value is missing that may not be NaN, the rows do not fit into
-  /// memory, or the file is not the same on all ranks (its rows, size and time of modification), and what the
-  /// constructors throw.
+  /// equal size but for one row, and keeps those that options.where does. FITS that is compressed as a whole, named
+  /// .fits.gz, is unpacked by each rank in its memory. Where no columns are named, a warning tells what else there is.
+  /// Throws DataError where the file or a column is missing, of another type, damaged or not fully written, two columns
+  /// have the name that is asked for, an integer is none that double can hold, a value is missing that may not be NaN,
+  /// the rows do not fit into memory, or the file is not the same on all ranks (its rows, size and time of
+  /// modification), and what the constructors throw.
   static Table read(const std::string& file, Communicator comm = Communicator::world(), const ReadOptions& options = {},
                     SourceLocation where = SourceLocation::current());
 
@@ -153,6 +154,10 @@ class Table {
   /// Throws as the constructors do, and changes nothing then.
   void assign(Columns columns, SourceLocation where = SourceLocation::current());
   void assign(const std::function<Columns()>& load, SourceLocation where = SourceLocation::current());
+
+  /// The same with the rows that another table has now, but for its columns of with_column, as of the next file:
+  /// `halos.assign(ag::Table::read("next.h5"))`. Copies nothing; what is read block by block goes on to be.
+  void assign(const Table& other, SourceLocation where = SourceLocation::current());
 
   /// The unit of a column, empty where it has none. Throws ExpressionError as operator[].
   const std::string& unit(const Name& name) const;

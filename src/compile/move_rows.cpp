@@ -164,7 +164,8 @@ Table Table::where(const Operand& mask) const {
         [&] {
           Columns columns;
           for (const Expr& expr : all) {
-            const RowNumbers& numbers = as<ColumnOperator>(expr)->store().numbers;
+            const ColumnStore& store = as<ColumnOperator>(expr)->store();
+            const RowNumbers& numbers = store.numbers;
             const std::size_t rows = local_rows(), lanes = product(numbers.lanes);
             const auto cut = std::make_shared<std::vector<double>>();
             for (std::size_t i = 0; i < lanes * rows; ++i) {
@@ -174,8 +175,8 @@ Table Table::where(const Operand& mask) const {
             shape.insert(shape.begin(), static_cast<std::size_t>(
                                             std::ranges::count_if(kept.storage(), [](double m) { return m != 0.0; })));
             Column column(cut, cut->data(), std::move(shape));
-            column.may_be_nan_ = column.may_be_infinite_ = true;  // what this table has was checked
-            column.unit_ = as<ColumnOperator>(expr)->store().unit;
+            column.may_be_nan_ = column.may_be_infinite_ = !store.is_finite;  // what this table has was checked
+            column.unit_ = store.unit;
             columns.emplace_back(as<ColumnOperator>(expr)->label(), std::move(column));
           }
           return columns;

@@ -4,7 +4,6 @@
 
 #include "allgrad/error.hpp"
 #include "base/masked_traps.hpp"
-#include "dsl/column.hpp"
 #include "execute/executor.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -17,16 +16,10 @@ namespace {
 class ReferenceExecutor final : public Executor, private Evaluation {
  public:
   ReferenceExecutor(std::vector<Expr> outputs, Communicator comm)
-      : order_(topological_order(outputs)), comm_(std::move(comm)), results_(outputs.size()) {
-    outputs_ = std::move(outputs);
-    const Node* streamed = find_streamed(outputs_);
-    if (streamed == nullptr) return;
-    throw ExpressionError(
-        fmt::format("the reference executor holds all rows, and those of {} are read block by block; compile with the "
-                    "tiled executor, or read the table without ReadOptions::stream",
-                    streamed->op->attributes()),
-        streamed->where);
-  }
+      : order_(topological_order(outputs)),
+        outputs_(std::move(outputs)),
+        comm_(std::move(comm)),
+        results_(outputs_.size()) {}
 
   void run(std::span<const InputValue> inputs, const Operation& operation) override {
     const MaskedTraps masked;

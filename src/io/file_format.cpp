@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
 #include "allgrad/error.hpp"
+#include "base/ascii.hpp"
 
 namespace allgrad {
 
@@ -37,11 +37,11 @@ bool has_hdf5_signature(std::ifstream& input) {
   }
 }
 
-bool has_ending(const std::string& file, std::initializer_list<std::string_view> endings) {
-  std::string ending = std::filesystem::path(file).extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::ranges::find(endings, ending) != endings.end();
+bool has_ending(const std::filesystem::path& file, std::initializer_list<std::string_view> endings) {
+  return std::ranges::find(endings, lowercase(file.extension().string())) != endings.end();
 }
+
+bool is_named_fits(const std::filesystem::path& file) { return has_ending(file, {".fits", ".fit", ".fts"}); }
 
 }  // namespace
 
@@ -52,13 +52,15 @@ FileFormat format_of(const std::string& file, SourceLocation where) {
   if (bytes.starts_with(fits_signature)) return FileFormat::fits;
   if (has_hdf5_signature(input)) return FileFormat::hdf5;
   if (bytes.starts_with(gzip_signature)) {
+    const std::filesystem::path name(file);
+    if (is_named_fits(has_ending(name, {".gz"}) ? name.stem() : name)) return FileFormat::fits;
     throw DataError(fmt::format("expected a file of rows '{}', but it is compressed, so that no rank can read its part "
-                                "alone; unpack it by gunzip",
+                                "alone; unpack it by gunzip, or name it .fits.gz where it is a FITS file",
                                 file),
                     where);
   }
   if (has_ending(file, {".h5", ".hdf5", ".hdf", ".he5"})) return FileFormat::hdf5;
-  if (has_ending(file, {".fits", ".fit", ".fts"})) return FileFormat::fits;
+  if (is_named_fits(file)) return FileFormat::fits;
   const auto is_no_text = [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f'; };
   if (std::ranges::none_of(bytes, is_no_text)) return FileFormat::text;
   throw DataError(
@@ -66,6 +68,11 @@ FileFormat format_of(const std::string& file, SourceLocation where) {
                   "of them; write the table in one of these formats",
                   file),
       where);
+}
+
+bool is_compressed(const std::string& file) {
+  std::ifstream input(file, std::ios::binary);
+  return bytes_at(input, 0, gzip_signature.size()) == gzip_signature;
 }
 
 }  // namespace allgrad

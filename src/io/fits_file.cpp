@@ -58,6 +58,13 @@ bool FitsFile::go_to(const std::string& hdu) {
   return call(fits_movabs_hdu, number + 1, nullptr);
 }
 
+bool FitsFile::go_to_first_table() {
+  for (int number = 2; call(fits_movabs_hdu, number, nullptr); ++number) {
+    if (table_kind() != 0) return true;
+  }
+  return false;
+}
+
 void FitsFile::go_to_table(const std::string& hdu) {
   if (!hdu.empty()) {
     if (!go_to(hdu)) {
@@ -68,9 +75,7 @@ void FitsFile::go_to_table(const std::string& hdu) {
     fail(fmt::format("expected HDU \"{}\" of '{}' to be a table, but it is an image; the file has {}", hdu, path_,
                      hdus_there()));
   }
-  for (int number = 2; call(fits_movabs_hdu, number, nullptr); ++number) {
-    if (table_kind() != 0) return;
-  }
+  if (go_to_first_table()) return;
   if (last_status_ != END_OF_FILE) {
     fail(fmt::format("expected a table in '{}', but CFITSIO cannot read its HDUs: {}; check that the file is complete",
                      path_, last_error_));

@@ -2,6 +2,7 @@
 
 #include <fitsio.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,12 +22,21 @@ class FitsFile {
   fitsfile* get() const { return file_; }
   [[noreturn]] void fail(const std::string& message) const;
 
+  /// How many bytes it has, unpacked where it is compressed as a whole.
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(file_->Fptr->filesize); }
+
   /// Goes to the table that `hdu` names, by its EXTNAME or its number, of which the primary HDU has 0; where it is
   /// empty, to the first table.
   void go_to_table(const std::string& hdu);
 
+  /// Goes to the first table; false where there is none.
+  bool go_to_first_table();
+
   /// Goes to an HDU, a table or not; false where there is none.
   bool go_to(const std::string& hdu);
+
+  /// What HDUs there are, with number, name and kind; goes to the last of them.
+  std::string hdus_there();
 
   /// 0 where HDU is no table, or ASCII_TBL, BINARY_TBL.
   int table_kind() const;
@@ -50,7 +60,6 @@ class FitsFile {
 
  private:
   bool note(int status) const;
-  std::string hdus_there();
 
   std::string path_;
   SourceLocation where_;

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include <optional>
 
 #include "allgrad/exact.hpp"
+#include "base/ascii.hpp"
 #include "base/utf8.hpp"
 #include "io/fits_file.hpp"
 #include "io/row_reader.hpp"
@@ -54,7 +54,7 @@ class FitsRows final : public RowReader {
   FitsColumn text_column(int number) const;
   std::optional<std::int64_t> null_number_of(int number) const;
   std::vector<std::size_t> lanes_of(int number, std::size_t repeat) const;
-  void choose_columns(const std::vector<FitsColumn>& all, const std::vector<std::string>& names);
+  void take_columns(const std::vector<FitsColumn>& all, const std::vector<std::string>& names);
   void take(const FitsColumn& column, const unsigned char* bytes, std::uint64_t row, double* out) const;
   double integer_of(const FitsColumn& column, std::int64_t number, std::uint64_t row) const;
   double text_number(const FitsColumn& column, std::string_view text, std::uint64_t row) const;
@@ -69,13 +69,19 @@ class FitsRows final : public RowReader {
 FitsRows::FitsRows(const std::string& path, const ReadOptions& options, SourceLocation where)
     : RowReader(path, where), file_(path, where) {
   file_.go_to_table(options.hdu);
+  if (file_.keyword("ZTABLE") == "T") {
+    fail(
+        fmt::format("expected a table in '{}' whose rows stand in it one after the other, but this one is compressed "
+                    "tile by tile (ZTABLE); unpack it by funpack",
+                    path));
+  }
   is_text_ = file_.table_kind() == ASCII_TBL;
   check_size();
   int count = 0;
   file_.call(fits_get_num_cols, &count);
   std::vector<FitsColumn> all;
   for (int number = 1; number <= count; ++number) all.push_back(is_text_ ? text_column(number) : binary_column(number));
-  choose_columns(all, options.columns);
+  take_columns(all, options.columns);
 }
 
 void FitsRows::check_size() {
@@ -87,15 +93,17 @@ void FitsRows::check_size() {
                     "complete",
                     path(), file_.last_error()));
   }
-  const std::uint64_t bytes = unchanged_stamp().bytes, before = std::min(bytes, static_cast<std::uint64_t>(data));
+  const bool is_packed = file_.bytes() != unchanged_stamp().bytes;
+  const std::uint64_t bytes = file_.bytes(), before = std::min(bytes, static_cast<std::uint64_t>(data));
   row_bytes_ = static_cast<std::size_t>(width);
   total_rows_ = static_cast<std::uint64_t>(rows);
   const std::uint64_t there = row_bytes_ == 0 ? total_rows_ : (bytes - before) / row_bytes_;
   if (there >= total_rows_) return;
   fail(
       fmt::format("expected the table in '{}' to be written in full, but it claims {} rows and the file holds {} of "
-                  "them; check that its writer has finished",
-                  path(), total_rows_, there));
+                  "them; check that {}",
+                  path(), total_rows_, there,
+                  is_packed ? "it is complete, by gunzip, and read what that makes of it" : "its writer has finished"));
 }
 
 std::vector<std::size_t> FitsRows::lanes_of(int number, std::size_t repeat) const {
@@ -179,40 +187,15 @@ FitsColumn FitsRows::text_column(int number) const {
   return column;
 }
 
-void FitsRows::choose_columns(const std::vector<FitsColumn>& all, const std::vector<std::string>& names) {
-  std::vector<std::string> there;
-  for (const FitsColumn& column : all) there.push_back(printable(column.name));
-  const auto add = [&](const FitsColumn& column) {
+void FitsRows::take_columns(const std::vector<FitsColumn>& all, const std::vector<std::string>& names) {
+  std::vector<Candidate> there;
+  for (const FitsColumn& column : all) {
+    there.push_back({column.name, column.is_number() ? "" : "TFORM " + printable(column.form)});
+  }
+  for (const std::size_t place : choose(there, names, "name another HDU in ReadOptions::hdu")) {
+    const FitsColumn& column = all[place];
     columns_.push_back({column.name, column.lanes, column.unit});
     sources_.push_back(column);
-  };
-  for (const std::string& name : names) {
-    const auto found = std::ranges::find(all, name, &FitsColumn::name);
-    if (found == all.end()) {
-      fail(fmt::format("expected a column \"{}\" in '{}', but the table has {}; name one that is there", name, path(),
-                       fmt::join(there, ", ")));
-    }
-    if (!found->is_number()) {
-      fail(
-          fmt::format("expected column \"{}\" of '{}' to hold numbers or booleans, as many in each row, but its TFORM "
-                      "is {}; name others",
-                      name, path(), printable(found->form)));
-    }
-    add(*found);
-  }
-  for (const FitsColumn& column : all) {
-    if (!names.empty()) break;
-    if (column.is_number() && !column.name.empty()) {
-      add(column);
-    } else {
-      left_out_.push_back(fmt::format("\"{}\" (TFORM {})", printable(column.name), printable(column.form)));
-    }
-  }
-  if (columns_.empty()) {
-    fail(
-        fmt::format("expected columns of numbers in '{}', but the table has none: {}; name another HDU in "
-                    "ReadOptions::hdu",
-                    path(), fmt::join(left_out_, ", ")));
   }
 }
 
@@ -287,10 +270,6 @@ double FitsRows::integer_of(const FitsColumn& column, std::int64_t number, std::
 }
 
 double FitsRows::text_number(const FitsColumn& column, std::string_view text, std::uint64_t row) const {
-  const auto trimmed = [](std::string_view t) {
-    const auto first = t.find_first_not_of(' ');
-    return first == std::string_view::npos ? std::string_view() : t.substr(first, t.find_last_not_of(' ') - first + 1);
-  };
   text = trimmed(text);
   if (text.empty() || (!column.null_text.empty() && text == trimmed(column.null_text))) return missing;
   try {

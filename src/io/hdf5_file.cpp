@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "allgrad/error.hpp"
+#include "base/ascii.hpp"
 #include "io/hdf5_driver.hpp"
 #include "io/hdf5_sources.hpp"
 
@@ -28,11 +29,7 @@ std::string type_name(hid_t type) {
 }
 
 /// Up to the first 0, without spaces around it.
-std::string trimmed(std::string text) {
-  text.resize(std::min(text.size(), text.find('\0')));
-  const auto first = text.find_first_not_of(" \t\r\n");
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
+std::string text_in(std::string_view bytes) { return std::string(trimmed(bytes.substr(0, bytes.find('\0')))); }
 
 }  // namespace
 
@@ -159,12 +156,12 @@ std::string text_of_attribute(const Handle& object, const std::string& name) {
     char* text = nullptr;
     if (H5Aread(attribute.get(), content.type.get(), &text) < 0 || text == nullptr) return "";
     const std::unique_ptr<char, herr_t (*)(void*)> owned(text, H5free_memory);
-    return trimmed(text);
+    return text_in(text);
   }
   const std::size_t length = H5Tget_size(content.type.get());
   if (length > longest) return "";
   std::string text(length, '\0');
-  return H5Aread(attribute.get(), content.type.get(), text.data()) < 0 ? "" : trimmed(text);
+  return H5Aread(attribute.get(), content.type.get(), text.data()) < 0 ? "" : text_in(text);
 }
 
 }  // namespace allgrad::hdf5

@@ -2,12 +2,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <map>
 #include <numeric>
 #include <optional>
 
+#include "base/ascii.hpp"
 #include "io/hdf5_file.hpp"
 #include "io/hdf5_stored.hpp"
 #include "io/row_reader.hpp"
@@ -222,8 +222,7 @@ Handle type_of(const Dataset& dataset, const std::string& member) {
 /// The text of the attribute "unit" or "units", in capital letters or small ones.
 std::string unit_of(const Dataset& dataset) {
   for (const std::string& name : hdf5::attribute_names(dataset.handle)) {
-    std::string lower = name;
-    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string lower = lowercase(name);
     if (lower == "unit" || lower == "units") return hdf5::text_of_attribute(dataset.handle, name);
   }
   return "";

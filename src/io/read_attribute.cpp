@@ -78,16 +78,13 @@ double read_fits_attribute(const std::string& path, const std::string& name, Sou
     if (file.go_to(name.substr(0, slash))) value = file.keyword(name.substr(slash + 1));
   } else {
     value = file.keyword(name);
-    if (!value) {
-      file.go_to_table("");
-      value = file.keyword(name);
-    }
+    if (!value && file.go_to_first_table()) value = file.keyword(name);
   }
   if (value) return number_of_attribute(path, name, *value, where);
   file.fail(
-      fmt::format("expected a keyword '{}' in the primary header or that of the first table of '{}', but there is "
-                  "none; name one that is there, with another HDU as in 'HALOS/BOXSIZE'",
-                  name, path));
+      fmt::format("expected a keyword '{}' in '{}', but there is none; name one of the primary header or the first "
+                  "table, or of another HDU as in 'HALOS/BOXSIZE'; the file has the HDUs {}",
+                  name, path, file.hdus_there()));
 }
 
 double read_text_attribute(const std::string& path, const std::string& name, SourceLocation where) {

@@ -9,10 +9,20 @@
 
 namespace allgrad {
 
+std::optional<std::size_t> detail::RowBlock::find(std::string_view name) const {
+  const std::size_t at = num_found++;
+  if (at < found.size() && columns[found[at]].name == name) return found[at];
+  const auto column = std::ranges::find(columns, name, &FileColumn::name);
+  if (column == columns.end()) return std::nullopt;
+  found.resize(at);
+  found.push_back(static_cast<std::size_t>(column - columns.begin()));
+  return found.back();
+}
+
 double Row::number(const Name& name, std::size_t lane, bool is_only) const {
   const auto& columns = block_->columns;
-  const auto found = std::ranges::find_if(columns, [&](const FileColumn& column) { return column.name == name.text; });
-  if (found == columns.end()) {
+  const std::optional<std::size_t> found = block_->find(name.text);
+  if (!found) {
     std::vector<std::string> names;
     for (const FileColumn& column : columns) names.push_back(column.name);
     throw DataError(
@@ -21,15 +31,16 @@ double Row::number(const Name& name, std::size_t lane, bool is_only) const {
                     names, name.text),
         name.where);
   }
-  const std::size_t per_row = found->numbers_per_row();
-  if (lane >= per_row || (is_only && !found->lanes.empty())) {
+  const FileColumn& column = columns[*found];
+  const std::size_t per_row = column.numbers_per_row();
+  if (lane >= per_row || (is_only && !column.lanes.empty())) {
     throw DataError(
         fmt::format("column \"{}\" has the shape [rows{}{}]; say in ReadOptions::where which number of a row "
                     "is meant, as row(\"{}\", 0)",
-                    name.text, found->lanes.empty() ? "" : ", ", fmt::join(found->lanes, ", "), name.text),
+                    name.text, column.lanes.empty() ? "" : ", ", fmt::join(column.lanes, ", "), name.text),
         name.where);
   }
-  return block_->values[static_cast<std::size_t>(found - columns.begin())][index_ * per_row + lane];
+  return block_->values[*found][index_ * per_row + lane];
 }
 
 std::size_t cut_rows(const std::function<bool(const Row&)>& where, std::size_t count,

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "allgrad/read_options.hpp"
 #include "io/row_reader.hpp"
@@ -14,7 +17,17 @@ struct RowBlock {
   std::span<const FileColumn> columns;
   std::span<const std::span<double>> values;
 
-  Row row(std::size_t index) const { return {*this, index}; }
+  /// The place of a column; none where there is no such column. In each row the same ones are asked for, mostly in the
+  /// same order, so that one name is compared.
+  std::optional<std::size_t> find(std::string_view name) const;
+
+  Row row(std::size_t index) const {
+    num_found = 0;
+    return {*this, index};
+  }
+
+  mutable std::vector<std::size_t> found = {};  // in the row before, in the order asked for
+  mutable std::size_t num_found = 0;            // in this row
 };
 
 }  // namespace detail

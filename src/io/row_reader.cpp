@@ -8,6 +8,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/emit.hpp"
+#include "base/utf8.hpp"
 #include "io/file_format.hpp"
 
 namespace allgrad {
@@ -23,6 +24,52 @@ RowReader::RowReader(std::string path, SourceLocation where)
     : path_(std::move(path)), where_(where), stamp_(stamp_readable_file(path_, where)) {}
 
 void RowReader::fail(const std::string& message) const { throw DataError(message, where_); }
+
+std::vector<std::size_t> RowReader::choose(const std::vector<Candidate>& there, const std::vector<std::string>& names,
+                                           const std::string& advice) {
+  std::vector<std::size_t> chosen;
+  for (const std::string& name : names) {
+    const auto found = std::ranges::find(there, name, &Candidate::name);
+    if (found == there.end()) {
+      std::vector<std::string> all;
+      for (const Candidate& column : there) all.push_back(printable(column.name));
+      fail(fmt::format("expected a column \"{}\" in '{}', but it has {}; name one that is there", name, path_,
+                       fmt::join(all, ", ")));
+    }
+    chosen.push_back(static_cast<std::size_t>(found - there.begin()));
+    check_alone(*found, there, true);
+    if (found->no_number.empty()) continue;
+    fail(
+        fmt::format("expected column \"{}\" of '{}' to hold numbers or booleans, as many in each row, but it has none "
+                    "({}); name others",
+                    printable(name), path_, found->no_number));
+  }
+  for (std::size_t i = 0; names.empty() && i < there.size(); ++i) {
+    const auto& [name, no_number] = there[i];
+    if (!name.empty() && no_number.empty()) {
+      check_alone(there[i], there, false);
+      chosen.push_back(i);
+    } else {
+      left_out_.push_back(name.empty() ? fmt::format("column {}, which has no name", i + 1)
+                                       : fmt::format("\"{}\" ({})", printable(name), no_number));
+    }
+  }
+  if (!chosen.empty()) return chosen;
+  fail(fmt::format("expected columns of numbers in '{}', but it has none: {}; {}", path_, fmt::join(left_out_, ", "),
+                   advice));
+}
+
+void RowReader::check_alone(const Candidate& column, const std::vector<Candidate>& there, bool are_all_meant) const {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    if (there[i].name == column.name && (are_all_meant || there[i].no_number.empty())) numbers.push_back(i + 1);
+  }
+  if (numbers.size() == 1) return;
+  fail(fmt::format(
+      "expected one column \"{}\" in '{}', but columns {} have that name; give each its own in the file, or "
+      "name others in ReadOptions::columns",
+      printable(column.name), path_, fmt::join(numbers, " and ")));
+}
 
 std::vector<std::vector<double>> RowReader::read(std::uint64_t first, std::size_t count) {
   std::size_t per_row = 0;
@@ -93,6 +140,13 @@ std::unique_ptr<RowReader> open_format(const std::string& file, const ReadOption
         fmt::format("expected an HDF5 or FITS file to read block by block, as ReadOptions::stream asks for, "
                     "got '{}', which is text: numbers would be made of it in each sweep over the rows; "
                     "write the table in one of these formats, or leave the option out",
+                    file),
+        where);
+  }
+  if (options.stream != 0 && is_compressed(file)) {
+    throw DataError(
+        fmt::format("expected a file to read block by block, as ReadOptions::stream asks for, got '{}', which is "
+                    "compressed and would be unpacked into memory; unpack it by gunzip, or leave the option out",
                     file),
         where);
   }

@@ -54,11 +54,25 @@ class RowReader {
 
   [[noreturn]] void fail(const std::string& message) const;
 
+  /// A column that the file has.
+  struct Candidate {
+    std::string name;            ///< empty where it has none
+    std::string no_number = {};  ///< what it has where that is not the same number of numbers in each row
+  };
+
+  /// The places of the columns to read: those of `names`, or where that is empty all of numbers that have a name; what
+  /// the others are is left_out then. Throws DataError where one is missing or no column of numbers, where two have its
+  /// name, and where there is none, with `advice`.
+  std::vector<std::size_t> choose(const std::vector<Candidate>& there, const std::vector<std::string>& names,
+                                  const std::string& advice);
+
   std::vector<FileColumn> columns_;
   std::uint64_t total_rows_ = 0;
   std::vector<std::string> left_out_;
 
  private:
+  void check_alone(const Candidate& column, const std::vector<Candidate>& there, bool are_all_meant) const;
+
   std::string path_;
   SourceLocation where_;
   FileStamp stamp_;

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/ascii.hpp"
 #include "base/utf8.hpp"
 
 namespace allgrad {
@@ -79,7 +80,8 @@ void TextFields::take_quoted(TextField& field) {
   while (true) {
     at_ = line_.find('"', at_);
     if (at_ == std::string_view::npos) {
-      throw TextError(begin, "expected a quote that ends the text which one begins here; a text ends on its line");
+      throw TextError(begin,
+                      "expected a quote that ends the text which one begins here, got none up to the end of the file");
     }
     if (at_ + 1 == line_.size() || line_[at_ + 1] != '"') break;
     at_ += 2;
@@ -146,8 +148,10 @@ struct List {
   std::string_view text;
   std::span<double> numbers;
 
+  void skip_spaces() { text.remove_prefix(std::min(text.find_first_not_of(' '), text.size())); }
+
   bool take(char c) {
-    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    skip_spaces();
     if (!text.starts_with(c)) return false;
     text.remove_prefix(1);
     return true;
@@ -156,7 +160,7 @@ struct List {
   /// False where there is no list of that shape.
   bool take(std::span<const std::size_t> lanes) {
     if (lanes.empty()) {
-      text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+      skip_spaces();
       const std::string_view number = text.substr(0, text.find_first_of(" ,]"));
       text.remove_prefix(number.size());
       numbers[0] = number == "null" ? std::numeric_limits<double>::quiet_NaN() : number_of(number);
@@ -175,7 +179,7 @@ struct List {
 
 void numbers_of_list(std::string_view text, std::span<const std::size_t> lanes, std::span<double> numbers) {
   List list{text, numbers};
-  if (list.take(lanes) && list.text.find_first_not_of(' ') == std::string_view::npos) return;
+  if (list.take(lanes) && trimmed(list.text).empty()) return;
   throw TextError(0, fmt::format("expected numbers of shape [{}] as a list in brackets, got {}", fmt::join(lanes, ", "),
                                  quoted(text)));
 }

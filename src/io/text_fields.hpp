@@ -8,21 +8,21 @@
 
 namespace allgrad {
 
-/// What is wrong in a line of text, with its place, from 1 on.
+/// What is wrong in a record of text, with its place, from 1 on.
 struct TextError : std::runtime_error {
   TextError(std::size_t column_, const std::string& what) : std::runtime_error(what), column(column_) {}
   std::size_t column;
 };
 
-/// One value of a line.
+/// One value of a record: of a line, or of several where a text in quotes has ends of lines in it.
 struct TextField {
   std::string_view text;   ///< without quotes, and without spaces around it where it has none
   bool is_quoted = false;  ///< "" in the text means a quote then
   std::size_t column = 1;  ///< where it begins in the line, from 1 on
 };
 
-/// Takes the fields of a line one after the other. The delimiter ' ' stands for any number of spaces and tabs, and '#'
-/// at the beginning of a field ends such a line.
+/// Takes the fields of a record one after the other. The delimiter ' ' stands for any number of spaces and tabs, and
+/// '#' at the beginning of a field ends such a line.
 class TextFields {
  public:
   TextFields(std::string_view line, char delimiter);

@@ -7,18 +7,12 @@
 
 #include "allgrad/error.hpp"
 #include "io/text_fields.hpp"
+#include "io/text_records.hpp"
 #include "io/yaml_header.hpp"
 
 namespace allgrad {
 
 namespace {
-
-constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-
-std::string_view without_mark(std::string_view line, std::uint64_t offset) {
-  if (offset == 0 && line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
-  return line;
-}
 
 /// What stands behind the # of a comment.
 std::string comment_of(std::string_view line) {
@@ -30,7 +24,8 @@ std::string comment_of(std::string_view line) {
 struct Beginning {
   std::vector<std::string> comments;
   std::string first_line;
-  std::uint64_t first_offset = 0, second_offset = 0, first_number = 0;
+  std::uint64_t first_offset = 0, second_offset = 0;
+  std::uint64_t first_number = 0;  // of the first line, from 1 on, or of the last that it goes on to
 };
 
 Beginning read_beginning(TextLines& lines) {
@@ -39,7 +34,6 @@ Beginning read_beginning(TextLines& lines) {
   std::string_view line;
   for (std::uint64_t offset = 0; lines.next(line); offset = lines.offset()) {
     ++beginning.first_number;
-    line = without_mark(line, offset);
     if (!is_without_row(line)) {
       beginning.first_line = line;
       beginning.first_offset = offset;
@@ -143,12 +137,23 @@ std::string yaml_of(const std::vector<std::string>& comments) {
   return yaml;
 }
 
+/// Takes further lines where a text in quotes does not end on the first.
+void complete_first(TextLines& lines, char delimiter, Beginning& beginning) {
+  std::string_view record;
+  lines.seek(beginning.first_offset);
+  lines.next(record);
+  beginning.first_number += complete_record(lines, record, delimiter) - 1;
+  beginning.first_line = record;
+  beginning.second_offset = lines.offset();
+}
+
 /// The header of an ECSV file, whose names stand on a line as well.
-void read_ecsv(const std::string& yaml, const Beginning& beginning, TextHeader& header) {
+void read_ecsv(const std::string& yaml, TextLines& lines, Beginning& beginning, TextHeader& header) {
   const YamlHeader told = parse_yaml_header(yaml);
   if (told.delimiter.size() > 1) throw std::runtime_error("its delimiter has more than one character");
   header.delimiter = told.delimiter.empty() ? ' ' : told.delimiter[0];
   for (const YamlColumn& column : told.columns) header.columns.push_back(column_of(column));
+  complete_first(lines, header.delimiter, beginning);
   const std::vector<TextField> names = fields_of(beginning.first_line, header.delimiter);
   const bool are_same = std::ranges::equal(names, told.columns, [](const TextField& field, const YamlColumn& column) {
     return text_of(field) == column.name;
@@ -166,39 +171,39 @@ bool is_without_row(std::string_view line) {
 std::string read_ecsv_yaml(TextLines& lines) { return yaml_of(read_beginning(lines).comments); }
 
 TextHeader read_text_header(TextLines& lines, const std::string& path, SourceLocation where) {
-  const Beginning beginning = read_beginning(lines);
+  Beginning beginning = read_beginning(lines);
+  const std::uint64_t lines_before = beginning.first_number - 1;
   const auto fail = [&](std::uint64_t line, const std::string& why) {
     throw DataError(fmt::format("'{}', line {}: {}", path, line, why), where);
   };
   if (beginning.first_line.empty()) fail(beginning.first_number, "expected names of columns and rows, got neither");
   TextHeader header;
-  header.first_row = beginning.second_offset;
-  header.lines = beginning.first_number;
   const std::string yaml = yaml_of(beginning.comments);
+  bool has_names = true;
   try {
     if (!yaml.empty()) {
-      read_ecsv(yaml, beginning, header);
+      read_ecsv(yaml, lines, beginning, header);
     } else {
       header.delimiter = delimiter_of(beginning.first_line);
+      complete_first(lines, header.delimiter, beginning);
       const std::vector<TextField> first = fields_of(beginning.first_line, header.delimiter);
-      if (are_names(first)) {
-        header.columns = columns_of(first);
-      } else {
-        header.columns = columns_of_comments(beginning.comments, header.delimiter, first.size());
-        for (std::size_t i = header.columns.size(); i < first.size(); ++i) {
-          header.columns.push_back({fmt::format("col{}", i + 1)});
-        }
-        header.first_row = beginning.first_offset;
-        --header.lines;
+      has_names = are_names(first);
+      header.columns =
+          has_names ? columns_of(first) : columns_of_comments(beginning.comments, header.delimiter, first.size());
+      for (std::size_t i = header.columns.size(); i < first.size(); ++i) {
+        header.columns.push_back({fmt::format("col{}", i + 1)});
       }
     }
   } catch (const TextError& error) {
-    fail(beginning.first_number, fmt::format("column {}: {}", error.column, error.what()));
+    const auto [line, column] = place_in(beginning.first_line, error.column);
+    fail(lines_before + line, fmt::format("column {}: {}", column, error.what()));
   } catch (const std::runtime_error& error) {
     fail(beginning.first_number, fmt::format("expected the header of an ECSV file above, but {}; mend it, or take its "
                                              "first line away, # %ECSV, which makes it a comment",
                                              error.what()));
   }
+  header.first_row = has_names ? beginning.second_offset : beginning.first_offset;
+  header.lines = has_names ? beginning.first_number : lines_before;
   return header;
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t usual_buffer = std::size_t{1} << 18;
 constexpr std::size_t longest_line = std::size_t{1} << 26;
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 }  // namespace
 
@@ -65,7 +66,10 @@ bool TextLines::fill() {
   begin_ = 0;
   if (end_ == buffer_.size()) {
     if (buffer_.size() >= longest_line) {
-      fail(fmt::format("the line that begins at byte {} has more than {} bytes", offset_, longest_line));
+      fail(
+          fmt::format("the line that begins at byte {} has more than {} bytes; where a text in quotes begins on it, "
+                      "check that it ends",
+                      offset_, longest_line));
     }
     buffer_.resize(2 * buffer_.size());
   }
@@ -79,8 +83,9 @@ bool TextLines::fill() {
   }
 }
 
-bool TextLines::next(std::string_view& line) {
-  std::size_t searched = begin_;
+/// Up to the first end of a line behind `known` bytes. False where the file ends there.
+bool TextLines::take(std::size_t known, std::string_view& line) {
+  std::size_t searched = begin_ + known;
   const char* newline = nullptr;
   while (true) {
     if (searched < end_) {
@@ -92,12 +97,21 @@ bool TextLines::next(std::string_view& line) {
     searched = had;
     if (!more) break;
   }
-  if (newline == nullptr && begin_ == end_) return false;
+  const bool is_there = newline != nullptr || end_ - begin_ > known;
+  if (!is_there && known == 0) return false;
   const std::size_t last = newline != nullptr ? static_cast<std::size_t>(newline - buffer_.data()) : end_;
   line = std::string_view(buffer_.data() + begin_, last - begin_);
   if (line.ends_with('\r')) line.remove_suffix(1);
+  if (offset() == 0 && line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
+  last_ = begin_;
   begin_ = newline != nullptr ? last + 1 : end_;
-  return true;
+  return is_there;
+}
+
+bool TextLines::extend(std::string_view& lines) {
+  const std::size_t known = begin_ - last_;
+  begin_ = last_;
+  return take(known, lines);
 }
 
 }  // namespace allgrad

@@ -29,10 +29,15 @@ class TextLines {
   /// Goes to the first line that begins at this byte or behind it.
   void seek_line(std::uint64_t offset);
 
-  /// The next line, without its end, as "\n" or "\r\n"; valid until the next call. False at the end of the file.
-  bool next(std::string_view& line);
+  /// The next line, without its end, as "\n" or "\r\n", and without a byte order mark; valid until the next call. False
+  /// at the end of the file.
+  bool next(std::string_view& line) { return take(0, line); }
+
+  /// What was taken last once more, with the line behind it. False, without one, at the end of the file.
+  bool extend(std::string_view& lines);
 
  private:
+  bool take(std::size_t known, std::string_view& line);
   bool fill();
   [[noreturn]] void fail(const std::string& why) const;
 
@@ -43,6 +48,7 @@ class TextLines {
   std::uint64_t offset_ = 0;         // of the buffer in the file
   std::vector<char> buffer_;         // what is read,
   std::size_t begin_ = 0, end_ = 0;  // of which [begin_, end_) is not taken yet
+  std::size_t last_ = 0;             // and [last_, begin_) was taken last
 };
 
 }  // namespace allgrad

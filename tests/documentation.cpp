@@ -1,5 +1,5 @@
-// What README.md, docs/tour.md, docs/inspection.md and docs/from-multigrad.md show: the code between the marks stands there byte for byte, which
-// documentation.py checks, and does what the pages say.
+// What README.md, docs/tour.md, docs/inspection.md and docs/from-multigrad.md show: the code between the marks stands
+// there byte for byte, which documentation.py checks, and does what the pages say.
 #include <fmt/format.h>
 #include <unistd.h>
 

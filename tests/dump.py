@@ -80,7 +80,7 @@ def main():
         start = 'communicator-1-model-0-loss'
         gradient = start + '-gradient'
         # -2: of the model that is built anew, and of frozen parameters
-        expected = [start, start + '-2', gradient, gradient + '-2', start + '-aux-values', start + '-aux-values-gradient',
+        expected = [gradient, gradient + '-2', start + '-aux-values', start + '-aux-values-gradient',
                     start + '-aux-values-gradient-2']
         assert set(names) == set(expected), names
         for name in names:

@@ -373,6 +373,7 @@ TEST_CASE("ranks evaluate other graphs") {
   const Expr params = ag::parameters(1);
   ag::CompiledGraph first = ag::compile(good_sumstats(params), params);
   ag::CompiledGraph second = ag::compile(square(good_sumstats(params)), params);
+  for (ag::CompiledGraph* graph : {&first, &second}) graph->value(std::vector{2.0});  // compiles
   check_divergence({"rank 0 is in CompiledGraph::value", "at the parameters [2]", "these differ: model"},
                    [&](unsigned& line) {
                      line = line_of_parameters;

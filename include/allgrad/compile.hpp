@@ -97,8 +97,8 @@ class CompiledGraph final : public Objective {
 };
 
 /// Compiles a loss [] as a function of `params` [ndim] (from `parameters`): inserts allreduces, differentiates,
-/// simplifies, and plans its execution. Collective; every rank compiles the same graph. Warns of parameters that the
-/// loss does not use.
+/// simplifies, and plans its execution: of loss and gradient at once, of what else is asked for, as the loss alone, at
+/// its first use. Collective; every rank compiles the same graph. Warns of parameters that the loss does not use.
 ///
 /// Throws ExpressionError where the loss is not one number for all ranks, where it uses other parameters, or tables on
 /// another communicator, or where an aux value is per row; DivergenceError where ranks have built different graphs or

@@ -99,7 +99,6 @@ CompiledGraph compile_model(std::uint64_t number, ModelGraph graph, const Commun
         std::vector<bool> used = used_params(graph.loss, graph.params);
         const bool forward = has_tangents(graph.loss), second = has_second_derivatives(graph.loss);
         ModelPrograms programs(number, std::move(graph), comm, options);
-        programs.get({.loss = true});
         programs.get(loss_and_gradient);
         return CompiledGraph(std::make_unique<CompiledGraph::State>(
             CompiledGraph::State{std::move(programs), draws, std::move(used), forward, second}));

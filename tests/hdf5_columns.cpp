@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,25 @@
 using allgrad::read_attribute;
 using allgrad::hdf5::Handle;
 using namespace allgrad::testing;
+
+namespace {
+
+void check_columns_refused(const std::string& file, const std::vector<std::string>& names,
+                           const std::vector<std::string>& parts) {
+  check_refused([&] { read_columns(file, {.columns = names}); }, parts);
+}
+
+void check_attribute_refused(const std::string& file, const std::string& name, const std::vector<std::string>& parts) {
+  check_refused([&] { read_attribute(file, name); }, parts);
+}
+
+std::vector<double> counted(std::size_t rows) {
+  std::vector<double> values(rows);
+  std::iota(values.begin(), values.end(), 0.5);
+  return values;
+}
+
+}  // namespace
 
 TEST_CASE("rows are dealt out in contiguous parts whose lengths differ by one at most") {
   for (const std::size_t total : {0U, 1U, 2U, 3U, 7U, 8U, 1000U}) {

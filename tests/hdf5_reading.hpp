@@ -3,7 +3,6 @@
 // Reading HDF5 files as one rank of several does.
 
 #include <cstdint>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -53,22 +52,6 @@ void check_refused(F read, const std::vector<std::string>& parts) {
   }
   REQUIRE_FALSE(message.empty());
   check_parts(message, parts);
-}
-
-inline void check_columns_refused(const std::string& file, const std::vector<std::string>& names,
-                                  const std::vector<std::string>& parts) {
-  check_refused([&] { read_columns(file, {.columns = names}); }, parts);
-}
-
-inline void check_attribute_refused(const std::string& file, const std::string& name,
-                                    const std::vector<std::string>& parts) {
-  check_refused([&] { read_attribute(file, name); }, parts);
-}
-
-inline std::vector<double> counted(std::size_t rows) {
-  std::vector<double> values(rows);
-  std::iota(values.begin(), values.end(), 0.5);
-  return values;
 }
 
 }  // namespace allgrad::testing

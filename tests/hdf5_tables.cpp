@@ -1,5 +1,6 @@
 // HDF5 groups and datasets of records as tables.
 #include <hdf5.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <string>
@@ -8,8 +9,6 @@
 #include "hdf5_reading.hpp"
 #include "io/hdf5_handle.hpp"
 
-using allgrad::read_attribute;
-using allgrad::ReadOptions;
 using allgrad::hdf5::Handle;
 using namespace allgrad::testing;
 

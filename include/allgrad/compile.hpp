@@ -18,7 +18,7 @@ struct ModelGraph;
 /// What runs a compiled graph.
 enum class ExecutorKind {
   tiled,      ///< fused loops over tiles of rows with SIMD kernels; memory does not grow with the rows
-  reference,  ///< one xtensor expression per node on whole arrays, to compare with; not of streamed rows
+  reference,  ///< one xtensor expression per node on whole arrays, to compare with; reads all rows of streamed tables
 };
 
 /// How to compile; the same on every rank.

@@ -104,7 +104,7 @@ Expr gradient(const Expr& output, const Expr& input, const std::vector<bool>& fr
     if (expr->node() == input.node() || !is_active(*expr)) continue;
     const Expr cotangent = cotangents.total(expr->node());
     if (cotangent.empty()) continue;
-    if (const auto* polynomial = polynomials.find(*expr)) {
+    if (const auto polynomial = polynomials.find(*expr)) {
       cotangents.add(polynomial->of.node(), cotangent_through(*expr, cotangent, *polynomial));
       continue;
     }

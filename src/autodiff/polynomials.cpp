@@ -48,32 +48,40 @@ Expr derivative_of(const Expr& expr, const std::array<bool, 2>& varies, const st
 void Polynomials::add(const Expr& expr, const std::function<bool(const Expr&)>& varies) {
   const auto* op = as<Elementwise>(expr);
   if (op == nullptr || expr.placement() != Placement::per_row || !is_sum_or_product(op->kernel())) return;
-  Term term{{}, false, 0};
-  std::array<bool, 2> operand_varies{};
-  std::array<Expr, 2> by;  // derivatives of the operands
+  Term term;
   for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
     const Expr& operand = expr.node()->operands[k];
-    operand_varies[k] = varies(operand);
-    if (!operand_varies[k]) continue;
+    term.varies[k] = varies(operand);
+    if (!term.varies[k]) continue;
     if (operand.placement() != Placement::per_row) return;
     const auto known = terms_.find(operand.node());
     const bool goes_on = known != terms_.end() && known->second.depth < greatest_depth;
-    const Expr& of = goes_on ? known->second.polynomial.of : operand;
-    if (!term.polynomial.of.empty() && term.polynomial.of.node() != of.node()) return;
-    term.uses_twice = term.uses_twice || !term.polynomial.of.empty() || (goes_on && known->second.uses_twice);
-    term.polynomial.of = of;
-    if (!goes_on) continue;
-    by[k] = known->second.polynomial.derivative;
-    term.depth = std::max(term.depth, known->second.depth + 1);
+    const Expr& of = goes_on ? known->second.of : operand;
+    if (!term.of.empty() && term.of.node() != of.node()) return;
+    term.uses_twice = term.uses_twice || !term.of.empty() || (goes_on && known->second.uses_twice);
+    term.of = of;
+    if (goes_on) term.depth = std::max(term.depth, known->second.depth + 1);
   }
-  const NodeOrigin origin(expr.node()->where, true);
-  term.polynomial.derivative = derivative_of(expr, operand_varies, by);
   terms_.emplace(expr.node(), std::move(term));
 }
 
-const Polynomials::Polynomial* Polynomials::find(const Expr& expr) const {
+std::optional<Polynomials::Polynomial> Polynomials::find(const Expr& expr) {
   const auto found = terms_.find(expr.node());
-  return found != terms_.end() && found->second.uses_twice ? &found->second.polynomial : nullptr;
+  if (found == terms_.end() || !found->second.uses_twice) return std::nullopt;
+  return Polynomial{found->second.of, derivative(expr)};
+}
+
+/// Of a node that has a term; empty where it is 1.
+Expr Polynomials::derivative(const Expr& expr) {
+  Term& term = terms_.find(expr.node())->second;
+  if (!term.derivative.empty()) return term.derivative;
+  std::array<Expr, 2> by;  // derivatives of the operands
+  for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
+    const Expr& operand = expr.node()->operands[k];
+    if (term.varies[k] && operand.node() != term.of.node()) by[k] = derivative(operand);
+  }
+  const NodeOrigin origin(expr.node()->where, true);
+  return term.derivative = derivative_of(expr, term.varies, by);
 }
 
 }  // namespace allgrad

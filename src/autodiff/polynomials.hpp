@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <functional>
+#include <optional>
 
 #include "graph/node_map.hpp"
 
@@ -20,16 +22,21 @@ class Polynomials {
   /// To be called for nodes that vary, operands before users; `varies` is asked of operands.
   void add(const Expr& expr, const std::function<bool(const Expr&)>& varies);
 
-  /// Null for what is none, or uses the other value once only.
-  const Polynomial* find(const Expr& expr) const;
+  /// Nothing for what is none, or uses the other value once only.
+  std::optional<Polynomial> find(const Expr& expr);
 
  private:
   /// Of any node that is made of sums and products.
   struct Term {
-    Polynomial polynomial;
-    bool uses_twice;
-    std::size_t depth;
+    Expr of = {};
+    std::array<bool, 2> varies = {};  ///< which operands
+    bool uses_twice = false;
+    std::size_t depth = 0;
+    Expr derivative = {};  ///< once it was asked for
   };
+
+  Expr derivative(const Expr& expr);
+
   NodeMap<Term> terms_;
 };
 

@@ -69,10 +69,10 @@ std::vector<Expr> tangents(std::span<const Expr> values, const Expr& input, cons
     for (const Expr& operand : node.operands) of_operands.push_back(tangent_of(operand));
     polynomials.add(expr, changes);
     const bool is_linear = node.op->linearity() == Linearity::jointly && as<Elementwise>(expr) == nullptr;
-    const auto* polynomial = polynomials.find(expr);
-    Expr tangent = polynomial != nullptr ? chain(known.at(polynomial->of.node()), polynomial->derivative)
-                   : is_linear           ? applied_to(expr, of_operands)
-                                         : node.op->tangent(expr, of_operands);
+    const auto polynomial = polynomials.find(expr);
+    Expr tangent = polynomial  ? chain(known.at(polynomial->of.node()), polynomial->derivative)
+                   : is_linear ? applied_to(expr, of_operands)
+                               : node.op->tangent(expr, of_operands);
     if (is_zero(tangent)) continue;
     tangent = folded(broadcast_to(tangent, expr.shape()));
     if (!is_zero(tangent)) known.emplace(&node, tangent);

@@ -15,8 +15,8 @@ struct RowLoops {
 };
 
 /// A graph for Graphviz. Colour tells placement, collectives stand out, what is computed in a loop over rows is boxed,
-/// and in it what comes from one of several functions of the user's; the backward half is drawn dashed. Each node has
-/// its operator, shape and the user's line.
+/// and within it and outside what comes from one of several functions of the user's; the backward half is drawn dashed.
+/// Each node has its operator, shape and the user's line.
 std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops = {});
 
 }  // namespace allgrad

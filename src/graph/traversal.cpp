@@ -71,17 +71,11 @@ std::vector<Expr> replaced(std::span<const Expr> exprs, const Replacements& repl
   return result;
 }
 
-Expr with_replaced_operands(const Expr& expr, const Replacements& replacements) {
+void rebuild(const Expr& expr, Replacements& replacements) {
   const std::vector<Expr>& operands = expr.node()->operands;
   const auto is_replaced = [&](const Expr& operand) { return replacements.contains(operand.node()); };
-  if (std::ranges::none_of(operands, is_replaced)) return expr;
-  return with_operands(expr, replaced(operands, replacements));
-}
-
-void rebuild(const Expr& expr, Replacements& replacements) {
-  if (replacements.contains(expr.node())) return;
-  const Expr result = with_replaced_operands(expr, replacements);
-  if (result.node() != expr.node()) replacements.emplace(expr.node(), result);
+  if (replacements.contains(expr.node()) || std::ranges::none_of(operands, is_replaced)) return;
+  replacements.emplace(expr.node(), with_operands(expr, replaced(operands, replacements)));
 }
 
 Expr NewNodes::with_new_operands(std::size_t node) const {
@@ -107,11 +101,15 @@ std::vector<Expr> NewNodes::outputs() const {
 }
 
 std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr&)>& step) {
+  return rewrite(graph, [&step](const Expr& now, const Expr&) { return step(now); });
+}
+
+std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr&, const Expr&)>& step) {
   NewNodes now(graph);
   for (std::size_t i = 0; i < graph.size(); ++i) {
-    const Node& node = *graph.nodes()[i].node();
-    const NodeOrigin origin(node.where, node.backward);
-    now.set(i, step(now.with_new_operands(i)));
+    const Expr& before = graph.nodes()[i];
+    const NodeOrigin origin(before.node()->where, before.node()->backward);
+    now.set(i, step(now.with_new_operands(i), before));
   }
   return now.outputs();
 }

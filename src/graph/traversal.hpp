@@ -26,9 +26,6 @@ NodeSet dependents(std::span<const Expr> order, const std::function<bool(const E
 /// What stands for nodes of a graph in another one; nodes that are not among them stand for themselves.
 using Replacements = NodeMap<Expr>;
 
-/// The node with what stands for its operands; itself where that changes none.
-Expr with_replaced_operands(const Expr& expr, const Replacements& replacements);
-
 /// Notes what stands for the node where something else stands for its operands, and nothing for itself yet.
 void rebuild(const Expr& expr, Replacements& replacements);
 
@@ -60,8 +57,11 @@ class NewNodes {
   std::vector<Expr> nodes_;  // empty for what stands for itself
 };
 
-/// Builds a graph anew, operands before users: `step` gets a node with its new operands in place and returns what
+/// Builds a graph anew, operands before users: `step` gets a node with its new operands in place, and returns what
 /// stands for it. A node whose operands have not changed is passed as it is.
-std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr&)>& step);
+std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr& now)>& step);
+
+/// The same where what stands for a node depends on what it was, too.
+std::vector<Expr> rewrite(const Graph& graph, const std::function<Expr(const Expr& now, const Expr& before)>& step);
 
 }  // namespace allgrad

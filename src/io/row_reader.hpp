@@ -22,8 +22,8 @@ struct FileColumn {
   std::size_t numbers_per_row() const;
 };
 
-/// A file of rows, open for reading on this rank: what all formats have in common. Used by one
-/// thread at a time; calls of HDF5 and CFITSIO, which are not made for more, are locked (library_lock.hpp).
+/// A file of rows, open for reading on this rank: what all formats have in common. Used by one thread
+/// at a time; calls of HDF5 and CFITSIO, which are not made for more, are locked (library_lock.hpp).
 class RowReader {
  public:
   virtual ~RowReader() = default;

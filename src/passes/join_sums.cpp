@@ -56,23 +56,20 @@ std::vector<Expr> join_sums(const Graph& graph) {
   for (const Expr& expr : graph.nodes()) {
     for (const Expr& each : expr.node()->operands) ++uses[each.node()];
   }
-  Replacements rebuilt;
   NodeMap<Expr> inner_sum;  // that a rebuilt value is, but for axes of length 1
-  for (const Expr& expr : graph.nodes()) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    Expr result = with_replaced_operands(expr, rebuilt);
+  return rewrite(graph, [&](const Expr& now, const Expr& before) {
+    Expr result = now;
     const auto inner = result.node()->operands.empty() ? inner_sum.end() : inner_sum.find(operand(result).node());
     if (as<Sum>(result) != nullptr && inner != inner_sum.end()) {
       const Expr sum = joined(result, inner->second);
       if (!sum.empty()) result = sum;
     }
-    if (uses[expr.node()] == 1) {
+    if (uses[before.node()] == 1) {
       if (as<Sum>(result) != nullptr) inner_sum[result.node()] = result;
-      if (as<Reshape>(expr) != nullptr && inner != inner_sum.end()) inner_sum[result.node()] = Expr(inner->second);
+      if (as<Reshape>(before) != nullptr && inner != inner_sum.end()) inner_sum[result.node()] = Expr(inner->second);
     }
-    rebuilt.emplace(expr.node(), result);
-  }
-  return replaced(graph.outputs(), rebuilt);
+    return result;
+  });
 }
 
 }  // namespace allgrad

@@ -92,12 +92,7 @@ std::vector<Expr> share_functions(const Graph& graph) {
   const auto is_shared = [](const Expr& expr) { return is(expr, Kernel::sigmoid) || is(expr, Kernel::sinh); };
   if (!any_node(graph, is_shared)) return graph.outputs();
   Sharer sharer(graph.nodes());
-  Replacements rebuilt;
-  for (const Expr& expr : graph.nodes()) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    rebuilt.emplace(expr.node(), sharer.shared(expr, with_replaced_operands(expr, rebuilt)));
-  }
-  return replaced(graph.outputs(), rebuilt);
+  return rewrite(graph, [&](const Expr& now, const Expr& before) { return sharer.shared(before, now); });
 }
 
 }  // namespace allgrad

@@ -39,18 +39,12 @@ std::vector<Expr> split_sums(const Graph& graph) {
     Expr& largest = lane_sums[operand(expr).node()];
     if (largest.empty() || as<Sum>(largest)->axes().size() < sum->axes().size()) largest = expr;
   }
-  Replacements rebuilt;
-  for (const Expr& expr : graph.nodes()) {
-    const NodeOrigin origin(expr.node()->where, expr.node()->backward);
-    Expr result = with_replaced_operands(expr, rebuilt);
-    const auto part = is_sum_over_rows(expr) ? lane_sums.find(operand(expr).node()) : lane_sums.end();
-    if (part != lane_sums.end() && std::ranges::includes(as<Sum>(expr)->axes(), as<Sum>(part->second)->axes())) {
-      const Expr lanes = with_operands(part->second, {operand(result)});
-      result = split(result, lanes);
-    }
-    rebuilt.emplace(expr.node(), result);
-  }
-  return replaced(graph.outputs(), rebuilt);
+  return rewrite(graph, [&](const Expr& now, const Expr& before) {
+    const auto part = is_sum_over_rows(before) ? lane_sums.find(operand(before).node()) : lane_sums.end();
+    const bool has_part =
+        part != lane_sums.end() && std::ranges::includes(as<Sum>(before)->axes(), as<Sum>(part->second)->axes());
+    return has_part ? split(now, with_operands(part->second, {operand(now)})) : now;
+  });
 }
 
 }  // namespace allgrad

@@ -11,6 +11,7 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "dsl/constant.hpp"
+#include "dsl/signs.hpp"
 #include "dsl/special_functions.hpp"
 #include "graph/shape.hpp"
 
@@ -150,28 +151,54 @@ constexpr ElementwiseRow rows[] = {
 #include "allgrad/operators.def"
 };
 
-/// True where numbers from 0 to 1e5, of either sign, give numbers: no pole, no branch point and no exponential growth.
-bool is_finite_for_finite(const ElementwiseRow& row) {
-  constexpr double numbers[] = {0.0, 1.0, -1.0, 1e5, -1e5};
-  const auto numbers_of = [&](std::size_t k) { return std::span(numbers).first(k < row.num_operands ? 5 : 1); };
+/// Numbers that an operand may be: of both signs, or of one.
+using Samples = std::vector<double>;
+const Samples any_numbers = {0.0, 1.0, -1.0, 1e5, -1e5}, none_below = {0.0, 1.0, 1e5}, none_above = {0.0, -1.0, -1e5};
+
+/// True where the values for all combinations of numbers have a property.
+bool holds_for(const ElementwiseRow& row, const Samples& numbers, bool (*has_property)(double)) {
+  const auto numbers_of = [&](std::size_t k) {
+    return std::span(numbers).first(k < row.num_operands ? numbers.size() : 1);
+  };
   for (const double x : numbers) {
     for (const double y : numbers_of(1)) {
       for (const double z : numbers_of(2)) {
         const Array operands[] = {Array(x), Array(y), Array(z)};
         const Array* const at[] = {&operands[0], &operands[1], &operands[2]};
-        if (!std::isfinite(row.evaluate(std::span(at).first(row.num_operands))())) return false;
+        if (!has_property(row.evaluate(std::span(at).first(row.num_operands))())) return false;
       }
     }
   }
   return true;
 }
 
+/// What is known of a row's values by the kind of its operands.
+struct Kind {
+  bool is_finite;        ///< no pole, no branch point and no exponential growth for finite operands
+  bool is_finite_below;  ///< the same where no operand is above 0, as of exp
+  bool is_finite_above;  ///< the same where none is below 0, as of sqrt
+  bool is_never_negative;
+};
+
+bool is_finite_number(double x) { return std::isfinite(x); }
+
 /// Of each row. Found when the library is loaded: later, floating-point exceptions may be trapped.
-const std::vector<bool> finite_for_finite = [] {
-  std::vector<bool> result;
-  for (const ElementwiseRow& row : rows) result.push_back(is_finite_for_finite(row));
+const std::vector<Kind> kinds = [] {
+  std::vector<Kind> result;
+  for (const ElementwiseRow& row : rows) {
+    result.push_back({.is_finite = holds_for(row, any_numbers, is_finite_number),
+                      .is_finite_below = holds_for(row, none_above, is_finite_number),
+                      .is_finite_above = holds_for(row, none_below, is_finite_number),
+                      .is_never_negative = holds_for(row, any_numbers, [](double x) { return x >= 0.0; })});
+  }
   return result;
 }();
+
+/// Nothing is known while the library is loaded.
+Kind kind_of(Kernel kernel) {
+  const auto k = static_cast<std::size_t>(kernel);
+  return k < kinds.size() ? kinds[k] : Kind();
+}
 
 }  // namespace
 
@@ -211,12 +238,15 @@ Shape Elementwise::infer_shape(std::span<const Expr> operands) const {
 }
 
 bool Elementwise::is_finite(std::span<const Expr> operands) const {
-  const auto k = static_cast<std::size_t>(row_.kernel);
-  const bool keeps_finite =
-      k < finite_for_finite.size() && finite_for_finite[k];  // none yet while the library is loaded
-  const bool is_scaling = row_.kernel == Kernel::divide && is_factor(operands[1]);
-  return (keeps_finite || is_scaling) && Operator::is_finite(operands);
+  if (!Operator::is_finite(operands)) return false;
+  const Kind kind = kind_of(row_.kernel);
+  if (kind.is_finite || (row_.kernel == Kernel::divide && is_factor(operands[1]))) return true;
+  if (operands.size() != 1 || !(kind.is_finite_below || kind.is_finite_above)) return false;
+  const Signs signs = signs_of(operands[0]);
+  return (kind.is_finite_below && signs.never_positive) || (kind.is_finite_above && signs.never_negative);
 }
+
+bool Elementwise::is_never_negative() const { return kind_of(row_.kernel).is_never_negative; }
 
 Expr Elementwise::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   std::array<Expr, 3> operands;

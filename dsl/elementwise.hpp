@@ -44,6 +44,9 @@ class Elementwise final : public Operator {
 
   Kernel kernel() const { return row_.kernel; }
 
+  /// True where values are at least 0, whatever the operands are.
+  bool is_never_negative() const;
+
   std::string_view name() const override { return row_.name; }
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;

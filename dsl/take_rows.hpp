@@ -10,6 +10,7 @@ namespace allgrad {
 class TakeRows final : public Operator {
  public:
   std::string_view name() const override { return "take_rows"; }
+  bool works_by_rows() const override { return false; }
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::first; }
@@ -31,6 +32,7 @@ class ScatterRows final : public Operator {
 
   std::string_view name() const override { return "scatter_rows"; }
   std::string attributes() const override { return "table=" + shape_[0].rows->table; }
+  bool works_by_rows() const override { return false; }
   void identify(Fingerprint& hash) const override;
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::first; }

@@ -129,6 +129,25 @@ TEST_CASE("the derivative of a polynomial is one product, safe where the value m
   CHECK(count(ag::gradient(sum(exp(cubic)), p), "safe_multiply") == 4);  // by exp, cubic, log, and x
 }
 
+TEST_CASE(
+    "products of derivatives are plain where values are finite, also by the sign of what they are computed from") {
+  const ag::Table halos("halos", {{"x", std::vector{0.0, 1.0, 2.0}}}, self());
+  const Expr p = ag::parameters(1), x = halos["x"] * p[0];
+  const auto safe_products = [&](const Expr& value) { return count(ag::gradient(sum(value), p), "safe_multiply"); };
+  for (const Expr& finite :
+       {exp(-square(x)), exp(-0.5 * (square(x) + abs(x)) / 0.3), exp2(-(x * x) * exp(-square(x))),
+        exp(sum(-expand_dims(square(x), 1), 1)), sigmoid(-square(x)) * sin(x), sqrt(1.0 + square(x)) * halos["x"]}) {
+    INFO(ag::to_text({{"value", finite}}));
+    CHECK(finite.node()->finite);
+  }
+  CHECK(safe_products(exp(-square(x))) == 0);
+  for (const Expr& other : {exp(x), exp(square(x)), exp(x - square(x)), exp(-x * halos["x"]), log(square(x)),
+                            exp(-square(log(x))), sqrt(x), exp(-square(x) / x)}) {
+    INFO(ag::to_text({{"value", other}}));
+    CHECK(!other.node()->finite);
+  }
+}
+
 TEST_CASE("what stop_gradient gives counts as a constant, in both modes") {
   const Expr p = ag::parameters(2);
   const Expr loss = p[0] * stop_gradient(square(p[1])) + sum(stop_gradient(p) * p);  // 3 * 4 + 9 + 4

@@ -1,5 +1,10 @@
 // What the rewrites do to values per row, as the graph is printed.
+#include <limits>
+#include <xtensor/xbuilder.hpp>
+
+#include "allgrad/elementwise.hpp"
 #include "catch.hpp"
+#include "dsl/elementwise.hpp"
 #include "graph/shape.hpp"
 #include "graph/verify.hpp"
 #include "pass_text.hpp"
@@ -9,6 +14,7 @@
 #include "passes/move_factors.hpp"
 #include "passes/powers.hpp"
 #include "passes/share_functions.hpp"
+#include "passes/skip_zeros.hpp"
 #include "passes/split_sums.hpp"
 
 namespace ag = allgrad;
@@ -68,6 +74,73 @@ out0 = %4
 %6 = sum axes=[0, 1](%5)
 out0 = %6
 )");
+}
+
+TEST_CASE("hoist broadcasts: along rows, through any operation that works row by row") {
+  const Inputs in;
+  const Expr wide = broadcast_to(expand_dims(in.params, 0), ag::Shape{in.x.shape()[0], ag::Extent(2)});  // [rows, 2]
+  CHECK(after(ag::hoist_broadcasts, {sum(ag::expand_dims(in.x, 0) * transpose(ag::cumsum(wide, 1)))}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[1, rows](%0)
+%2 = parameters()
+%3 = reshape shape=[1, 2](%2)
+%4 = cumsum axis=1(%3)
+%5 = transpose axes=[1, 0](%4)
+%6 = multiply(%1, %5)
+%7 = sum axes=[0, 1](%6)
+out0 = %7
+)");
+}
+
+TEST_CASE("skip zeros: sums over what a constant factor leaves, of products that are 0 for certain alone") {
+  const Inputs in;
+  const Expr lanes = expand_dims(in.x, 1) * in.params;  // [rows, 2]
+  const Expr four = ag::concatenate({lanes, log(lanes)}, 1);
+  const xt::xarray<double> one_lane = {0.0, 2.0}, two_lanes = {0.0, 3.0, 4.0, 0.0}, no_lanes = {0.0, 0.0};
+  CHECK(after(ag::skip_zeros, {sum(ag::safe_multiply(lanes, ag::constant(one_lane)))}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = parameters()
+%3 = multiply(%1, %2)
+%4 = index 1, axis=1(%3)
+%5 = constant 2()
+%6 = safe_multiply(%4, %5)
+%7 = sum axes=[0](%6)
+out0 = %7
+)");
+  CHECK(after(ag::skip_zeros, {sum(ag::safe_multiply(ag::constant(two_lanes), four), 1)}) == R"(
+%0 = constant [3, 4]()
+%1 = column halos.x()
+%2 = reshape shape=[rows, 1](%1)
+%3 = parameters()
+%4 = multiply(%2, %3)
+%5 = log(%4)
+%6 = concatenate axis=1(%4, %5)
+%7 = slice 1:3, axis=1(%6)
+%8 = safe_multiply(%0, %7)
+%9 = sum axes=[1](%8)
+out0 = %9
+)");
+  const Expr one_row = ag::constant(xt::xarray<double>{{0.0, 1.0}});  // [1, 2]
+  CHECK(after(ag::skip_zeros, {sum(ag::safe_multiply(expand_dims(in.x, 1), one_row), 1)}) == R"(
+%0 = column halos.x()
+%1 = reshape shape=[rows, 1](%0)
+%2 = index 0, axis=1(%1)
+%3 = constant 1()
+%4 = safe_multiply(%2, %3)
+out0 = %4
+)");
+  for (const Expr& other : {sum(lanes * ag::constant(one_lane)), sum(ag::safe_multiply(lanes, in.params)),
+                            sum(ag::safe_multiply(lanes, ag::constant(no_lanes))),
+                            sum(ag::safe_multiply(lanes, ag::constant(one_lane)), 0)}) {
+    CHECK(after(ag::skip_zeros, {other}) == operations({other}));
+  }
+  const Expr infinite = ag::constant(xt::xarray<double>{std::numeric_limits<double>::infinity(), 5.0});
+  const Expr value = sum(ag::safe_multiply(infinite, ag::constant(one_lane)));
+  const auto number = [](const Expr& expr) {
+    return evaluate(expr, ag::parameters(1), {0.0}, self(), ag::ExecutorKind::reference);
+  };
+  CHECK(number(ag::skip_zeros({value})[0]) == number(value));
 }
 
 TEST_CASE("powers: exponentials of exact bases, products and roots of small exponents, no others") {

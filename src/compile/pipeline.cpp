@@ -22,6 +22,7 @@
 #include "passes/powers.hpp"
 #include "passes/share_functions.hpp"
 #include "passes/simplify.hpp"
+#include "passes/skip_zeros.hpp"
 #include "passes/split_sums.hpp"
 #include "schedule/cost.hpp"
 #include "schedule/schedule.hpp"
@@ -72,6 +73,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
   stages.apply("hoist broadcasts", hoist_broadcasts);
   stages.apply("common subexpressions", common_subexpressions);
   fold_exactly();
+  stages.apply("skip zeros", skip_zeros);
   stages.apply("powers", powers);
   stages.apply("simplify", simplify);
   stages.apply("join sums", join_sums);

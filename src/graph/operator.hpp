@@ -58,6 +58,9 @@ class Operator {
   /// True where ranks exchange a message.
   virtual bool is_collective() const { return false; }
 
+  /// False where a row of the value may depend on other rows of an operand per row.
+  virtual bool works_by_rows() const { return true; }
+
   /// False where the value may be infinite or NaN though parameters are finite, but by overflow of sums and products:
   /// by default, where an operand may.
   virtual bool is_finite(std::span<const Expr> operands) const;

@@ -5,9 +5,11 @@
 #include "allgrad/arrays.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/concatenate.hpp"
+#include "dsl/custom.hpp"
 #include "dsl/elementwise.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/slice.hpp"
+#include "dsl/store.hpp"
 #include "dsl/sum.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
@@ -125,6 +127,25 @@ Expr hoist_reshape(const Expr& expr) {
   return broadcast_to(reshaped(without_stretch(operand(expr), stretched), shape), to);
 }
 
+/// Of any operation that works row by row: once for all rows, where these do not change what it works on.
+Expr hoist_from_rows(const Expr& expr) {
+  if (!row_axis(expr.shape()) || !expr.node()->op->works_by_rows() || as<CustomOperator>(expr) != nullptr ||
+      as<Store>(expr) != nullptr)
+    return expr;
+  bool has_rows = false;
+  std::vector<Expr> operands;
+  for (const Expr& each : expr.node()->operands) {
+    const auto axis = row_axis(each.shape());
+    Flags rows(each.ndim(), false);
+    if (axis) {
+      if (!stretched_axes(each)[*axis]) return expr;
+      rows[*axis] = has_rows = true;
+    }
+    operands.push_back(axis ? without_stretch(each, rows) : each);
+  }
+  return has_rows ? broadcast_to(with_operands(expr, std::move(operands)), expr.shape()) : expr;
+}
+
 Expr hoisted(const Expr& expr) {
   if (as<Elementwise>(expr) != nullptr) return hoist_elementwise(expr);
   if (as<BroadcastTo>(expr) != nullptr) return broadcast_to(unstretched(operand(expr)), expr.shape());
@@ -134,7 +155,7 @@ Expr hoisted(const Expr& expr) {
   if (const auto* pad = as<PadAxis>(expr))
     return hoist_along(expr, pad->slice().drop ? expr.ndim() : pad->slice().axis);
   if (const auto* joined = as<Concatenate>(expr)) return hoist_along(expr, joined->axis());
-  return expr;
+  return hoist_from_rows(expr);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <ranges>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
@@ -144,8 +143,8 @@ View Extremum::lower(const Node& node, Lowering& lowering) const {
   View element = lowering.operand(0);  // the first; its axes are those of the result
   std::vector<std::ptrdiff_t> steps;
   for (const std::size_t axis : axes_) steps.push_back(element.strides[lane_axis(from, axis)]);
-  for (const std::size_t axis : std::views::reverse(axes_)) {
-    element.strides.erase(element.strides.begin() + static_cast<std::ptrdiff_t>(lane_axis(from, axis)));
+  for (auto axis = axes_.rbegin(); axis != axes_.rend(); ++axis) {
+    element.strides.erase(element.strides.begin() + static_cast<std::ptrdiff_t>(lane_axis(from, *axis)));
   }
   const std::size_t first = element.offset;
   const View out = lowering.allocate(node.shape);

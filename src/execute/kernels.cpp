@@ -75,7 +75,7 @@ void for_each_batch(std::size_t n, Full full, Part part, Runs... in) {
     for (std::size_t k = 0; k < unroll; ++k) {
       full(F::apply(in.batch(static_cast<std::ptrdiff_t>(k))...), i + k * B::size, k);
     }
-    ((in.at += unroll * in.advance), ...);
+    ((in.at += static_cast<std::ptrdiff_t>(unroll) * in.advance), ...);
   }
   for (; i + B::size <= n; i += B::size) {
     full(F::apply(in.batch(0)...), i, 0);

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/utf8.hpp"
 #include "graph/operator.hpp"
@@ -104,7 +103,7 @@ class Functions {
   explicit Functions(const std::vector<Expr>& order) {
     for (const Expr& expr : order) add(expr.node()->where);
     if (spans_.size() < 2) spans_.clear();
-    for (const Expr& expr : order | std::views::reverse) place(*expr.node());
+    for (auto expr = order.rbegin(); expr != order.rend(); ++expr) place(*expr->node());
   }
 
   std::size_t size() const { return spans_.size(); }

@@ -15,7 +15,7 @@ enum class Kernel : int {
 #include "allgrad/operators.def"
   copy,         ///< out = x
   add_to_bins,  ///< adds x to the bins at out; see dsl/bins.hpp
-  take,         ///< out = x[y], where y is a position below z; NaN where it is none
+  take,         ///< out = x[y], where y is a position below z; what lies behind z where it is none
   scatter_add,  ///< out[y] += x, where y is a position below z
 #define ALLGRAD_DRAW(name, ...) name,
 #include "dsl/draws.def"

@@ -1,11 +1,13 @@
 // take: elements of an axis at computed positions, v [.., n], index [..] -> [..]; gather is a special case. Adjoint by
 // v: scatter_add of the cotangent. scatter_add: x [..], index [..] -> [.., n], the sum of x at each position, partial
 // where x has rows and the result has none; segment_sum and histogram are special cases. Adjoint by x: take of the
-// cotangent. The index has no derivative; positions that are not there give NaN, and are left out of sums.
+// cotangent, 0 for positions that are not there. The index has no derivative; positions that are not there give NaN,
+// and are left out of sums.
 #include "dsl/take.hpp"
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 
 #include "allgrad/elementwise.hpp"
@@ -53,7 +55,20 @@ Expr widened(const Expr& index, std::size_t more) {
   return reshaped(index, shape);
 }
 
+Expr take_or(const Expr& v, const Expr& index, double outside, SourceLocation where) {
+  const std::size_t length = v.shape().empty() ? 0 : v.shape().back().length;
+  return make_node(std::make_shared<const Take>(length, outside), {v, index}, where);
+}
+
 }  // namespace
+
+std::string Take::attributes() const {
+  return std::isnan(length_and_outside_[1]) ? std::string() : fmt::format("outside={}", length_and_outside_[1]);
+}
+
+bool Take::is_finite(std::span<const Expr> operands) const {
+  return operands[0].node()->finite && std::isfinite(length_and_outside_[1]);
+}
 
 Shape Take::infer_shape(std::span<const Expr> operands) const {
   require_lanes(operands[0].shape(), "values with a last axis of lanes to take from");
@@ -68,7 +83,7 @@ Expr Take::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const
 }
 
 Expr Take::tangent(const Expr& node, std::span<const Expr> tangents) const {
-  return tangents[0].empty() ? Expr() : take_last(tangents[0], node.node()->operands[1], node.node()->where);
+  return tangents[0].empty() ? Expr() : with_operands(node, {tangents[0], node.node()->operands[1]});
 }
 
 View Take::lower(const Node& node, Lowering& lowering) const {
@@ -80,7 +95,7 @@ View Take::lower(const Node& node, Lowering& lowering) const {
   lowering.emit(Kernel::take, out,
                 {broadcast_view(table, without_last(from), node.shape),
                  broadcast_view(lowering.operand(1), node.operands[1].shape(), node.shape),
-                 broadcast_view(lowering.external(&length_, {}), {}, node.shape)},
+                 broadcast_view(lowering.external(length_and_outside_.data(), {}), {}, node.shape)},
                 node.shape);
   return out;
 }
@@ -97,7 +112,7 @@ void Take::call(const Node& node, const CallArguments& arguments) const {
       const auto r = static_cast<std::ptrdiff_t>(row);
       const std::ptrdiff_t position = position_of(index.data[at[2] + r * index.row_stride], length);
       out.data[at[0] + r * out.row_stride] =
-          position < 0 ? std::numeric_limits<double>::quiet_NaN() : v.data[at[1] + r * v.row_stride + position * step];
+          position < 0 ? length_and_outside_[1] : v.data[at[1] + r * v.row_stride + position * step];
     }
   });
 }
@@ -120,8 +135,7 @@ Placement ScatterAdd::infer_placement(std::span<const Expr> operands, const Shap
 Expr ScatterAdd::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   if (k == 1) return {};
   const std::vector<Expr>& operands = node.node()->operands;
-  const Expr taken = take_last(cotangent, operands[1], node.node()->where);
-  return broadcast_to(where_there(operands[1], constant(length_), taken), operands[0].shape());
+  return broadcast_to(take_or(cotangent, operands[1], 0.0, node.node()->where), operands[0].shape());
 }
 
 Expr ScatterAdd::tangent(const Expr& node, std::span<const Expr> tangents) const {
@@ -160,11 +174,7 @@ void ScatterAdd::call(const Node& node, const CallArguments& arguments) const {
 }
 
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where) {
-  return make_node(std::make_shared<const Take>(v.shape().empty() ? 0 : v.shape().back().length), {v, index}, where);
-}
-
-Expr where_there(const Expr& index, const Expr& length, const Expr& taken) {
-  return where(index >= 0.0 && index < length && equal(index, floor(index)), taken, 0.0);
+  return take_or(v, index, std::numeric_limits<double>::quiet_NaN(), where);
 }
 
 Expr take(const Operand& v, const Operand& index, const Position& axis) {

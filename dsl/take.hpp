@@ -1,27 +1,31 @@
 #pragma once
 
+#include <array>
+
+#include "base/fingerprint.hpp"
 #include "dsl/call_operator.hpp"
 
 namespace allgrad {
 
 /// The elements of the last axis at computed positions: v [.., n] and an index that broadcasts with the other axes of
-/// v. Of a table that all rows share, a kernel takes them.
+/// v. Of a table that all rows share, a kernel takes them. `outside` is what stands where there is no such position.
 class Take final : public CallOperator {
  public:
-  explicit Take(std::size_t length) : length_(static_cast<double>(length)) {}
+  Take(std::size_t length, double outside) : length_and_outside_{static_cast<double>(length), outside} {}
 
   std::string_view name() const override { return "take"; }
-  void identify(Fingerprint&) const override {}
+  std::string attributes() const override;
+  void identify(Fingerprint& hash) const override { hash.add(length_and_outside_[1]); }
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::first; }
-  bool is_finite(std::span<const Expr>) const override { return false; }  // NaN where there is no such position
+  bool is_finite(std::span<const Expr> operands) const override;
   Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Expr tangent(const Expr& node, std::span<const Expr> tangents) const override;
   View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
 
  private:
-  double length_;  ///< of the last axis
+  std::array<double, 2> length_and_outside_;  ///< the length is that of the last axis
 };
 
 /// The transpose of Take: x, added up at the positions of the last axis of a value of the given shape, [.., n]. Its
@@ -51,10 +55,7 @@ class ScatterAdd final : public CallOperator {
   double length_;  ///< of the last axis
 };
 
+/// NaN where there is no such position.
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where);
-
-/// `taken` where the index is a position of an axis of that length, 0 elsewhere: what is left out of a sum has no part
-/// in its derivative.
-Expr where_there(const Expr& index, const Expr& length, const Expr& taken);
 
 }  // namespace allgrad

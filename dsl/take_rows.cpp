@@ -11,12 +11,12 @@
 #include <limits>
 
 #include "allgrad/arrays.hpp"
+#include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/row_count.hpp"
 #include "dsl/row_number.hpp"
-#include "dsl/take.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -155,8 +155,9 @@ Expr ScatterRows::adjoint(const Expr& node, const Expr& cotangent, std::size_t k
   if (k != 0) return {};
   const std::vector<Expr>& operands = node.node()->operands;
   const SourceLocation where = node.node()->where;
-  const Expr taken = take_rows(cotangent, operands[1], where);
-  return broadcast_to(where_there(operands[1], row_count(rows_of(shape_), where), taken), operands[0].shape());
+  const Expr &index = operands[1], total = row_count(rows_of(shape_), where);
+  const Expr is_there = index >= 0.0 && index < total && equal(index, floor(index));
+  return broadcast_to(allgrad::where(is_there, take_rows(cotangent, index, where), 0.0), operands[0].shape());
 }
 
 Expr ScatterRows::tangent(const Expr& node, std::span<const Expr> tangents) const {

@@ -261,21 +261,15 @@ struct Positions {
     constexpr double shift = 6755399441055744.0;
     all_valid = true;
     double shifted[room];
-    const auto turn = [&](const B& number, std::size_t i, std::size_t count) {
+    const auto turn = [&](const B& number, std::size_t i, std::size_t) {
       const Mask<Arch> inside = number >= B(0.0) && number < B(length);
       const B safe = where(inside, number, B(0.0)), sum = safe + B(shift);
       const Mask<Arch> whole = inside && equal(sum - B(shift), number);
       all_valid = all_valid && !any(!whole);
-      if (count == B::size) {
-        where(whole, sum, B(shift)).store(shifted + i);
-        B(whole).store(valid + i);
-      } else {
-        store_part(where(whole, sum, B(shift)), shifted + i, count);
-        store_part(B(whole), valid + i, count);
-      }
+      where(whole, sum, B(shift)).store(shifted + i);  // there is room for whole batches
+      B(whole).store(valid + i);
     };
-    for_each_batch<Copy>(
-        n, [&](const B& number, std::size_t i, std::size_t) { turn(number, i, B::size); }, turn, run);
+    for_each_batch<Copy>(n, turn, turn, run);
     for (std::size_t i = 0; i < n; ++i) {
       at[i] = __builtin_bit_cast(std::int64_t, shifted[i]) - __builtin_bit_cast(std::int64_t, shift);
     }
@@ -334,8 +328,10 @@ void take(const KernelSteps& steps, const KernelOperands& at, std::size_t outer,
                        double* out = at.out + lane * steps.out_outer + first;
                        look_up(table, static_cast<std::size_t>(*at.in[2]), positions.at, out, count);
                        if (positions.all_valid) return;
-                       for (std::size_t i = 0; i < count; ++i)
-                         out[i] = positions.valid[i] != 0.0 ? out[i] : __builtin_nan("");
+                       const double outside = at.in[2][1];
+                       for (std::size_t i = 0; i < count; ++i) {
+                         out[i] = positions.valid[i] != 0.0 ? out[i] : outside;
+                       }
                      });
 }
 
@@ -344,9 +340,14 @@ void scatter_add(const KernelSteps& steps, const KernelOperands& at, std::size_t
                      [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
                        double* table = at.out + lane * steps.out_outer;
                        const double* x = at.in[0] + lane * steps.in_outer[0] + first * steps.in_inner[0];
+                       const std::ptrdiff_t step = steps.in_inner[0];
+                       const auto term = [&](std::size_t i) { return x[static_cast<std::ptrdiff_t>(i) * step]; };
+                       if (positions.all_valid) {
+                         for (std::size_t i = 0; i < count; ++i) table[positions.at[i]] += term(i);
+                         return;
+                       }
                        for (std::size_t i = 0; i < count; ++i) {
-                         if (positions.valid[i] != 0.0)
-                           table[positions.at[i]] += x[static_cast<std::ptrdiff_t>(i) * steps.in_inner[0]];
+                         if (positions.valid[i] != 0.0) table[positions.at[i]] += term(i);
                        }
                      });
 }

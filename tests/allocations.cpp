@@ -2,9 +2,13 @@
 // here: those of a sanitizer, unlike the standard library's, do not call one another.
 #include "allocations.hpp"
 
+#include <execinfo.h>
+
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <unordered_set>
 
 namespace {
 
@@ -17,9 +21,33 @@ struct Fault {
 };
 thread_local Fault fault;
 
+/// The calls that NewCallers notes.
+struct Callers {
+  bool noting = false;
+  std::uint64_t count = 0;
+  std::unordered_set<std::uint64_t> chains = {};  // hashes
+  std::vector<std::uint64_t> calls = {};
+};
+thread_local Callers callers;
+
+void note_callers() {
+  if (!callers.noting) return;
+  callers.noting = false;  // its own memory does not count
+  ++callers.count;
+  std::array<void*, 24> chain;  // the innermost
+  const int length = backtrace(chain.data(), static_cast<int>(chain.size()));
+  std::uint64_t hash = 14695981039346656037U;  // FNV-1a, of words
+  for (int i = 0; i < length; ++i) {
+    hash = (hash ^ reinterpret_cast<std::uintptr_t>(chain[static_cast<std::size_t>(i)])) * 1099511628211U;
+  }
+  if (callers.chains.insert(hash).second) callers.calls.push_back(callers.count);
+  callers.noting = true;
+}
+
 /// Counts a call, and says whether it is one that gets no memory.
 bool is_refused() noexcept {
   ++count;
+  note_callers();
   if (fault.first == 0) return false;
   ++fault.calls;
   return fault.lasting ? fault.calls >= fault.first : fault.calls == fault.first;
@@ -48,6 +76,15 @@ std::size_t allocations() { return count; }
 OutOfMemory::OutOfMemory(std::size_t first, bool lasting) { fault = {.first = first, .lasting = lasting}; }
 
 OutOfMemory::~OutOfMemory() { fault = {}; }
+
+NewCallers::NewCallers() {
+  callers = {};
+  callers.noting = true;
+}
+
+NewCallers::~NewCallers() { callers.noting = false; }
+
+const std::vector<std::uint64_t>& NewCallers::calls() const { return callers.calls; }
 
 using Align = std::align_val_t;
 using NoThrow = std::nothrow_t;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 /// How often this program has called operator new so far, in any form and from any library. Calls of malloc, such as
 /// MPI's own, do not count.
@@ -14,4 +16,16 @@ class OutOfMemory {
   ~OutOfMemory();
   OutOfMemory(const OutOfMemory&) = delete;
   OutOfMemory& operator=(const OutOfMemory&) = delete;
+};
+
+/// While one lives, notes which of its thread's calls of operator new, counted from 1, come by a chain of callers by
+/// which none came before. One at a time.
+class NewCallers {
+ public:
+  NewCallers();
+  ~NewCallers();
+  NewCallers(const NewCallers&) = delete;
+  NewCallers& operator=(const NewCallers&) = delete;
+
+  const std::vector<std::uint64_t>& calls() const;
 };

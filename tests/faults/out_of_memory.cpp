@@ -1,7 +1,7 @@
 // One of two ranks runs out of memory, at each allocation of each part of the library in turn, once or for good: the
 // other is told, nobody waits for ever, no number is wrong, and both can go on. By default some allocations of each
-// part are tried, with ALLGRAD_EVERY_ALLOCATION=1 in the environment all of them, with 7 each seventh, with
-// ALLGRAD_PART=scan those of one part.
+// part are tried, with ALLGRAD_EVERY_ALLOCATION=1 in the environment all of them, with 7 each seventh, with `callers`
+// the first one by each chain of callers, with ALLGRAD_PART=scan those of one part.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -60,13 +60,24 @@ class Sweep {
       : part_(part), is_faulty_(world().rank() == faulty), lasting_(lasting) {
     const Action action = prepare();
     const std::size_t before = allocations();
-    expected_ = end_of(action, 0, false);
-    count_ = allocations() - before;
+    {
+      const NewCallers callers;
+      expected_ = end_of(action, 0, false);
+      count_ = allocations() - before;
+      new_callers_ = callers.calls();
+    }
     MPI_Bcast(&count_, 1, MPI_UINT64_T, faulty, MPI_COMM_WORLD);
+    std::uint64_t length = new_callers_.size();
+    MPI_Bcast(&length, 1, MPI_UINT64_T, faulty, MPI_COMM_WORLD);
+    new_callers_.resize(length);
+    MPI_Bcast(new_callers_.data(), static_cast<int>(length), MPI_UINT64_T, faulty, MPI_COMM_WORLD);
     CHECK(expected_.threw == part.throws);
   }
 
   std::size_t count() const { return count_; }
+
+  /// The first allocation by each chain of callers.
+  const std::vector<std::uint64_t>& by_new_callers() const { return new_callers_; }
 
   /// At allocation `n` of the faulty rank.
   void run(std::size_t n) {
@@ -114,6 +125,7 @@ class Sweep {
   std::optional<ag::Communicator> comm_;
   End expected_;
   std::uint64_t count_ = 0;
+  std::vector<std::uint64_t> new_callers_;
   std::size_t tried_ = 0;
 };
 
@@ -121,7 +133,8 @@ class Sweep {
 
 TEST_CASE("the other rank learns that one has run out of memory") {
   setenv("ALLGRAD_TIMEOUT", "20", 0);  // instead of a hang
-  const char* every = std::getenv("ALLGRAD_EVERY_ALLOCATION");
+  const char* wanted = std::getenv("ALLGRAD_EVERY_ALLOCATION");
+  const std::string every = wanted == nullptr ? "" : wanted;
   const char* only = std::getenv("ALLGRAD_PART");
   constexpr std::size_t some = 12;
   std::size_t tried = 0, total = 0;
@@ -132,10 +145,13 @@ TEST_CASE("the other rank learns that one has run out of memory") {
         INFO(fmt::format("{}, rank {} {}", part.name, faulty, lasting ? "from then on" : "once"));
         const Said said;
         Sweep sweep(part, faulty, lasting);
-        const std::size_t stride =
-            every != nullptr ? std::stoul(every) : std::max<std::size_t>(sweep.count() / some, 1);
-        const std::size_t first = (faulty == 0 ? 0 : stride / 2) + (lasting ? stride / 4 : 0);
-        for (std::size_t n = 1 + first; n <= sweep.count(); n += stride) sweep.run(n);
+        if (every == "callers") {
+          for (const std::uint64_t n : sweep.by_new_callers()) sweep.run(n);
+        } else {
+          const std::size_t stride = every.empty() ? std::max<std::size_t>(sweep.count() / some, 1) : std::stoul(every);
+          const std::size_t first = (faulty == 0 ? 0 : stride / 2) + (lasting ? stride / 4 : 0);
+          for (std::size_t n = 1 + first; n <= sweep.count(); n += stride) sweep.run(n);
+        }
         tried += sweep.tried();
         total += sweep.count();
       }
@@ -143,5 +159,5 @@ TEST_CASE("the other rank learns that one has run out of memory") {
   }
   for (const char* name : {"checkpoint", "results"}) std::filesystem::remove(file_of(name));
   std::filesystem::remove(file_of("results") + ".h5");
-  if (every != nullptr && world().is_root()) fmt::print("{} of {} allocations were refused\n", tried, total);
+  if (!every.empty() && world().is_root()) fmt::print("{} of {} allocations were refused\n", tried, total);
 }

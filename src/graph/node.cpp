@@ -27,11 +27,12 @@ std::string operand_shapes(const std::vector<Expr>& operands) {
 
 }  // namespace
 
-Node::Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, Shape extents, Placement placed,
-           SourceLocation line, bool is_backward)
+Node::Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, std::shared_ptr<const Shape> extents,
+           Placement placed, SourceLocation line, bool is_backward)
     : op(std::move(operation)),
       operands(std::move(inputs)),
-      shape(std::move(extents)),
+      shared_shape(std::move(extents)),
+      shape(*shared_shape),
       placement(placed),
       where(line),
       backward(is_backward),
@@ -68,11 +69,12 @@ Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, S
   }
   try {
     Shape shape = op->infer_shape(operands);
-    const bool is_checked = std::ranges::any_of(operands, [&](const Expr& e) { return e.shape() == shape; });
-    if (!is_checked) check_size(shape);
+    const auto same = std::ranges::find(operands, shape, &Expr::shape);
+    if (same == operands.end()) check_size(shape);
     const Placement placement = op->infer_placement(operands, shape);
-    return Expr(
-        std::make_shared<const Node>(std::move(op), std::move(operands), std::move(shape), placement, where, backward));
+    auto shared = same == operands.end() ? std::make_shared<const Shape>(std::move(shape)) : same->node()->shared_shape;
+    return Expr(std::make_shared<const Node>(std::move(op), std::move(operands), std::move(shared), placement, where,
+                                             backward));
   } catch (const ExpressionError& error) {
     throw ExpressionError(fmt::format("{}({}): {}", op->name(), operand_shapes(operands), error.what()), where);
   }
@@ -82,6 +84,13 @@ Expr with_operands(const Expr& expr, std::vector<Expr> operands) {
   const Node& node = *expr.node();
   const auto same_node = [](const Expr& a, const Expr& b) { return a.node() == b.node(); };
   if (std::ranges::equal(operands, node.operands, same_node)) return expr;
+  const auto alike = [](const Expr& a, const Expr& b) {
+    return a.node()->shared_shape == b.node()->shared_shape && a.placement() == b.placement();
+  };
+  if (std::ranges::equal(operands, node.operands, alike)) {  // nothing to infer
+    return Expr(std::make_shared<const Node>(node.op, std::move(operands), node.shared_shape, node.placement,
+                                             node.where, node.backward));
+  }
   const NodeOrigin origin(node.where, node.backward);
   return make_node(node.op, std::move(operands), node.where);
 }

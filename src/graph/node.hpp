@@ -13,14 +13,15 @@ class Operator;
 struct Node {
   std::shared_ptr<const Operator> op;
   std::vector<Expr> operands;
-  Shape shape;
+  std::shared_ptr<const Shape> shared_shape;  ///< with nodes of the same shape around it
+  const Shape& shape;
   Placement placement;
   SourceLocation where;
   bool backward;  ///< built by differentiation
   bool finite;    ///< by its kind, see Operator::is_finite
 
-  Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, Shape extents, Placement placed,
-       SourceLocation line, bool is_backward);
+  Node(std::shared_ptr<const Operator> operation, std::vector<Expr> inputs, std::shared_ptr<const Shape> extents,
+       Placement placed, SourceLocation line, bool is_backward);
   ~Node();  // one node after the other: graphs may be deeper than the stack
 };
 

@@ -111,7 +111,8 @@ xt::xtensor<double, 2> calc_covariance(const xt::xtensor<double, 2>& params) {
   const std::size_t ndim = params.shape(1);
   auto covariance = xt::xtensor<double, 2>::from_shape({ndim, ndim});
   for (std::size_t i = 0; i < ndim; ++i) {
-    for (std::size_t k = 0; k < ndim; ++k) covariance(i, k) = xt::mean(xt::col(away, i) * xt::col(away, k))();
+    for (std::size_t k = 0; k < ndim; ++k)
+      covariance(i, k) = xt::mean(xt::view(away, xt::all(), i) * xt::view(away, xt::all(), k))();
   }
   return covariance;
 }

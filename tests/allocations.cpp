@@ -34,7 +34,7 @@ void note_callers() {
   if (!callers.noting) return;
   callers.noting = false;  // its own memory does not count
   ++callers.count;
-  std::array<void*, 24> chain;  // the innermost
+  std::array<void*, 9> chain;  // the innermost
   const int length = backtrace(chain.data(), static_cast<int>(chain.size()));
   std::uint64_t hash = 14695981039346656037U;  // FNV-1a, of words
   for (int i = 0; i < length; ++i) {

@@ -21,10 +21,10 @@ using Loss = std::function<Expr(const Expr& params, const ag::Table& rows)>;
 void check(const Loss& loss, const std::vector<double>& at, double value, const std::vector<double>& gradient) {
   const ag::Communicator world = ag::Communicator::world();
   const auto load = [&] {
-    const auto [first, last] = uneven(4, world.rank(), world.size());
+    const auto range = uneven(4, world.rank(), world.size());
     const auto share = [&](const std::vector<double>& all) {
-      return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(first),
-                                 all.begin() + static_cast<std::ptrdiff_t>(last));
+      return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(range.first),
+                                 all.begin() + static_cast<std::ptrdiff_t>(range.second));
     };
     return ag::Table::Columns{{"x", share({-4.0, 0.0, 4.0, 9.0})},
                               {"bad", may_be_infinite(may_be_nan(ag::Column(share({nan, 1.0, infinity, 2.0}))))},

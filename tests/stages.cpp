@@ -24,9 +24,9 @@ std::vector<Expr> unchanged(const ag::Graph& graph) { return graph.outputs(); }
 
 /// A pass that makes a vector of a number.
 std::vector<Expr> breaks(const ag::Graph& graph) {
-  ag::Node node = *graph.outputs()[0].node();
-  node.shape = {3};
-  return {Expr(std::make_shared<const ag::Node>(node))};
+  const ag::Node& node = *graph.outputs()[0].node();
+  return {Expr(std::make_shared<const ag::Node>(node.op, node.operands, std::make_shared<const ag::Shape>(ag::Shape{3}),
+                                                node.placement, node.where, node.backward))};
 }
 
 std::string message_of(ag::Stages& stages, std::string_view name, const ag::Stages::Pass& pass) {

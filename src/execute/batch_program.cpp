@@ -55,7 +55,7 @@ void BatchProgram::join_masks() {
   }
   for (Step& step : steps_) {
     if (step.op == Op::mask_and) {
-      for (const std::size_t k : {1, 0}) {
+      for (const std::size_t k : {1U, 0U}) {
         const Step compare = steps_[static_cast<std::size_t>(step.in[k])];
         const bool is_plain = compare.op >= Op::less && compare.op <= Op::not_equal && compare.in[2] == none;
         if (!is_plain || uses[static_cast<std::size_t>(step.in[k])] != 1) continue;

@@ -112,7 +112,8 @@ bool LbfgsbRun::confirm(const RunOptions& options) {
 // Whether the last step, which was no long one, has met a curvature.
 bool LbfgsbRun::path_is_curved() const {
   if (pairs_.empty()) return false;
-  const auto& [step, change] = pairs_.back();
+  const std::vector<double>& step = pairs_.back().step;
+  const std::vector<double>& change = pairs_.back().change;
   const auto dot = [&](const std::vector<double>& a) {
     return std::inner_product(a.begin(), a.end(), step.begin(), 0.0);
   };

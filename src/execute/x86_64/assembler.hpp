@@ -102,10 +102,10 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   static Opmask tail_mask() { return Opmask(7); }
 
   // Memory.
-  Address field(std::size_t number) { return qword[rsp + static_cast<int>(number * 8)]; }
+  Address field(std::size_t number) { return qword[rsp + number * 8]; }
   Address pointer_field(std::size_t pointer) { return field(num_fields + pointer); }
-  Address slot(int number) { return ptr[rsp + slots_at_ + number * 64]; }
-  Address mask_slot(int number) { return word[rsp + slots_at_ + number * 64]; }
+  Address slot(int number) { return ptr[rsp + static_cast<std::size_t>(slots_at_ + number * 64)]; }
+  Address mask_slot(int number) { return word[rsp + static_cast<std::size_t>(slots_at_ + number * 64)]; }
   Address rows_of(const CodeOperand& operand, const Reg64& row, std::size_t batch = 0);
   Address number_at(const CodeOperand& operand);
   Address constant_bits(std::uint64_t bits) { return ptr[rip + constants_[bits]]; }

@@ -69,7 +69,7 @@ void MachineCode::Assembler::place_operands(bool calls) {
 void MachineCode::Assembler::enter() {
   for (const Reg64& reg : {rbx, rbp, r12, r13, r14, r15}) push(reg);
   mov(rax, rsp);
-  and_(rsp, -64);
+  and_(rsp, ~std::uint32_t{63});
   sub(rsp, std::numeric_limits<std::int32_t>::max());  // as many as are used in the end
   frame_size_at_ = getSize() - sizeof(std::int32_t);
   mov(field(saved_stack), rax);
@@ -77,12 +77,12 @@ void MachineCode::Assembler::enter() {
   mov(field(num_rows), rdx);
   lea(rax, ptr[rdx - 1]);
   mov(field(last_row), rax);
-  and_(rdx, -static_cast<int>(batch_));
+  and_(rdx, ~static_cast<std::uint32_t>(batch_ - 1));
   mov(field(full_rows), rdx);
-  and_(rdx, -static_cast<int>(2 * batch_));
+  and_(rdx, ~static_cast<std::uint32_t>(2 * batch_ - 1));
   mov(field(even_rows), rdx);
   for (std::size_t k = 0; k < body_->lane_strides.size(); ++k) {
-    mov(rax, ptr[rdi + static_cast<int>(8 * k)]);
+    mov(rax, ptr[rdi + 8 * k]);
     mov(pointer_field(k), rax);
   }
 }

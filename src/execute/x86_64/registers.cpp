@@ -147,12 +147,12 @@ MachineCode::Assembler::Address MachineCode::Assembler::rows_of(const CodeOperan
   const std::optional<Reg64>& reg = pointer_registers_[operand.pointer];
   if (!reg) mov(r11, pointer_field(operand.pointer));
   const auto doubles = operand.offset + static_cast<std::ptrdiff_t>(batch * batch_);
-  return ptr[reg.value_or(r11) + row * 8 + static_cast<int>(doubles * 8)];
+  return ptr[reg.value_or(r11) + row * 8 + static_cast<std::size_t>(doubles * 8)];
 }
 
 MachineCode::Assembler::Address MachineCode::Assembler::number_at(const CodeOperand& operand) {
   mov(rax, pointer_field(operand.pointer));
-  return ptr[rax + static_cast<int>(operand.offset * 8)];
+  return ptr[rax + static_cast<std::size_t>(operand.offset * 8)];
 }
 
 /// Where a value lies that is in memory.

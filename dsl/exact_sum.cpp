@@ -1,4 +1,5 @@
 // bin_sum: sums over rows, and lanes, as bins that are added without rounding, [rows, .., n, ..] -> [.., bins].
+// bin_scatter: the same of sums of rows at positions, x [rows, ..] and index [rows, ..] -> [.., n, bins].
 // round_bins: the numbers that bins are. Between the two an allreduce adds the shares.
 #include "dsl/exact_sum.hpp"
 
@@ -13,6 +14,7 @@
 #include "dsl/collectives.hpp"
 #include "dsl/kernel_id.hpp"
 #include "dsl/sum.hpp"
+#include "dsl/take.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
@@ -82,6 +84,18 @@ View BinSum::lower(const Node& node, Lowering& lowering) const {
   return out;
 }
 
+Shape BinScatter::infer_shape(std::span<const Expr>) const {
+  Shape shape = shape_;
+  shape.emplace_back(bins::size);
+  return shape;
+}
+
+Expr BinScatter::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
+
+void BinScatter::call(const Node& node, const CallArguments& arguments) const {
+  for_each_scattered(node, arguments, 2, [](double* sum, double term) { bins::add_term(sum, term); });
+}
+
 Shape RoundBins::infer_shape(std::span<const Expr> operands) const {
   Shape shape = operands[0].shape();
   shape.pop_back();
@@ -116,6 +130,12 @@ void RoundBins::call(const Node& node, const CallArguments& arguments) const {
     }
     arguments.out.data[i] = round([&](std::size_t k) { return in.data[at + static_cast<std::ptrdiff_t>(k) * bin]; });
   }
+}
+
+Expr exact_scatter(const Expr& scatter) {
+  const Node& node = *scatter.node();
+  const Expr shares = make_node(std::make_shared<const BinScatter>(node.shape), node.operands, node.where);
+  return make_node(std::make_shared<const RoundBins>(), {allreduce(shares)}, node.where);
 }
 
 Expr exact_row_sum(const Expr& x, std::vector<std::size_t> axes) {

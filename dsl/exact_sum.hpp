@@ -1,6 +1,6 @@
 #pragma once
 
-#include "graph/operator.hpp"
+#include "dsl/call_operator.hpp"
 
 namespace allgrad {
 
@@ -25,6 +25,28 @@ class BinSum final : public Operator {
   std::vector<std::size_t> axes_;
 };
 
+/// The same of each of the sums that ScatterAdd makes of rows: x and an index -> [.., n, bins].
+class BinScatter final : public CallOperator {
+ public:
+  /// The shape of the sums, [.., n].
+  explicit BinScatter(Shape shape) : shape_(std::move(shape)) {}
+
+  std::string_view name() const override { return "bin_scatter"; }
+  std::string attributes() const override { return "shape=" + to_string(shape_); }
+  void identify(Fingerprint& hash) const override { add_to(hash, shape_); }
+  Shape infer_shape(std::span<const Expr> operands) const override;
+  Linearity linearity() const override { return Linearity::none; }
+  Placement infer_placement(std::span<const Expr>, const Shape&) const override { return Placement::partial; }
+  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
+  void call(const Node& node, const CallArguments& arguments) const override;
+
+ protected:
+  bool adds() const override { return true; }
+
+ private:
+  Shape shape_;
+};
+
 /// The numbers that such bins are, once all shares are there: [.., bins] -> [..].
 class RoundBins final : public Operator {
  public:
@@ -40,5 +62,8 @@ class RoundBins final : public Operator {
 
 /// The total of a sum over rows of `x`, the same to the bit however the rows are dealt out to ranks.
 Expr exact_row_sum(const Expr& x, std::vector<std::size_t> axes);
+
+/// Likewise the total of what a ScatterAdd of rows makes.
+Expr exact_scatter(const Expr& scatter);
 
 }  // namespace allgrad

@@ -26,13 +26,6 @@ namespace {
 
 Shape without_last(const Shape& shape) { return Shape(shape.begin(), shape.end() - 1); }
 
-/// The position that a number is, or -1 where it is none of `length`.
-std::ptrdiff_t position_of(double number, double length) {
-  if (!(number >= 0.0 && number < length)) return -1;
-  const auto position = static_cast<std::ptrdiff_t>(number);
-  return static_cast<double>(position) == number ? position : -1;
-}
-
 void require_lanes(const Shape& shape, std::string_view what) {
   if (!shape.empty() && !shape.back().is_rows()) return;
   throw ExpressionError(fmt::format("expected {}, got shape {}", what, to_string(shape)));
@@ -61,6 +54,12 @@ Expr take_or(const Expr& v, const Expr& index, double outside, SourceLocation wh
 }
 
 }  // namespace
+
+std::ptrdiff_t position_of(double number, double length) {
+  if (!(number >= 0.0 && number < length)) return -1;
+  const auto position = static_cast<std::ptrdiff_t>(number);
+  return static_cast<double>(position) == number ? position : -1;
+}
 
 std::string Take::attributes() const {
   return std::isnan(length_and_outside_[1]) ? std::string() : fmt::format("outside={}", length_and_outside_[1]);
@@ -157,20 +156,7 @@ View ScatterAdd::lower(const Node& node, Lowering& lowering) const {
 }
 
 void ScatterAdd::call(const Node& node, const CallArguments& arguments) const {
-  const CallOperand &out = arguments.out, &x = arguments.in[0], &index = arguments.in[1];
-  const Shape &from = node.operands[0].shape(), &to = node.shape;
-  const std::ptrdiff_t step = out.strides.back();
-  const auto length = static_cast<double>(to.back().length);
-  const std::array<LaneStrides, 3> strides = {strides_along(out, to, from, 1), strides_along(x, from, from),
-                                              strides_along(index, node.operands[1].shape(), from)};
-  for_each_lane<3>(from, strides, [&](const auto& at) {
-    for (std::size_t row = 0; row < arguments.num_rows; ++row) {
-      const auto r = static_cast<std::ptrdiff_t>(row);
-      const std::ptrdiff_t position = position_of(index.data[at[2] + r * index.row_stride], length);
-      if (position < 0) continue;
-      out.data[at[0] + r * out.row_stride + position * step] += x.data[at[1] + r * x.row_stride];
-    }
-  });
+  for_each_scattered(node, arguments, 1, [](double* sum, double term) { *sum += term; });
 }
 
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where) {

@@ -55,6 +55,28 @@ class ScatterAdd final : public CallOperator {
   double length_;  ///< of the last axis
 };
 
+/// The position that a number is, or -1 where it is none of `length`.
+std::ptrdiff_t position_of(double number, double length);
+
+/// Calls add(place, term) for the terms x of a call whose operands are x [..] and an index that broadcasts to it: the
+/// place is that of the index in the result, [.., n, ..], which has `behind` axes from that of the positions on.
+template <class Add>
+void for_each_scattered(const Node& node, const CallArguments& arguments, std::size_t behind, Add add) {
+  const CallOperand &out = arguments.out, &x = arguments.in[0], &index = arguments.in[1];
+  const Shape &from = node.operands[0].shape(), &to = node.shape;
+  const std::ptrdiff_t step = out.strides[out.strides.size() - behind];
+  const auto length = static_cast<double>(to[to.size() - behind].length);
+  const std::array<LaneStrides, 3> strides = {strides_along(out, to, from, behind), strides_along(x, from, from),
+                                              strides_along(index, node.operands[1].shape(), from)};
+  for_each_lane<3>(from, strides, [&](const auto& at) {
+    for (std::size_t row = 0; row < arguments.num_rows; ++row) {
+      const auto r = static_cast<std::ptrdiff_t>(row);
+      const std::ptrdiff_t position = position_of(index.data[at[2] + r * index.row_stride], length);
+      if (position >= 0) add(out.data + at[0] + r * out.row_stride + position * step, x.data[at[1] + r * x.row_stride]);
+    }
+  });
+}
+
 /// NaN where there is no such position.
 Expr take_last(const Expr& v, const Expr& index, SourceLocation where);
 

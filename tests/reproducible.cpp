@@ -69,6 +69,33 @@ TEST_CASE("loss and gradient do not depend on how rows are dealt out") {
       return square(mean(square(y - mean(y))) - 0.2) + square(mean(y));
     });
   }
+  SECTION("sums into bins and groups, of terms at no position too") {
+    check(columns, params, [](const ag::Table& table, const Expr& p) {
+      const Expr bin = floor(4.0 * (table["x"] + 1.0)), weight = exp(p[0] * table["w"] + p[1] * table["x"]);
+      const Expr counts = ag::histogram(bin, weight, 8);
+      const Expr sums =
+          ag::segment_sum(expand_dims(weight, 1) * ag::Array{1.0, -0.3}, bin - 1.0, 7);  // not of all rows
+      return sum(log(counts + 1.0)) + 1e-4 * sum(square(sums));
+    });
+  }
+  SECTION("the largest of all rows, and sums beside it") {
+    check(columns, params, [](const ag::Table& table, const Expr& p) {
+      const Expr y = sin(3.0 * table["x"] + p[0]) * (table["w"] + p[1]);
+      return amax(y, 0) + 2.0 * amin(floor(4.0 * y) * p[0], 0) + ag::logsumexp(5.0 * y, 0);
+    });
+  }
+  SECTION("values that are kept, of sums") {
+    check(columns, params, [](const ag::Table& table, const Expr& p) {
+      const Expr kept = ag::store(table["x"] / std::sqrt(3.0) - mean(sin(table["x"])) / sum(table["w"]));
+      return mean(square(kept * p[0] + p[1]));
+    });
+  }
+  SECTION("moments, softmax and weighted means of rows") {
+    check(columns, params, [](const ag::Table& table, const Expr& p) {
+      const Expr y = sinh(p[0] * table["x"]);
+      return var(y, 0) + stddev(y * p[1], 0) + average(y, table["w"], 0) + sum(square(softmax(y, 0)));
+    });
+  }
   SECTION("sums over rows and lanes, scaled and joined") {
     check(columns, params, [](const ag::Table& table, const Expr& p) {
       const Expr wide = sin(expand_dims(table["x"], 1) * ag::Array{1.0, 2.0, 3.0, 4.0, 5.0} + p[0]) * p[1];

@@ -23,10 +23,9 @@ Expr take(const Operand& v, const Operand& index, const Position& axis = -1);
 Expr gather(const Operand& v, const Operand& index);
 
 /// The sum of x over each group of rows: x [rows, ...] and an index [rows] of numbers from 0 to n - 1 give [n, ...],
-/// over all rows of all ranks, for segments = n. Also of a value that is not per row, along its first axis. These sums
-/// are not among those that CompileOptions::reproducible makes the same to the bit. For segments = table.rows() they
-/// are values per row of that table, [rows, ...], the transpose of `gather`, with an index as it takes there, and add
-/// up in the order of the rows of x. In Python: jax.ops.segment_sum.
+/// over all rows of all ranks, for segments = n. Also of a value that is not per row, along its first axis. For
+/// segments = table.rows() they are values per row of that table, [rows, ...], the transpose of `gather`, with an index
+/// as it takes there, and add up in the order of the rows of x. In Python: jax.ops.segment_sum.
 Expr segment_sum(const Operand& x, const Operand& index, const Extent& segments);
 
 /// The sum of the weights of each bin: an integer `bin` per row and weights that broadcast to its shape give [nbins].

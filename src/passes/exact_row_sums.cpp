@@ -6,6 +6,7 @@
 #include "dsl/exact_sum.hpp"
 #include "dsl/input.hpp"
 #include "dsl/sum.hpp"
+#include "dsl/take.hpp"
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
 
@@ -14,10 +15,11 @@ namespace allgrad {
 namespace {
 
 Expr exact(const Expr& expr) {
-  const auto* sum = as<Sum>(expr);
-  if (sum == nullptr || expr.placement() != Placement::partial) return expr;
+  if (expr.placement() != Placement::partial || expr.node()->operands.empty()) return expr;
   const Expr& x = expr.node()->operands[0];
-  return row_axis(x.shape()) ? share(exact_row_sum(x, sum->axes())) : expr;
+  if (!row_axis(x.shape())) return expr;
+  if (const auto* sum = as<Sum>(expr)) return share(exact_row_sum(x, sum->axes()));
+  return as<ScatterAdd>(expr) != nullptr ? share(exact_scatter(expr)) : expr;
 }
 
 /// True where a rank's own share of a sum is asked for: it depends on the rank's rows, and a total is no share.

@@ -94,6 +94,12 @@ TEST_CASE("forward mode: what several parameters change goes on through numbers 
     const Expr total = sum(near(x), 0);  // [3]
     check_modes(loss_of(exp(-expand_dims(y, 1) * total / 9.0) * expand_dims(tanh(y * total[0]), 1)), p, at);
   }
+  SECTION("lanes that are all the number, and the number alone") {
+    const Expr lanes = broadcast_to(expand_dims(x, 1), ag::Shape{x.shape()[0], ag::Extent(3)});
+    check_modes(loss_of(lanes), p, at);
+    check_modes(square(sum(lanes) + sum(lanes * 0.5)), p, at);
+    check_modes(square(sum(x) + sum(sum(lanes * expand_dims(y, 1), 0)) + sum(transpose(lanes) * x)), p, at);
+  }
   SECTION("axes before the rows") {
     const Expr across = transpose(near(y));  // [3, rows]
     check_modes(sum(square(sum(across * x, 1))), p, at);
@@ -107,6 +113,14 @@ TEST_CASE("forward mode: where a number per row or its derivative is infinite, m
   check_modes(sum(where(number > 0.1, sqrt(number), 0.0) * p[2]), p, at);
   const Expr logarithm = log(number) * p[2] + p[0];
   check_modes(sum(where(number > 0.1, sin(logarithm), 0.0)), p, at);
+}
+
+TEST_CASE("tangents of 100,000 operations per row, each of the one before, along two directions") {
+  const Expr p = ag::parameters(2);
+  Expr x = p[0] * made_points()["x"] + p[1];
+  for (int i = 0; i < 100'000; ++i) x = i % 2 == 0 ? sin(x) : x * p[1];
+  const Expr jacobian = ag::jacobian(sum(x), p);
+  CHECK(count_per_row(jacobian, "cos") == 50'000);
 }
 
 TEST_CASE("the Jacobian of lanes of one number per row: each parameter adds products with sums alone") {

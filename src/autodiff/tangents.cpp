@@ -87,7 +87,7 @@ class Sweep {
   struct Tangent {
     std::size_t along;  ///< the number of a direction, or behind them that of a gate
     Expr expr;
-    Number meeting;  ///< of a value per row: the first one through which goes all that it is the tangent of
+    Number meeting;  ///< of a value per row: from it on, the first one through which all goes that it stands for
   };
   using Tangents = std::vector<Tangent>;  // by `along`
 
@@ -147,7 +147,7 @@ void Sweep::visit(Number number) {
   const auto add = [&](std::size_t along, const Expr& tangent, Number meeting) {
     if (is_zero(tangent)) return;
     const Expr whole = folded(broadcast_to(tangent, expr.shape()));
-    if (!is_zero(whole)) tangents.push_back({along, whole, meeting});
+    if (!is_zero(whole)) tangents.push_back({along, whole, ways_.not_before(number, meeting)});
   };
   if (const auto polynomial = polynomials_.find(expr)) {
     for (const Tangent& tangent : known_.at(polynomial->of.node())) {
@@ -187,7 +187,7 @@ std::map<std::size_t, Sweep::OfOperands> Sweep::of_operands(Number number) const
 void Sweep::make_gate(Number number, Tangents& tangents) {
   Tangents through, others;
   for (const Tangent& tangent : tangents) {
-    (ways_.not_before(number, tangent.meeting) == number ? through : others).push_back(tangent);
+    (tangent.meeting == number ? through : others).push_back(tangent);
   }
   if (through.size() < 2) return;
   tangents = std::move(others);
@@ -208,9 +208,9 @@ Sweep::Tangents Sweep::without_gates(const Tangents& tangents) const {
       continue;
     }
     for (const Tangent& of_number : gates_[tangent.along - num_directions_]) {
-      const bool changes_by_one = uniform_value(unstretched(tangent.expr)) == 1.0;
-      add(of_number.along,
-          changes_by_one ? of_number.expr : chain(as_factor_of(tangent.expr.shape(), of_number.expr), tangent.expr));
+      const Expr factor = as_factor_of(tangent.expr.shape(), of_number.expr);
+      const bool is_factor = factor.shape() == tangent.expr.shape() && uniform_value(unstretched(tangent.expr)) == 1.0;
+      add(of_number.along, is_factor ? factor : chain(factor, tangent.expr));
     }
   }
   Tangents result;

@@ -55,14 +55,14 @@ bool Minimization::restore(const Checkpoint& checkpoint, Identity identity, bool
   const auto say = [&](const std::string& text) {
     if (progress && comm().is_root()) emit(Severity::progress, text);
   };
-  const auto [status, text] = read_file(checkpoint.file, comm());
-  if (status == FileText::Status::absent) {
+  const FileText file = read_file(checkpoint.file, comm());
+  if (file.status == FileText::Status::absent) {
     say(fmt::format("{}: there is no checkpoint '{}' yet, starting from the guess", optimizer_, checkpoint.file));
     return false;
   }
-  comm().guarded([&, &status = status, &text = text] {
-    if (status == FileText::Status::unreadable) name.refuse(fmt::format("'{}' on reading it", text));
-    const std::string state = checked_state(text, name, identity_);
+  comm().guarded([&] {
+    if (file.status == FileText::Status::unreadable) name.refuse(fmt::format("'{}' on reading it", file.text));
+    const std::string state = checked_state(file.text, name, identity_);
     Archive archive(state);
     fields(archive);
     if (!archive.rest().empty()) name.refuse("a state with more in it");

@@ -219,8 +219,8 @@ Multistart run_multistart(const MakeModel& make_model, const Params& params, con
     const auto share = static_cast<std::size_t>(number), step = static_cast<std::size_t>(num_parts);
     std::vector<OptimizeResult> own;
     comm.guarded(
-        [&, &part = part] {
-          const std::unique_ptr<ModelBase> model = part.attempt([&] { return make_model(part); });
+        [&, &own_part = part] {
+          const std::unique_ptr<ModelBase> model = own_part.attempt([&] { return make_model(own_part); });
           own = run_share(*model, named, starts, share, step, options, where);
         },
         Operation("the end of fits from several starts", where));

@@ -22,4 +22,9 @@ class BroadcastTo final : public Operator {
   Shape shape_;
 };
 
+/// What is stretched by the last operation of an expression, or the expression itself.
+inline const Expr& unstretched(const Expr& expr) {
+  return as<BroadcastTo>(expr) != nullptr ? expr.node()->operands[0] : expr;
+}
+
 }  // namespace allgrad

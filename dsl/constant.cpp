@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
 
 namespace allgrad {
@@ -65,6 +66,24 @@ Expr rank_constant(Array value, SourceLocation where) {
 
 Expr folded_constant(Array value, Placement placement, SourceLocation where) {
   return make_node(std::make_shared<const Constant>(std::move(value), placement), {}, where);
+}
+
+Expr folded(const Expr& expr) {
+  class ConstantsOnly final : public Evaluation {
+   public:
+    std::span<const double> input(std::string_view) const override { throw InternalError("a constant has an input"); }
+    Array allreduce(const Array&) override { throw InternalError("a constant has an allreduce"); }
+  };
+  const Node& node = *expr.node();
+  std::vector<const Array*> operands;
+  for (const Expr& operand : node.operands) {
+    const auto* constant = as<Constant>(operand);
+    if (constant == nullptr || operand.placement() != Placement::replicated) return expr;
+    operands.push_back(&constant->value());
+  }
+  if (operands.empty() || expr.placement() != Placement::replicated) return expr;
+  ConstantsOnly evaluation;
+  return folded_constant(node.op->evaluate(node, operands, evaluation), Placement::replicated, node.where);
 }
 
 bool is_factor(const Expr& expr) {

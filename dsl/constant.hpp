@@ -36,6 +36,9 @@ class Constant final : public Operator {
 /// A constant computed while compiling.
 Expr folded_constant(Array value, Placement placement, SourceLocation where);
 
+/// What an operation whose operands are replicated constants is; any other as it is.
+Expr folded(const Expr& expr);
+
 /// True for a replicated constant that multiplies like a number: all of its elements are finite and not 0.
 bool is_factor(const Expr& expr);
 

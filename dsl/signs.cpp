@@ -13,23 +13,19 @@ namespace {
 /// Operations from a value to what decides its sign.
 constexpr int most_steps = 8;
 
-Signs either(bool never_negative, bool never_positive) { return {never_negative, never_positive}; }
+Signs opposite(Signs x) { return {x.never_positive, x.never_negative}; }
 
-Signs opposite(Signs x) { return either(x.never_positive, x.never_negative); }
-
-Signs of_sum(Signs x, Signs y) {
-  return either(x.never_negative && y.never_negative, x.never_positive && y.never_positive);
-}
+Signs of_sum(Signs x, Signs y) { return {x.never_negative && y.never_negative, x.never_positive && y.never_positive}; }
 
 Signs of_product(Signs x, Signs y) {
-  return either((x.never_negative && y.never_negative) || (x.never_positive && y.never_positive),
-                (x.never_negative && y.never_positive) || (x.never_positive && y.never_negative));
+  return {(x.never_negative && y.never_negative) || (x.never_positive && y.never_positive),
+          (x.never_negative && y.never_positive) || (x.never_positive && y.never_negative)};
 }
 
 Signs of_constant(const Constant& constant) {
   const auto& numbers = constant.value().storage();
-  return either(std::ranges::all_of(numbers, [](double x) { return x >= 0.0; }),
-                std::ranges::all_of(numbers, [](double x) { return x <= 0.0; }));
+  return {std::ranges::all_of(numbers, [](double x) { return x >= 0.0; }),
+          std::ranges::all_of(numbers, [](double x) { return x <= 0.0; })};
 }
 
 Signs of_elementwise(const Elementwise& op, const std::vector<Expr>& operands, const std::vector<Signs>& signs) {
@@ -38,10 +34,10 @@ Signs of_elementwise(const Elementwise& op, const std::vector<Expr>& operands, c
     case Kernel::add: return of_sum(signs[0], signs[1]);
     case Kernel::subtract: return of_sum(signs[0], opposite(signs[1]));
     case Kernel::multiply:
-      if (operands[0].node() == operands[1].node()) return either(true, false);
+      if (operands[0].node() == operands[1].node()) return {true, false};
       return of_product(signs[0], signs[1]);
     case Kernel::divide: return of_product(signs[0], signs[1]);
-    default: return either(op.is_never_negative(), false);
+    default: return {op.is_never_negative(), false};
   }
 }
 

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
-#include <unordered_set>
+#include <set>
 
 namespace {
 
@@ -21,11 +21,13 @@ struct Fault {
 };
 thread_local Fault fault;
 
+using Chain = std::array<void*, 9>;  // the innermost callers
+
 /// The calls that NewCallers notes.
 struct Callers {
   bool noting = false;
   std::uint64_t count = 0;
-  std::unordered_set<std::uint64_t> chains = {};  // hashes
+  std::set<Chain> chains = {};
   std::vector<std::uint64_t> calls = {};
 };
 thread_local Callers callers;
@@ -34,13 +36,9 @@ void note_callers() {
   if (!callers.noting) return;
   callers.noting = false;  // its own memory does not count
   ++callers.count;
-  std::array<void*, 9> chain;  // the innermost
-  const int length = backtrace(chain.data(), static_cast<int>(chain.size()));
-  std::uint64_t hash = 14695981039346656037U;  // FNV-1a, of words
-  for (int i = 0; i < length; ++i) {
-    hash = (hash ^ reinterpret_cast<std::uintptr_t>(chain[static_cast<std::size_t>(i)])) * 1099511628211U;
-  }
-  if (callers.chains.insert(hash).second) callers.calls.push_back(callers.count);
+  Chain chain{};
+  backtrace(chain.data(), static_cast<int>(chain.size()));
+  if (callers.chains.insert(chain).second) callers.calls.push_back(callers.count);
   callers.noting = true;
 }
 

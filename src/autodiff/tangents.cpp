@@ -24,14 +24,6 @@ namespace {
 
 bool is_zero(const Expr& tangent) { return tangent.empty() || tangent.node()->op->is_zero(); }
 
-/// Linear operators on constants are constants: what a direction leaves of a vector that is taken apart.
-class ConstantsOnly final : public Evaluation {
-  std::span<const double> input(std::string_view) const override { throw InternalError("a constant has an input"); }
-  Array allreduce(const Array&) override { throw InternalError("a constant has an allreduce"); }
-};
-
-bool is_number(const Expr& expr) { return as<Constant>(expr) != nullptr && expr.placement() == Placement::replicated; }
-
 /// Zeros that are their own share, where the shape has no rows.
 Expr zeros(const Shape& shape) {
   std::vector<std::size_t> lengths;
@@ -45,17 +37,6 @@ Expr applied_to(const Expr& expr, std::vector<Expr> tangents) {
   }
   return with_operands(expr, std::move(tangents));
 }
-
-Expr folded(const Expr& expr) {
-  const Node& node = *expr.node();
-  if (expr.placement() != Placement::replicated || !std::ranges::all_of(node.operands, is_number)) return expr;
-  std::vector<const Array*> operands;
-  for (const Expr& operand : node.operands) operands.push_back(&as<Constant>(operand)->value());
-  ConstantsOnly evaluation;
-  return folded_constant(node.op->evaluate(node, operands, evaluation), Placement::replicated, node.where);
-}
-
-const Expr& unstretched(const Expr& expr) { return as<BroadcastTo>(expr) != nullptr ? expr.node()->operands[0] : expr; }
 
 /// One number per row as a factor of values of a shape.
 Expr as_factor_of(const Shape& shape, const Expr& number_per_row) {

@@ -23,8 +23,6 @@ using Flags = std::vector<bool>;
 
 const Expr& operand(const Expr& expr, std::size_t k = 0) { return expr.node()->operands[k]; }
 
-const Expr& unstretched(const Expr& expr) { return as<BroadcastTo>(expr) != nullptr ? operand(expr) : expr; }
-
 /// The axes along which the last operation of an expression repeats its operand.
 Flags stretched_axes(const Expr& expr) {
   Flags stretched(expr.ndim(), false);

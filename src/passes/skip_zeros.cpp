@@ -17,8 +17,8 @@ namespace {
 
 const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
 
-const Constant* replicated_constant(const Expr& expr) {
-  return expr.placement() == Placement::replicated ? as<Constant>(expr) : nullptr;
+bool is_constant(const Expr& expr) {
+  return expr.placement() == Placement::replicated && as<Constant>(expr) != nullptr;
 }
 
 /// True for a product that is 0 where a constant factor is, whatever the other factor is there.
@@ -49,22 +49,6 @@ Expr sliced(const Expr& expr, AxisSlice slice) {
   return make_node(std::make_shared<const SliceAxis>(slice), {expr}, expr.node()->where);
 }
 
-Expr sliced_constant(const Constant& constant, const AxisSlice& slice, SourceLocation where) {
-  std::vector<std::size_t> shape(constant.value().shape().begin(), constant.value().shape().end());
-  if (slice.drop) {
-    shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(slice.axis));
-  } else {
-    shape[slice.axis] = slice.count;
-  }
-  Array part = Array::from_shape(shape);
-  const auto& from = constant.value().storage();
-  for_each_run(slice, constant.value().shape(), [&](std::size_t in_full, std::size_t in_part, std::size_t length) {
-    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(in_full), length,
-                part.storage().begin() + static_cast<std::ptrdiff_t>(in_part));
-  });
-  return folded_constant(std::move(part), Placement::replicated, where);
-}
-
 /// The other factor along the same axis, which it may lack or be stretched along.
 Expr sliced_factor(const Expr& factor, AxisSlice slice, std::size_t axes_behind) {
   if (factor.ndim() <= axes_behind) return factor;
@@ -79,11 +63,10 @@ Expr sum_of_part(const Expr& expr, std::size_t axis, std::size_t k) {
   const Expr &product = operand(expr, 0), &constant = operand(product, k);
   const std::size_t behind = product.ndim() - 1 - axis;
   if (constant.ndim() <= behind || constant.shape()[constant.ndim() - 1 - behind] == Extent(1)) return {};
-  const Constant& factor = *as<Constant>(constant);
-  const auto part = part_without_zeros(factor.value(), constant.ndim() - 1 - behind);
+  const auto part = part_without_zeros(as<Constant>(constant)->value(), constant.ndim() - 1 - behind);
   if (!part) return {};
   std::vector<Expr> factors(2);
-  factors[k] = sliced_constant(factor, *part, constant.node()->where);
+  factors[k] = folded(sliced(constant, *part));
   factors[1 - k] = sliced_factor(operand(product, 1 - k), *part, behind);
   std::vector<std::size_t> axes;
   for (const std::size_t each : as<Sum>(expr)->axes()) {
@@ -93,12 +76,13 @@ Expr sum_of_part(const Expr& expr, std::size_t axis, std::size_t k) {
   return sum_over(with_operands(product, std::move(factors)), std::move(axes), expr.node()->where);
 }
 
+bool is_sum_of_products(const Expr& expr) { return as<Sum>(expr) != nullptr && shows_zeros(operand(expr, 0)); }
+
 Expr without_zeros(const Expr& expr) {
-  const auto* sum = as<Sum>(expr);
-  if (sum == nullptr || !shows_zeros(operand(expr, 0))) return expr;
+  if (!is_sum_of_products(expr)) return expr;
   for (const std::size_t k : {1U, 0U}) {
-    if (replicated_constant(operand(operand(expr, 0), k)) == nullptr) continue;
-    for (const std::size_t axis : sum->axes()) {
+    if (!is_constant(operand(operand(expr, 0), k))) continue;
+    for (const std::size_t axis : as<Sum>(expr)->axes()) {
       const Expr result = sum_of_part(expr, axis, k);
       if (!result.empty() && result.shape() == expr.shape() && result.placement() == expr.placement()) return result;
     }
@@ -108,6 +92,8 @@ Expr without_zeros(const Expr& expr) {
 
 }  // namespace
 
-std::vector<Expr> skip_zeros(const Graph& graph) { return rewrite(graph, without_zeros); }
+std::vector<Expr> skip_zeros(const Graph& graph) {
+  return any_node(graph, is_sum_of_products) ? rewrite(graph, without_zeros) : graph.outputs();
+}
 
 }  // namespace allgrad

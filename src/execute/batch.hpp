@@ -31,6 +31,17 @@ struct Batch {
   Batch(const Mask<A>& mask) : v(xsimd::select(mask.m, Raw(1.0), Raw(0.0))) {}
 
   static Batch load(const double* address) { return Raw::load_unaligned(address); }
+  /// The numbers at positions of a table, element by element in xsimd 8.
+  static Batch gather(const double* table, const std::int64_t* positions) {
+#if defined(__AVX512F__)
+    return Raw(_mm512_i64gather_pd(_mm512_loadu_si512(positions), table, sizeof(double)));
+#elif defined(__AVX2__)
+    const auto* address = reinterpret_cast<const __m256i*>(positions);
+    return Raw(_mm256_i64gather_pd(table, _mm256_loadu_si256(address), sizeof(double)));
+#else
+    return Raw::gather(table, xsimd::batch<std::int64_t, A>::load_unaligned(positions));
+#endif
+  }
   void store(double* address) const { v.store_unaligned(address); }
 
   friend Batch operator-(const Batch& x) { return -x.v; }

@@ -22,7 +22,7 @@ namespace {
 /// or of the second one what a tile of fewer rows would lose by its many calls of kernels.
 constexpr std::size_t cache_doubles = 64 * 1024 / sizeof(double);
 constexpr std::size_t smallest_tile = 128, largest_tile = most_tile_rows;
-constexpr std::size_t line = 64 / sizeof(double);  // of the cache
+constexpr std::size_t cache_line = 64 / sizeof(double);  // of the cache
 
 std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -30,8 +30,8 @@ std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple
 std::size_t tile_rows(const RowLoop& sweep) {
   std::size_t lanes = 1;
   for (const LaneLoop& loop : sweep.loops) lanes = std::max(lanes, sweep.register_lanes + loop.num_registers);
-  const std::size_t fitting = std::clamp(cache_doubles / lanes / line * line, smallest_tile, largest_tile);
-  return std::min(fitting, round_up(std::max<std::size_t>(sweep.rows->local_rows, 1), line));
+  const std::size_t fitting = std::clamp(cache_doubles / lanes / cache_line * cache_line, smallest_tile, largest_tile);
+  return std::min(fitting, round_up(std::max<std::size_t>(sweep.rows->local_rows, 1), cache_line));
 }
 
 /// Lanes of the block axis for which the lane values of a loop stay in cache.
@@ -42,7 +42,7 @@ std::size_t lanes_of_block(const LaneLoop& loop, std::size_t extent, std::size_t
 }
 
 /// Doubles from lane to lane of values, in a row loop with so many between the lanes of registers and of columns.
-struct LaneStrides {
+struct RegisterStrides {
   std::size_t of_registers = 1, of_columns = 1;
 
   std::ptrdiff_t operator()(const Buffer& buffer) const {
@@ -58,19 +58,20 @@ struct LaneStrides {
 };
 
 /// How often each buffer is read and written.
-using Uses = std::vector<std::size_t>;
+using UseCounts = std::vector<std::size_t>;
 
-void count_uses(const Instruction& instruction, Uses& uses) {
+void count_uses(const Instruction& instruction, UseCounts& uses) {
   ++uses[instruction.out.buffer];
   for (const View& view : instruction.inputs) ++uses[view.buffer];
 }
 
-void forget_uses(const Instruction& instruction, Uses& uses) {
+void forget_uses(const Instruction& instruction, UseCounts& uses) {
   uses[instruction.out.buffer] = 0;
   for (const View& view : instruction.inputs) uses[view.buffer] = 0;
 }
 
-BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers, const LaneStrides& strides) {
+BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& buffers,
+                    const RegisterStrides& strides) {
   const auto bind = [&](const View& view, const Shape& shape) {
     const Buffer& buffer = buffers[view.buffer];
     const std::ptrdiff_t lane = strides(buffer);
@@ -193,8 +194,8 @@ class RowBinder {
   const KernelSet& kernels_;
   MachineCode* code_;
   const BoundRowLoop& bound_;
-  LaneStrides strides_;
-  Uses uses_, in_chain_;  // in all loops, and in the chain at hand
+  RegisterStrides strides_;
+  UseCounts uses_, in_chain_;  // in all loops, and in the chain at hand
 };
 
 /// Notes the columns of a row loop, those of a stream apart too.
@@ -234,13 +235,6 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
         std::max(bound.lane_value_doubles, loop.num_registers * bound.loops.back().block_lanes * bound.lane_stride);
   }
   bind_columns(sweep, schedule.buffers, bound);
-  std::size_t calls = 0;  // of a tile
-  for (const BoundLoop& loop : bound.loops) {
-    std::size_t rounds = (loop.block_extent + loop.block_lanes - 1) / loop.block_lanes;
-    for (const std::size_t extent : loop.outer_extents) rounds *= extent;
-    calls += rounds * loop.instructions.size();
-  }
-  bound.rows_ahead = round_up(bound.tile_rows / std::max<std::size_t>(calls, 1) + 1, line);
   return bound;
 }
 

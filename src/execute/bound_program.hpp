@@ -83,7 +83,6 @@ struct BoundRowLoop {
   std::vector<std::size_t> accumulators;  ///< buffers
   std::vector<BoundColumn> columns = {};
   BoundBlocks blocks = {};
-  std::size_t rows_ahead = 0;  ///< of the next tile, whose columns are fetched before each kernel call
   std::vector<BoundLoop> loops = {};
 
   /// The block that begins with row `first`: all rows where they lie in memory.

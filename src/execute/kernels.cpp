@@ -251,28 +251,34 @@ void add_to_bins(const KernelSteps& steps, const KernelOperands& at, std::size_t
 
 /// Positions along the inner axis: whole numbers from 0 to below `length`.
 struct Positions {
-  static constexpr std::size_t room = 256;
+  static constexpr std::size_t room = 128;
   std::int64_t at[room];  ///< 0 where a number is no position
-  double valid[room];     ///< 1, or 0 there
-  bool all_valid = true;
+  bool all_valid;
+  double valid[room];  ///< where not all are: 1, or 0 where a number is no position
 
   /// Numbers are turned to integers in batches: those below 2^51 are in the last bits of their sum with 1.5 * 2^52.
   void read(const Run& run, std::size_t n, double length) {
     constexpr double shift = 6755399441055744.0;
+    const auto is_position = [&](const B& number, const B& sum) {
+      return number >= B(0.0) && number < B(length) && equal(sum - B(shift), number);
+    };
     all_valid = true;
     double shifted[room];
     const auto turn = [&](const B& number, std::size_t i, std::size_t) {
-      const Mask<Arch> inside = number >= B(0.0) && number < B(length);
-      const B safe = where(inside, number, B(0.0)), sum = safe + B(shift);
-      const Mask<Arch> whole = inside && equal(sum - B(shift), number);
-      all_valid = all_valid && !any(!whole);
-      where(whole, sum, B(shift)).store(shifted + i);  // there is room for whole batches
-      B(whole).store(valid + i);
+      const B sum = number + B(shift);
+      const Mask<Arch> is = is_position(number, sum);
+      all_valid = all_valid && !any(!is);
+      where(is, sum, B(shift)).store(shifted + i);  // there is room for whole batches
     };
     for_each_batch<Copy>(n, turn, turn, run);
     for (std::size_t i = 0; i < n; ++i) {
       at[i] = __builtin_bit_cast(std::int64_t, shifted[i]) - __builtin_bit_cast(std::int64_t, shift);
     }
+    if (all_valid) return;
+    const auto tell = [&](const B& number, std::size_t i, std::size_t) {
+      B(is_position(number, number + B(shift))).store(valid + i);
+    };
+    for_each_batch<Copy>(n, tell, tell, run);
   }
 };
 
@@ -316,7 +322,7 @@ void look_up(const double* table, [[maybe_unused]] std::size_t length, const std
   }
 #endif
   for (; i + B::size <= count; i += B::size) {
-    B(B::Raw::gather(table, xsimd::batch<std::int64_t, Arch>::load_unaligned(positions + i))).store(out + i);
+    B::gather(table, positions + i).store(out + i);
   }
   for (; i < count; ++i) out[i] = table[positions[i]];
 }

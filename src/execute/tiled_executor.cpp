@@ -36,7 +36,6 @@ void run_round(const BoundLoop& loop, Workspace& workspace, std::span<const std:
     return address;
   };
   for (const BoundInstruction& instruction : loop.instructions) {
-    workspace.fetch_ahead();
     if (const auto* chain = std::get_if<BoundChain>(&instruction)) {
       const std::span<double*> pointers = workspace.pointers().first(chain->pointers.size());
       std::ranges::transform(chain->pointers, pointers.begin(), locate);

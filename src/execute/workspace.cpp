@@ -130,9 +130,6 @@ void Workspace::enter_tile(const BoundRowLoop& loop, std::size_t first, std::siz
   for (const BoundColumn& column : loop.columns) {
     addresses_[column.buffer] = const_cast<double*>(block_data_[column.buffer]) + first;  // only read
   }
-  ahead_ = &loop;
-  next_row_ = first + count;
-  end_of_next_ = std::min(next_row_ + loop.tile_rows, block_.count);
   if (loop.numbers_rows) {
     std::iota(row_numbers_.begin(), row_numbers_.begin() + static_cast<std::ptrdiff_t>(count),
               static_cast<double>(loop.rows->first_row + block_.first + first));

@@ -40,21 +40,6 @@ class Workspace {
 
   void clear_accumulators(const BoundRowLoop& loop);
 
-  /// Asks for a few more rows of the next tile, so that they are in the cache when it is entered: a kernel that is the
-  /// first to read a column would wait for memory, while others leave it idle.
-  void fetch_ahead() {
-    if (next_row_ >= end_of_next_) return;
-    for (const BoundColumn& column : ahead_->columns) {
-      const double* lane = block_data_[column.buffer];
-      for (std::size_t i = 0; i < buffers_[column.buffer].lanes; ++i, lane += column.lane_stride) {
-        for (std::size_t row = next_row_; row < next_row_ + ahead_->rows_ahead; row += line) {
-          __builtin_prefetch(lane + std::min(row, end_of_next_ - 1));
-        }
-      }
-    }
-    next_row_ += ahead_->rows_ahead;
-  }
-
   /// Moves to rows of this rank, those of streamed columns where the stream has them now.
   void enter_block(const BoundRowLoop& loop, const RowBlock& block);
 
@@ -84,8 +69,6 @@ class Workspace {
   std::map<std::size_t, Message> messages_;
   std::unique_ptr<double[], Free> memory_;  ///< values, accumulators and results, then the registers of a row loop
   double* registers_ = nullptr;
-  const BoundRowLoop* ahead_ = nullptr;         ///< the loop at hand
-  std::size_t next_row_ = 0, end_of_next_ = 0;  ///< what is left to be fetched of its next tile, in the block
 };
 
 }  // namespace allgrad

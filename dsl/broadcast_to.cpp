@@ -36,4 +36,9 @@ Expr broadcast_to(const Operand& x, const Shape& shape) {
   return make_node(std::make_shared<const BroadcastTo>(shape), {x.expr()}, x.where());
 }
 
+Expr zeros(const Shape& shape) {
+  if (row_axis(shape)) return broadcast_to(constant(0.0), shape);
+  return constant(xt::zeros<double>(local_shape(shape)));
+}
+
 }  // namespace allgrad

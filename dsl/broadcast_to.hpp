@@ -27,4 +27,7 @@ inline const Expr& unstretched(const Expr& expr) {
   return as<BroadcastTo>(expr) != nullptr ? expr.node()->operands[0] : expr;
 }
 
+/// Zeros that are their own share, where the shape has no rows.
+Expr zeros(const Shape& shape);
+
 }  // namespace allgrad

@@ -23,7 +23,7 @@ std::size_t start_of(std::span<const Expr> operands, std::size_t axis, std::size
   return start;
 }
 
-std::vector<Expr> exprs_of(const Parts& parts, std::string_view function) {
+std::vector<Expr> operand_exprs(const Parts& parts, std::string_view function) {
   if (parts.values().empty()) {
     throw ExpressionError(fmt::format("{}: expected at least one value, got none", function), parts.where());
   }
@@ -102,7 +102,7 @@ Parts::Parts(const std::vector<Expr>& values, SourceLocation where) : where_(whe
 }
 
 Expr concatenate(const Parts& parts, const Position& axis) {
-  std::vector<Expr> exprs = exprs_of(parts, "concatenate");
+  std::vector<Expr> exprs = operand_exprs(parts, "concatenate");
   const SourceLocation& where = parts.values()[0].where();
   std::size_t position = 0;
   try {
@@ -116,7 +116,7 @@ Expr concatenate(const Parts& parts, const Position& axis) {
 }
 
 Expr stack(const Parts& parts, const Position& axis) {
-  std::vector<Expr> exprs = exprs_of(parts, "stack");
+  std::vector<Expr> exprs = operand_exprs(parts, "stack");
   const std::vector<Operand>& values = parts.values();
   const Shape shape = exprs[0].shape();
   for (std::size_t k = 0; k < exprs.size(); ++k) {

@@ -12,6 +12,7 @@
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
+#include "base/finite.hpp"
 #include "dsl/elementwise.hpp"
 #include "dsl/reshape.hpp"
 #include "dsl/sum.hpp"
@@ -55,7 +56,7 @@ double num_products(const Labelled& x, const Labelled& y, const Letters& letters
 }
 
 /// The sum over the letters that are not kept.
-Labelled summed(const Labelled& x, const Letters& kept) {
+Labelled summed_letters(const Labelled& x, const Letters& kept) {
   Labelled result{x.expr, {}};
   std::vector<std::size_t> axes;
   for (std::size_t axis = 0; axis < x.letters.size(); ++axis) {
@@ -70,7 +71,7 @@ Labelled summed(const Labelled& x, const Letters& kept) {
 }
 
 /// The axes in the order of `letters`, with length 1 for those that the value lacks.
-Expr aligned(const Labelled& x, const Letters& letters) {
+Expr aligned_letters(const Labelled& x, const Letters& letters) {
   std::vector<std::size_t> order;
   for (const char letter : letters) {
     if (has(x.letters, letter)) order.push_back(x.letters.find(letter));
@@ -83,7 +84,7 @@ Expr aligned(const Labelled& x, const Letters& letters) {
 }
 
 /// Without axes of length 1 that the other operand has longer.
-Labelled unstretched(const Labelled& x, const Labelled& y) {
+Labelled unstretched_operand(const Labelled& x, const Labelled& y) {
   Labelled result{x.expr, {}};
   Shape shape;
   for (std::size_t axis = 0; axis < x.letters.size(); ++axis) {
@@ -126,7 +127,7 @@ class ContractionOrder {
  private:
   std::pair<Pair, double> cheapest(const std::vector<Letters>& words) const {
     constexpr std::size_t few = 5;
-    std::pair<Pair, double> best{{0, 1}, std::numeric_limits<double>::infinity()};
+    std::pair<Pair, double> best{{0, 1}, infinity};
     for (std::size_t i = 0; i < words.size(); ++i) {
       for (std::size_t j = i + 1; j < words.size(); ++j) {
         Letters all = words[i];
@@ -152,8 +153,8 @@ class ContractionOrder {
 };
 
 Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Letters& kept, Terms terms) {
-  const Labelled x = summed(unstretched(whole_x, whole_y), kept + whole_y.letters);
-  const Labelled y = summed(unstretched(whole_y, whole_x), kept + x.letters);
+  const Labelled x = summed_letters(unstretched_operand(whole_x, whole_y), kept + whole_y.letters);
+  const Labelled y = summed_letters(unstretched_operand(whole_y, whole_x), kept + x.letters);
   Letters all, result;
   add_letters(all, x.letters);
   add_letters(all, y.letters);
@@ -172,8 +173,9 @@ Labelled contract_two(const Labelled& whole_x, const Labelled& whole_y, const Le
   const auto lanes = [](const Labelled& operand) { return num_lanes(operand.expr.shape()); };
   Letters order = lanes(x) < lanes(y) ? y.letters : x.letters;
   add_letters(order, all);
-  const Expr a = aligned(x, order), b = aligned(y, order), products = terms == Terms::products ? a * b : chain(a, b);
-  return summed({products, order}, kept);
+  const Expr a = aligned_letters(x, order), b = aligned_letters(y, order),
+             products = terms == Terms::products ? a * b : chain(a, b);
+  return summed_letters({products, order}, kept);
 }
 
 }  // namespace
@@ -233,8 +235,8 @@ std::string length_text(const Extent& extent) {
 
 Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms) {
   if (operands.size() == 1) {
-    const Labelled sum = summed(operands[0], result);
-    return aligned(sum, result);
+    const Labelled sum = summed_letters(operands[0], result);
+    return aligned_letters(sum, result);
   }
   const ContractionOrder order(operands, result);
   while (operands.size() > 1) {
@@ -244,7 +246,7 @@ Expr contract(std::vector<Labelled> operands, const Letters& result, Terms terms
     operands[i] = contract_two(operands[i], operands[j], order.kept(words, i, j), terms);
     operands.erase(operands.begin() + static_cast<std::ptrdiff_t>(j));
   }
-  return aligned(operands[0], result);
+  return aligned_letters(operands[0], result);
 }
 
 }  // namespace allgrad

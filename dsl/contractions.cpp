@@ -14,7 +14,8 @@ namespace allgrad {
 
 namespace {
 
-[[noreturn]] void refuse(std::string_view function, const Operand& x, const Operand& y, const std::string& why) {
+[[noreturn]] void refuse_contraction(std::string_view function, const Operand& x, const Operand& y,
+                                     const std::string& why) {
   throw ExpressionError(
       fmt::format("{}({}, {}): {}", function, to_string(x.expr().shape()), to_string(y.expr().shape()), why),
       x.where());
@@ -24,10 +25,11 @@ void require_equal(std::string_view function, const Operand& x, std::size_t x_ax
                    std::size_t y_axis) {
   const Extent &a = x.expr().shape()[x_axis], &b = y.expr().shape()[y_axis];
   if (a == b) return;
-  refuse(function, x, y,
-         fmt::format("axis {} of the first operand, of length {}, and axis {} of the second, of length {}, are to be "
-                     "summed over together; they must be equally long",
-                     x_axis, length_text(a), y_axis, length_text(b)));
+  refuse_contraction(
+      function, x, y,
+      fmt::format("axis {} of the first operand, of length {}, and axis {} of the second, of length {}, are to be "
+                  "summed over together; they must be equally long",
+                  x_axis, length_text(a), y_axis, length_text(b)));
 }
 
 /// Sums over pairs of axes; those that are left of x come before those of y.
@@ -68,7 +70,8 @@ Expr dot(const Operand& x, const Operand& y) {
 
 Expr matmul(const Operand& x, const Operand& y) {
   const std::size_t x_ndim = x.expr().ndim(), y_ndim = y.expr().ndim();
-  if (x_ndim == 0 || y_ndim == 0) refuse("matmul", x, y, "a single number is no matrix; use * for products with it");
+  if (x_ndim == 0 || y_ndim == 0)
+    refuse_contraction("matmul", x, y, "a single number is no matrix; use * for products with it");
   require_equal("matmul", x, x_ndim - 1, y, y_ndim < 2 ? 0 : y_ndim - 2);
   const auto batch = [](const Shape& shape) {
     return Shape(shape.begin(), shape.size() < 2 ? shape.begin() : shape.end() - 2);
@@ -76,7 +79,7 @@ Expr matmul(const Operand& x, const Operand& y) {
   try {
     broadcast(batch(x.expr().shape()), batch(y.expr().shape()));
   } catch (const ExpressionError& error) {
-    refuse("matmul", x, y, fmt::format("of the axes before the last two, {}", error.what()));
+    refuse_contraction("matmul", x, y, fmt::format("of the axes before the last two, {}", error.what()));
   }
   const NodeOrigin origin(x.where(), false);
   return matrix_product(x.expr(), y.expr(), Terms::products);
@@ -84,7 +87,8 @@ Expr matmul(const Operand& x, const Operand& y) {
 
 Expr outer(const Operand& x, const Operand& y) {
   if (x.expr().ndim() != 1 || y.expr().ndim() != 1) {
-    refuse("outer", x, y, "expected two vectors; ravel makes one of an array, tensordot(x, y, 0) takes any shapes");
+    refuse_contraction("outer", x, y,
+                       "expected two vectors; ravel makes one of an array, tensordot(x, y, 0) takes any shapes");
   }
   return sum_of_pairs("outer", x, y, {}, {});
 }
@@ -92,7 +96,8 @@ Expr outer(const Operand& x, const Operand& y) {
 Expr tensordot(const Operand& x, const Operand& y, std::size_t axes) {
   const std::size_t x_ndim = x.expr().ndim(), y_ndim = y.expr().ndim();
   if (axes > x_ndim || axes > y_ndim) {
-    refuse("tensordot", x, y, fmt::format("expected at most as many axes to sum over as both have, got {}", axes));
+    refuse_contraction("tensordot", x, y,
+                       fmt::format("expected at most as many axes to sum over as both have, got {}", axes));
   }
   std::vector<std::size_t> x_axes, y_axes;
   for (std::size_t i = 0; i < axes; ++i) {
@@ -104,18 +109,19 @@ Expr tensordot(const Operand& x, const Operand& y, std::size_t axes) {
 
 Expr tensordot(const Operand& x, const Operand& y, const Axes& x_axes, const Axes& y_axes) {
   if (x_axes.all() || y_axes.all() || x_axes.values().size() != y_axes.values().size()) {
-    refuse("tensordot", x, y, "expected as many axes of the first operand as of the second");
+    refuse_contraction("tensordot", x, y, "expected as many axes of the first operand as of the second");
   }
   const auto normalized = [&](const Axes& axes, std::size_t ndim) {
     std::vector<std::size_t> result;
     try {
       for (const Position& axis : axes.values()) result.push_back(normalize_axis(axis, ndim));
     } catch (const ExpressionError& error) {
-      refuse("tensordot", x, y, error.what());
+      refuse_contraction("tensordot", x, y, error.what());
     }
     std::vector<std::size_t> sorted = result;
     std::ranges::sort(sorted);
-    if (std::ranges::adjacent_find(sorted) != sorted.end()) refuse("tensordot", x, y, "name each axis once");
+    if (std::ranges::adjacent_find(sorted) != sorted.end())
+      refuse_contraction("tensordot", x, y, "name each axis once");
     return result;
   };
   return sum_of_pairs("tensordot", x, y, normalized(x_axes, x.expr().ndim()), normalized(y_axes, y.expr().ndim()));

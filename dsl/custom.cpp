@@ -19,7 +19,7 @@ namespace allgrad {
 
 namespace {
 
-bool is_per_row(const Expr& expr) { return row_axis(expr.shape()).has_value(); }
+bool has_rows(const Expr& expr) { return row_axis(expr.shape()).has_value(); }
 
 std::vector<std::size_t> shape_at_hand(const Shape& shape, std::size_t num_rows) {
   std::vector<std::size_t> lengths;
@@ -79,15 +79,15 @@ auto result_of(Call call, const Node& node, const std::string& function, std::st
   }
 }
 
-[[noreturn]] void refuse(const std::string& function, const std::string& why, SourceLocation where) {
+[[noreturn]] void refuse_custom(const std::string& function, const std::string& why, SourceLocation where) {
   throw ExpressionError(fmt::format("custom \"{}\": {}", function, why), where);
 }
 
 [[noreturn]] void refuse_second(const std::string& function, SourceLocation where) {
-  refuse(function,
-         "a derivative of its vjp or jvp is asked for, and there is none: no Hessian, and no gradient of what "
-         "is made of its derivatives",
-         where);
+  refuse_custom(function,
+                "a derivative of its vjp or jvp is asked for, and there is none: no Hessian, and no gradient of what "
+                "is made of its derivatives",
+                where);
 }
 
 }  // namespace
@@ -113,19 +113,19 @@ Shape Custom::infer_shape(std::span<const Expr> operands) const {
                           "table",
                           rows->table, own->table));
   }
-  const bool has_rows = rows == nullptr || std::ranges::any_of(operands, is_per_row);
-  if (!has_rows) throw ExpressionError("the value is per row, but no operand is; give it one, such as a column");
+  const bool any_has = rows == nullptr || std::ranges::any_of(operands, has_rows);
+  if (!any_has) throw ExpressionError("the value is per row, but no operand is; give it one, such as a column");
   return shape_;
 }
 
 Expr Custom::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {
   const std::vector<Expr>& operands = node.node()->operands;
   if (function_->function.vjp == nullptr) {
-    refuse(function_->name, "a gradient is asked for, and there is no vjp; give it one", node.node()->where);
+    refuse_custom(function_->name, "a gradient is asked for, and there is no vjp; give it one", node.node()->where);
   }
   std::vector<Expr> given = {broadcast_to(cotangent, node.shape()), node};
   given.insert(given.end(), operands.begin(), operands.end());
-  const bool per_row = is_per_row(operands[k]);
+  const bool per_row = has_rows(operands[k]);
   const Expr all =
       make_node(std::make_shared<const CustomCotangents>(function_, per_row), std::move(given), node.node()->where);
   return CustomCotangents::of_operand(all, operands[k], CustomCotangents::lanes_before(operands, k));
@@ -134,7 +134,8 @@ Expr Custom::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) con
 Expr Custom::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const std::vector<Expr>& operands = node.node()->operands;
   if (!has_tangent()) {
-    refuse(function_->name, "a Jacobian or Hessian is asked for, and there is no jvp; give it one", node.node()->where);
+    refuse_custom(function_->name, "a Jacobian or Hessian is asked for, and there is no jvp; give it one",
+                  node.node()->where);
   }
   std::vector<Expr> given = {node};
   given.insert(given.end(), operands.begin(), operands.end());
@@ -155,7 +156,7 @@ void Custom::call(const Node& node, const CallArguments& arguments) const {
 std::size_t CustomCotangents::lanes_before(std::span<const Expr> operands, std::size_t k) {
   std::size_t lanes = 0;
   for (std::size_t i = 0; i < k; ++i) {
-    if (is_per_row(operands[i]) == is_per_row(operands[k])) lanes += num_lanes(operands[i].shape());
+    if (has_rows(operands[i]) == has_rows(operands[k])) lanes += num_lanes(operands[i].shape());
   }
   return lanes;
 }
@@ -180,14 +181,14 @@ void CustomCotangents::identify(Fingerprint& hash) const {
 Shape CustomCotangents::infer_shape(std::span<const Expr> operands) const {
   std::size_t lanes = 0;
   for (const Expr& operand : operands.subspan(2)) {
-    if (is_per_row(operand) == per_row_) lanes += num_lanes(operand.shape());
+    if (has_rows(operand) == per_row_) lanes += num_lanes(operand.shape());
   }
   if (per_row_) return {rows_of(operands[0].shape()), lanes};
   return {lanes};
 }
 
 Placement CustomCotangents::infer_placement(std::span<const Expr> operands, const Shape& shape) const {
-  if (!per_row_ && is_per_row(operands[0])) return Placement::partial;
+  if (!per_row_ && has_rows(operands[0])) return Placement::partial;
   return CustomOperator::infer_placement(operands, shape);
 }
 
@@ -207,9 +208,10 @@ void CustomCotangents::call(const Node& node, const CallArguments& arguments) co
   const std::vector<Array> cotangents =
       result_of([&] { return function_->function.vjp(operands, value, cotangent); }, node, function_->name, "vjp");
   if (cotangents.size() != num_operands) {
-    refuse(function_->name,
-           fmt::format("expected the cotangents of {} operands from its vjp, got {}", num_operands, cotangents.size()),
-           node.where);
+    refuse_custom(
+        function_->name,
+        fmt::format("expected the cotangents of {} operands from its vjp, got {}", num_operands, cotangents.size()),
+        node.where);
   }
   CallOperand out = arguments.out;
   const std::ptrdiff_t step = arguments.out.strides[0];
@@ -251,7 +253,7 @@ void CustomTangent::call(const Node& node, const CallArguments& arguments) const
 
 Expr custom(const Name& name, const Parts& operands, const Shape& shape, CustomFunction function) {
   if (function.value == nullptr) {
-    refuse(std::string(name.text), "there is no function that computes its value; give it one", name.where);
+    refuse_custom(std::string(name.text), "there is no function that computes its value; give it one", name.where);
   }
   std::vector<Expr> exprs;
   for (const Operand& operand : operands.values()) exprs.push_back(operand.expr());

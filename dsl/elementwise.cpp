@@ -10,6 +10,7 @@
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/signs.hpp"
 #include "dsl/special_functions.hpp"
@@ -50,7 +51,6 @@ Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cota
 
 /// The derivative by y of the density v of the gamma distribution of shape x at y; at 0 its limit.
 Expr gamma_density_slope(const Expr& x, const Expr& y, const Expr& v) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   const Expr below_2 = where(x > 1.0, infinity, where(equal(x, 1.0), -1.0, -infinity));
   const Expr at_0 = where(x > 2.0, 0.0, where(equal(x, 2.0), 1.0, below_2));
   return where(equal(y, 0.0), at_0, v * ((x - 1.0) / y - 1.0));
@@ -136,7 +136,7 @@ Expr gamma_density_slope(const Expr& x, const Expr& y, const Expr& v) {
    peers},
 #define ALLGRAD_LIST(...) \
   { __VA_ARGS__ }
-constexpr ElementwiseRow rows[] = {
+constexpr ElementwiseRow operator_table[] = {
 #define ALLGRAD_UNARY(name, linearity, value, dx, lo, hi, value_ulps, derivative_ulps, text, peers)                    \
   ALLGRAD_ROW(name, 1, linearity, value, ALLGRAD_LIST({lo, hi}), ALLGRAD_LIST(#dx), value_ulps, derivative_ulps, text, \
               peers)
@@ -185,7 +185,7 @@ bool is_finite_number(double x) { return std::isfinite(x); }
 /// Of each row. Found when the library is loaded: later, floating-point exceptions may be trapped.
 const std::vector<Kind> kinds = [] {
   std::vector<Kind> result;
-  for (const ElementwiseRow& row : rows) {
+  for (const ElementwiseRow& row : operator_table) {
     result.push_back({.is_finite = holds_for(row, any_numbers, is_finite_number),
                       .is_finite_below = holds_for(row, none_above, is_finite_number),
                       .is_finite_above = holds_for(row, none_below, is_finite_number),
@@ -202,7 +202,7 @@ Kind kind_of(Kernel kernel) {
 
 }  // namespace
 
-std::span<const ElementwiseRow> elementwise_rows() { return rows; }
+std::span<const ElementwiseRow> elementwise_rows() { return operator_table; }
 
 Expr chain(const Expr& cotangent, const Expr& partial) {
   const bool are_finite = cotangent.node()->finite && partial.node()->finite;
@@ -213,7 +213,7 @@ Expr chain(const Expr& cotangent, const Expr& partial) {
 Expr elementwise(Kernel kernel, std::vector<Expr> operands, SourceLocation where) {
   static const auto operators = [] {
     std::vector<std::shared_ptr<const Elementwise>> result;
-    for (const ElementwiseRow& row : rows) result.push_back(std::make_shared<const Elementwise>(row));
+    for (const ElementwiseRow& row : operator_table) result.push_back(std::make_shared<const Elementwise>(row));
     return result;
   }();
   return make_node(operators[static_cast<std::size_t>(kernel)], std::move(operands), where);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "dsl/kernel_id.hpp"
 #include "graph/operator.hpp"
 
@@ -60,5 +62,11 @@ class Elementwise final : public Operator {
  private:
   const ElementwiseRow& row_;
 };
+
+/// The row of the table that a node applies, if it does one.
+inline std::optional<Kernel> kernel_of(const Expr& expr) {
+  const auto* op = as<Elementwise>(expr);
+  return op == nullptr ? std::nullopt : std::optional(op->kernel());
+}
 
 }  // namespace allgrad

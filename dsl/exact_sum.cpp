@@ -42,10 +42,6 @@ double round(F at) {
   return sum + lost;
 }
 
-[[noreturn]] void refuse_adjoint(std::string_view name) {
-  throw InternalError(fmt::format("{} is differentiated", name));
-}
-
 }  // namespace
 
 std::string BinSum::attributes() const { return fmt::format("axes={}", axes_); }
@@ -60,8 +56,6 @@ Shape BinSum::infer_shape(std::span<const Expr> operands) const {
   shape.emplace_back(bins::size);
   return shape;
 }
-
-Expr BinSum::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
 
 Array BinSum::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
   Array result = xt::zeros<double>(local_shape(node.shape));
@@ -90,8 +84,6 @@ Shape BinScatter::infer_shape(std::span<const Expr>) const {
   return shape;
 }
 
-Expr BinScatter::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
-
 void BinScatter::call(const Node& node, const CallArguments& arguments) const {
   for_each_scattered(node, arguments, 2, [](double* sum, double term) { bins::add_term(sum, term); });
 }
@@ -101,8 +93,6 @@ Shape RoundBins::infer_shape(std::span<const Expr> operands) const {
   shape.pop_back();
   return shape;
 }
-
-Expr RoundBins::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
 
 Array RoundBins::evaluate(const Node& node, std::span<const Array* const> operands, Evaluation&) const {
   Array result = Array::from_shape(local_shape(node.shape));

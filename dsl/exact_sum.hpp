@@ -17,7 +17,6 @@ class BinSum final : public Operator {
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }
   Placement infer_placement(std::span<const Expr>, const Shape&) const override { return Placement::partial; }
-  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
 
@@ -37,7 +36,6 @@ class BinScatter final : public CallOperator {
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }
   Placement infer_placement(std::span<const Expr>, const Shape&) const override { return Placement::partial; }
-  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
 
  protected:
@@ -54,7 +52,6 @@ class RoundBins final : public Operator {
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override;
   Linearity linearity() const override { return Linearity::none; }
-  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;

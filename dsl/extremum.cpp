@@ -13,6 +13,7 @@
 #include "allgrad/error.hpp"
 #include "allgrad/reductions.hpp"
 #include "base/fingerprint.hpp"
+#include "base/finite.hpp"
 #include "dsl/axes.hpp"
 #include "dsl/elementwise.hpp"
 #include "dsl/kernel_id.hpp"
@@ -45,7 +46,6 @@ template <bool smallest>
 void reduce(const CallArguments& arguments, const Shape& from, const Shape& to, const LaneStrides& out_strides) {
   const CallOperand &out = arguments.out, &in = arguments.in[0];
   const auto rows = static_cast<std::ptrdiff_t>(arguments.num_rows);
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   for_each_lane<1>(to, {strides_along(out, to, to)}, [&](const auto& at) {
     for (std::ptrdiff_t row = 0; row < rows; ++row) {
       out.data[at[0] + row * out.row_stride] = smallest ? infinity : -infinity;

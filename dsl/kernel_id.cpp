@@ -5,7 +5,7 @@ namespace allgrad {
 namespace {
 
 /// In the order of Kernel.
-constexpr std::string_view names[] = {
+constexpr std::string_view kernel_names[] = {
 #define ALLGRAD_UNARY(name, ...) #name,
 #define ALLGRAD_BINARY(name, ...) #name,
 #define ALLGRAD_TERNARY(name, ...) #name,
@@ -21,6 +21,6 @@ constexpr std::string_view names[] = {
 
 }  // namespace
 
-std::string_view to_string(Kernel kernel) { return names[static_cast<std::size_t>(kernel)]; }
+std::string_view to_string(Kernel kernel) { return kernel_names[static_cast<std::size_t>(kernel)]; }
 
 }  // namespace allgrad

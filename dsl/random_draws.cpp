@@ -23,7 +23,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr DrawRow rows[] = {
+constexpr DrawRow draw_rows[] = {
 #define ALLGRAD_DRAW(name, value) {#name, Kernel::name, [](const RandomWords& words) -> double { return value; }},
 #include "dsl/draws.def"
 };
@@ -32,7 +32,7 @@ constexpr DrawRow rows[] = {
 constexpr double most_draws = 0x1p52;
 
 /// Of all ranks.
-double num_elements(const Shape& shape) {
+double num_draws(const Shape& shape) {
   double count = 1.0;
   for (const Extent& extent : shape) {
     count *= static_cast<double>(extent.is_rows() ? extent.rows->total_rows : extent.length);
@@ -41,8 +41,8 @@ double num_elements(const Shape& shape) {
 }
 
 Expr draw(Kernel kernel, const random::KeyOperand& key, const Expr& numbers) {
-  const auto row = static_cast<std::size_t>(kernel) - static_cast<std::size_t>(rows[0].kernel);
-  return make_node(std::make_shared<const Draw>(rows[row]), {key.expr(), numbers}, key.where());
+  const auto row = static_cast<std::size_t>(kernel) - static_cast<std::size_t>(draw_rows[0].kernel);
+  return make_node(std::make_shared<const Draw>(draw_rows[row]), {key.expr(), numbers}, key.where());
 }
 
 /// Both words of what the key gives for each number, along a last axis [.., 2]: a key.
@@ -53,7 +53,7 @@ Expr draw_keys(const random::KeyOperand& key, const Expr& numbers) {
 void check_count(const Shape& shape, const random::KeyOperand& key) {
   try {
     check_size(shape);
-    if (num_elements(shape) < most_draws) return;
+    if (num_draws(shape) < most_draws) return;
     throw ExpressionError(
         fmt::format("expected fewer than 2^52 draws over all rows, got shape {}; draw with several "
                     "keys, of split(key, n)",

@@ -8,6 +8,7 @@
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 #include "dsl/axes.hpp"
 #include "dsl/broadcast_to.hpp"
 #include "dsl/extremum.hpp"
@@ -20,8 +21,6 @@
 namespace allgrad {
 
 namespace {
-
-using AxisList = std::vector<std::size_t>;
 
 /// A value with the axes to reduce; what is built while it lives belongs to the line of the value.
 class Reduction {
@@ -87,7 +86,7 @@ bool is_empty(const Reduction& reduction) {
 Expr offset(const Reduction& reduction) {
   if (is_empty(reduction)) return constant(0.0);
   const Expr largest = reduction.beside(stop_gradient(extremum(reduction, false)));
-  return where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
+  return where(abs(largest) < infinity, largest, 0.0);
 }
 
 }  // namespace

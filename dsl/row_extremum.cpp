@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "allgrad/elementwise.hpp"
+#include "base/finite.hpp"
 #include "dsl/axes.hpp"
 #include "dsl/collectives.hpp"
 #include "dsl/concatenate.hpp"
@@ -121,7 +122,7 @@ Expr extremum_over_rows(const Expr& x, bool smallest) {
   const Expr own = make_node(std::make_shared<const RowExtremum>(smallest), {x}, where);
   const Expr of_ranks = make_node(std::make_shared<const FromRank>(rows_of(x.shape())->comm), {own}, where);
   const Expr count = element(of_ranks, 1, 0), best = element(of_ranks, 1, 1);  // [ranks, ..]
-  const double none = smallest ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
+  const double none = smallest ? infinity : -infinity;
   const std::vector<std::size_t> axes = {0};
   return make_node(std::make_shared<const Extremum>(smallest, axes), {allgrad::where(count, best, none), count}, where);
 }

@@ -92,7 +92,7 @@ std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::st
   return hash.value();
 }
 
-[[noreturn]] void refuse(const std::string& table, const std::string& why, SourceLocation where) {
+[[noreturn]] void refuse_table(const std::string& table, const std::string& why, SourceLocation where) {
   throw DataError(fmt::format("table \"{}\": {}", table, why), where);
 }
 
@@ -100,19 +100,20 @@ std::uint64_t fingerprint_of(const std::string& table, const std::vector<std::st
 std::size_t common_length(const std::string& table, const std::vector<std::string>& names,
                           const std::vector<std::vector<std::size_t>>& shapes, SourceLocation where) {
   if (names.empty())
-    refuse(table, "expected at least one column, got none; a rank without rows has empty columns", where);
+    refuse_table(table, "expected at least one column, got none; a rank without rows has empty columns", where);
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::ranges::count(names, names[i]) > 1) {
-      refuse(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
+      refuse_table(table, fmt::format("two columns are named \"{}\"; give each its own name", names[i]), where);
     }
     if (shapes[i].empty()) {
-      refuse(table,
-             fmt::format("column \"{}\" is one number; expected one for each row, shape [rows], or several, [rows, ..]",
-                         names[i]),
-             where);
+      refuse_table(
+          table,
+          fmt::format("column \"{}\" is one number; expected one for each row, shape [rows], or several, [rows, ..]",
+                      names[i]),
+          where);
     }
     if (shapes[i][0] != shapes[0][0]) {
-      refuse(
+      refuse_table(
           table,
           fmt::format("column \"{}\" has {} rows, but column \"{}\" has {}; all columns of a table have the same rows, "
                       "so give each one number for each of them",
@@ -138,12 +139,13 @@ void refuse_flaw(const std::string& table, const std::string& column, std::span<
                  std::uint64_t first_row, const Flaw& flaw, SourceLocation where) {
   const auto found = std::ranges::find_if(values, flaw.is);
   if (found == values.end()) return;
-  refuse(table,
-         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks; remove such "
-                     "rows, or declare the column {}",
-                     column, std::isnan(*found) ? "NaN" : fmt::format("{}", *found),
-                     first_row + static_cast<std::uint64_t>(found - values.begin()), flaw.advice),
-         where);
+  refuse_table(
+      table,
+      fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks; remove such "
+                  "rows, or declare the column {}",
+                  column, std::isnan(*found) ? "NaN" : fmt::format("{}", *found),
+                  first_row + static_cast<std::uint64_t>(found - values.begin()), flaw.advice),
+      where);
 }
 
 }  // namespace
@@ -162,14 +164,15 @@ void Table::check_column(const std::string& table, const std::string& name, cons
   const std::size_t lanes =
       std::reduce(column.shape_.begin() + 1, column.shape_.end(), std::size_t{1}, std::multiplies());
   if (column.owner_ == nullptr && column.shape_.size() > 1) {
-    refuse(table,
-           fmt::format("column \"{}\" has several numbers for each row, {}, and is borrowed; leave out borrow(), since "
-                       "they are copied to lie in another order",
-                       name, column.shape_),
-           where);
+    refuse_table(
+        table,
+        fmt::format("column \"{}\" has several numbers for each row, {}, and is borrowed; leave out borrow(), since "
+                    "they are copied to lie in another order",
+                    name, column.shape_),
+        where);
   }
   if (column.inexact_) {
-    refuse(
+    refuse_table(
         table,
         fmt::format("column \"{}\" has {}, on this rank first in row {}, counted from 0 over all ranks, and no double "
                     "equals it: {}",
@@ -210,20 +213,22 @@ Table::Checked Table::check_columns(const std::string& table, const Columns& col
   const std::vector<std::string> texts = described(names_of(columns), shapes, units);
   const std::uint64_t fingerprint = fingerprint_of(table, texts);
   if (comm.first_difference({&fingerprint, 1}, check) == 0) {
-    refuse(table,
-           fmt::format(
-               "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
-               "same order on every rank, with the same columns in the same order, and no rows where a rank has "
-               "none",
-               comm.rank(), table, texts),
-           where);
+    refuse_table(
+        table,
+        fmt::format(
+            "ranks make different tables; rank {} makes \"{}\" with the columns {}; make the same tables in the "
+            "same order on every rank, with the same columns in the same order, and no rows where a rank has "
+            "none",
+            comm.rank(), table, texts),
+        where);
   }
 
   std::vector<bool> finite = are_finite(columns, comm, check);
   const std::vector<std::uint64_t> counts = comm.allgather(local_rows, check);
   const std::uint64_t total_rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
   if (total_rows == 0) {
-    refuse(table, "expected rows on one rank at least, got none on any; check what the columns are made of", where);
+    refuse_table(table, "expected rows on one rank at least, got none on any; check what the columns are made of",
+                 where);
   }
   const std::uint64_t first_row = std::accumulate(counts.begin(), counts.begin() + comm.rank(), std::uint64_t{0});
   for (const auto& [name, column] : columns) check_column(table, name, column, first_row, where);
@@ -305,18 +310,20 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
             const auto found = std::ranges::find(columns, name, &Columns::value_type::first);
             if (found == columns.end() || found->second.shape_.empty() ||
                 numbers_of(found->second).lanes != store->numbers.lanes) {
-              refuse(rows.table,
-                     fmt::format("expected other rows of all its columns, with as many numbers for each row as before, "
-                                 "got none of that kind for \"{}\"; assign each column, [rows{}{}]",
-                                 name, store->numbers.lanes.empty() ? "" : ", ", fmt::join(store->numbers.lanes, ", ")),
-                     where);
+              refuse_table(
+                  rows.table,
+                  fmt::format("expected other rows of all its columns, with as many numbers for each row as before, "
+                              "got none of that kind for \"{}\"; assign each column, [rows{}{}]",
+                              name, store->numbers.lanes.empty() ? "" : ", ", fmt::join(store->numbers.lanes, ", ")),
+                  where);
             }
             if (const std::string& unit = found->second.unit_; !unit.empty() && unit != store->unit) {
-              refuse(rows.table,
-                     fmt::format("expected column \"{}\" {}, as when the table was made, got it in {}; convert the "
-                                 "numbers, or leave the unit out",
-                                 name, store->unit.empty() ? "without a unit" : "in " + store->unit, unit),
-                     where);
+              refuse_table(
+                  rows.table,
+                  fmt::format("expected column \"{}\" {}, as when the table was made, got it in {}; convert the "
+                              "numbers, or leave the unit out",
+                              name, store->unit.empty() ? "without a unit" : "in " + store->unit, unit),
+                  where);
             }
             assigned.emplace_back(store.get(), numbers_of(found->second));
           }
@@ -326,11 +333,12 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
                 })) {
               continue;
             }
-            refuse(rows.table,
-                   fmt::format("expected rows of the columns {}, got some of \"{}\"; leave it out, since columns that "
-                               "are computed follow by themselves",
-                               names_of(state_->columns), name),
-                   where);
+            refuse_table(
+                rows.table,
+                fmt::format("expected rows of the columns {}, got some of \"{}\"; leave it out, since columns that "
+                            "are computed follow by themselves",
+                            names_of(state_->columns), name),
+                where);
           }
           const Checked checked = check_columns(rows.table, columns, rows.comm, where);
           for (const auto& [name, store] : state_->columns) {
@@ -339,7 +347,7 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
                 checked.finite[static_cast<std::size_t>(found - columns.begin())]) {
               continue;
             }
-            refuse(
+            refuse_table(
                 rows.table,
                 fmt::format("expected finite numbers for the column \"{}\", as when the table was made, got some that "
                             "are declared to be otherwise; declare that when the table is made, too",
@@ -362,7 +370,7 @@ void Table::assign(const std::function<Columns()>& load, SourceLocation where) {
 Table Table::with_computed(std::string name, Expr value, Array numbers, std::string unit, SourceLocation where) const {
   const auto is_named = [&](const auto& column) { return column.first == name; };
   if (std::ranges::any_of(state_->columns, is_named)) {
-    refuse(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
+    refuse_table(this->name(), fmt::format("two columns are named \"{}\"; give the new one another name", name), where);
   }
   const Column column(std::move(numbers));
   check_column(this->name(), name, column, first_row(), where);

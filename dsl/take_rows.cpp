@@ -92,10 +92,6 @@ Array called_on(const Node& node, std::span<const Array* const> operands, std::s
   return result;
 }
 
-[[noreturn]] void refuse_adjoint(std::string_view name) {
-  throw InternalError(fmt::format("{} is differentiated", name));
-}
-
 }  // namespace
 
 Shape TakeRows::infer_shape(std::span<const Expr> operands) const {
@@ -190,8 +186,6 @@ void ScatterRows::call(const Node& node, const CallArguments& arguments) const {
   });
 }
 
-Expr KeepRows::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
-
 Array KeepRows::evaluate(const Node&, std::span<const Array* const> operands, Evaluation&) const {
   return *operands[0];
 }
@@ -213,8 +207,6 @@ void KeepRows::call(const Node& node, const CallArguments& arguments) const {
     }
   });
 }
-
-Expr KeptRows::adjoint(const Expr&, const Expr&, std::size_t) const { refuse_adjoint(name()); }
 
 Array KeptRows::evaluate(const Node&, std::span<const Array* const> operands, Evaluation&) const {
   return *operands[0];

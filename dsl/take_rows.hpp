@@ -57,7 +57,6 @@ class KeepRows final : public Operator {
   Shape infer_shape(std::span<const Expr> operands) const override { return operands[0].shape(); }
   Linearity linearity() const override { return Linearity::first; }
   Placement infer_placement(std::span<const Expr>, const Shape&) const override { return Placement::per_rank; }
-  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
   void call(const Node& node, const CallArguments& arguments) const override;
@@ -70,7 +69,6 @@ class KeptRows final : public Operator {
   void identify(Fingerprint&) const override {}
   Shape infer_shape(std::span<const Expr> operands) const override { return operands[0].shape(); }
   Linearity linearity() const override { return Linearity::jointly; }
-  Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const override;
   Array evaluate(const Node& node, std::span<const Array* const> operands, Evaluation& evaluation) const override;
   View lower(const Node& node, Lowering& lowering) const override;
 };

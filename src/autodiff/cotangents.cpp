@@ -20,7 +20,7 @@ namespace allgrad {
 
 namespace {
 
-void add_to(Expr& sum, const Expr& term) { sum = sum.empty() ? term : sum + term; }
+void add_to_cotangent(Expr& sum, const Expr& term) { sum = sum.empty() ? term : sum + term; }
 
 /// Along one axis of a value: what is to be added to the elements from `start` to `end`.
 struct Part {
@@ -35,7 +35,7 @@ std::map<std::size_t, std::vector<Part>> parts_of(const std::vector<Expr>& padde
   for (const Expr& expr : padded) {
     const AxisSlice& slice = as<PadAxis>(expr)->slice();
     if (slice.step != 1) {
-      add_to(whole, expr);
+      add_to_cotangent(whole, expr);
       continue;
     }
     Shape shape = expr.shape();
@@ -69,13 +69,8 @@ std::vector<std::vector<Part>> layers_of(std::vector<Part> parts) {
   return layers;
 }
 
-Expr zeros(const Shape& shape) {
-  if (row_axis(shape)) return broadcast_to(constant(0.0), shape);
-  return constant(xt::zeros<double>(local_shape(shape)));
-}
-
 /// Parts that do not overlap as one value of the shape, with zeros between them.
-Expr join(const std::vector<Part>& parts, const Shape& shape, std::size_t axis, SourceLocation where) {
+Expr join_parts(const std::vector<Part>& parts, const Shape& shape, std::size_t axis, SourceLocation where) {
   if (parts.size() == 1 && !parts[0].padded.empty()) return parts[0].padded;
   std::vector<Expr> joined;
   std::size_t end = 0;
@@ -102,7 +97,7 @@ void Cotangents::add(const Node* node, const Expr& contribution) {
   if (as<PadAxis>(contribution) != nullptr && contribution.shape() == node->shape) {
     sum.padded.push_back(contribution);
   } else {
-    add_to(sum.whole, contribution);
+    add_to_cotangent(sum.whole, contribution);
   }
 }
 
@@ -113,7 +108,7 @@ Expr Cotangents::total(const Node* node) {
   Sum& sum = found->second;
   for (auto& [axis, parts] : parts_of(sum.padded, sum.whole)) {
     for (const std::vector<Part>& layer : layers_of(std::move(parts))) {
-      add_to(sum.whole, join(layer, node->shape, axis, node->where));
+      add_to_cotangent(sum.whole, join_parts(layer, node->shape, axis, node->where));
     }
   }
   sum.padded.clear();

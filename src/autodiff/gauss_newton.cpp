@@ -15,11 +15,9 @@ namespace allgrad {
 namespace {
 
 bool is_squared(const Expr& expr) {
-  const auto* op = as<Elementwise>(expr);
-  if (op == nullptr || expr.placement() != Placement::replicated) return false;
-  const std::vector<Expr>& operands = expr.node()->operands;
-  if (op->kernel() == Kernel::square) return true;
-  return op->kernel() == Kernel::multiply && operands[0].node() == operands[1].node();
+  if (expr.placement() != Placement::replicated) return false;
+  const auto kernel = kernel_of(expr);
+  return kernel == Kernel::square || (kernel == Kernel::multiply && operand(expr, 0).node() == operand(expr, 1).node());
 }
 
 /// The first values on each way down from the output that it is to be cut at.

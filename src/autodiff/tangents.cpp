@@ -22,14 +22,7 @@ namespace allgrad {
 
 namespace {
 
-bool is_zero(const Expr& tangent) { return tangent.empty() || tangent.node()->op->is_zero(); }
-
-/// Zeros that are their own share, where the shape has no rows.
-Expr zeros(const Shape& shape) {
-  std::vector<std::size_t> lengths;
-  for (const Extent& extent : shape) lengths.push_back(extent.is_rows() ? 1 : extent.length);
-  return broadcast_to(constant(xt::zeros<double>(lengths)), shape);
-}
+bool vanishes(const Expr& tangent) { return tangent.empty() || tangent.node()->op->is_zero(); }
 
 Expr applied_to(const Expr& expr, std::vector<Expr> tangents) {
   for (std::size_t k = 0; k < tangents.size(); ++k) {
@@ -126,9 +119,9 @@ void Sweep::visit(Number number) {
   const bool is_linear = node.op->linearity() == Linearity::jointly && as<Elementwise>(expr) == nullptr;
   Tangents tangents;
   const auto add = [&](std::size_t along, const Expr& tangent, Number meeting) {
-    if (is_zero(tangent)) return;
+    if (vanishes(tangent)) return;
     const Expr whole = folded(broadcast_to(tangent, expr.shape()));
-    if (!is_zero(whole)) tangents.push_back({along, whole, ways_.not_before(number, meeting)});
+    if (!vanishes(whole)) tangents.push_back({along, whole, ways_.not_before(number, meeting)});
   };
   if (const auto polynomial = polynomials_.find(expr)) {
     for (const Tangent& tangent : known_.at(polynomial->of.node())) {

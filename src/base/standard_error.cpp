@@ -42,13 +42,11 @@ class NoWriteSignals {
   sigset_t signals_, before_, mask_;
 };
 
-using Clock = std::chrono::steady_clock;
-
 /// Waits until a write of up to PIPE_BUF bytes would not wait; false where that is not so before the deadline.
-bool takes_bytes(Clock::time_point deadline) {
+bool takes_bytes(std::chrono::steady_clock::time_point deadline) {
   pollfd out{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     const int ready = poll(&out, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
     if (ready >= 0 || errno != EINTR) return ready > 0;
   }
@@ -59,7 +57,7 @@ bool takes_bytes(Clock::time_point deadline) {
 bool write_to_standard_error(std::string_view text) noexcept {
   static bool waits = true;  // one wait is enough: while nobody reads, what follows is lost at once
   const NoWriteSignals no_signals;
-  const auto deadline = Clock::now() + std::chrono::seconds(waits ? 1 : 0);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(waits ? 1 : 0);
   while (!text.empty()) {
     waits = takes_bytes(deadline);
     if (!waits) return false;

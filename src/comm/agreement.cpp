@@ -17,13 +17,13 @@ namespace allgrad {
 
 namespace {
 
-constexpr double tolerance = 1e-9;
+constexpr double tolerated = 1e-9;
 
 bool nearly_equal(double a, double b, double scale) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
   if (a == b) return true;
   if (!std::isfinite(a) || !std::isfinite(b)) return false;
-  return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), scale});
+  return std::abs(a - b) <= tolerated * std::max({std::abs(a), std::abs(b), scale});
 }
 
 /// The bits of the numbers of rank 0. Collective.

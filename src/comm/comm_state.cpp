@@ -23,7 +23,7 @@ int rank_in(MPI_Comm comm) {
   return rank;
 }
 
-int size_of(MPI_Comm comm) {
+int ranks_of(MPI_Comm comm) {
   int size = 0;
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
   return size;
@@ -41,7 +41,7 @@ std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const std::
   return *id;
 }
 
-std::string describe(const FailureRecord& record, int size) {
+std::string describe_failure(const FailureRecord& record, int size) {
   std::string text = fmt::format("rank {} of {}: {}", record.rank, size, record.text.data());
   if (record.count == 2) text += " (1 other rank failed too)";
   if (record.count > 2) text += fmt::format(" ({} other ranks failed too)", record.count - 1);
@@ -53,7 +53,7 @@ std::string describe(const FailureRecord& record, int size) {
 Communicator::State::State(MPI_Comm original)
     : world_ranks(ranks_in_world(original)),
       rank(rank_in(original)),
-      size(size_of(original)),
+      size(ranks_of(original)),
       own_id(std::make_shared<std::uint64_t>(0)),
       envelopes(std::make_shared<ShortSum>(rank, size)),
       failure(std::make_shared<FailureRecord>()),
@@ -139,7 +139,7 @@ void Communicator::State::raise_failure(const std::exception_ptr& own, const Ope
   next_number = failure->next_number;  // what some ranks have begun to make alone is of no object
   if (failure->count == size) raise(own);
   try {
-    const RankError error(failure->rank, describe(*failure, size));
+    const RankError error(failure->rank, describe_failure(*failure, size));
     if (!own) throw error;
     try {
       std::rethrow_exception(own);

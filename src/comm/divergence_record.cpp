@@ -14,12 +14,10 @@ namespace allgrad {
 
 namespace {
 
-using Side = DivergenceRecord::Side;
-
 std::string_view text(const auto& chars) { return chars.data(); }
 
 /// The names of the parts in which two of one kind differ.
-std::vector<std::string_view> differing(const Side& a, const Side& b) {
+std::vector<std::string_view> differing(const DivergenceRecord::Side& a, const DivergenceRecord::Side& b) {
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < static_cast<std::size_t>(a.num_parts); ++i) {
     if (a.values[i] != b.values[i]) names.push_back(text(a.names[i]));
@@ -31,7 +29,7 @@ std::vector<std::string_view> differing(const Side& a, const Side& b) {
 
 DivergenceRecord divergence_record(int rank, const Operation& operation) {
   DivergenceRecord record;
-  Side& own = record.first;
+  DivergenceRecord::Side& own = record.first;
   own.rank = rank;
   own.num_parts = static_cast<int>(operation.parts().size());
   own.fingerprint = fingerprint_with_call(operation);
@@ -57,7 +55,7 @@ extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* co
     const DivergenceRecord& high = ours_first ? theirs[i] : ours[i];
     DivergenceRecord merged{
         .first = low.first, .second = low.second, .next_number = std::max(low.next_number, high.next_number)};
-    for (const Side* other : {&high.first, &high.second}) {
+    for (const DivergenceRecord::Side* other : {&high.first, &high.second}) {
       if (other->fingerprint != low.first.fingerprint && other->rank < merged.second.rank) merged.second = *other;
     }
     ours[i] = merged;
@@ -65,7 +63,7 @@ extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* co
 }
 
 std::string describe(const DivergenceRecord& record) {
-  const Side &first = record.first, &second = record.second;
+  const DivergenceRecord::Side &first = record.first, &second = record.second;
   std::string result = fmt::format("the ranks do not do the same: rank {} is in {}, but rank {} in {}", first.rank,
                                    text(first.text), second.rank, text(second.text));
   const bool same_kind = text(first.what) == text(second.what) && first.num_parts == second.num_parts;

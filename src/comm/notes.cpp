@@ -13,7 +13,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr int tag = 0;
+constexpr int note_tag = 0;
 Notes* notes_of_world = nullptr;
 
 }  // namespace
@@ -45,7 +45,7 @@ void Notes::send(std::span<const int> ranks, const Note& note) {
   for (const int rank : ranks) {
     if (rank == rank_ || rank == MPI_UNDEFINED) continue;
     Sent& sent = sent_.emplace_back(Sent{note, MPI_REQUEST_NULL});
-    check_mpi(MPI_Isend(&sent.note, sizeof(Note), MPI_BYTE, rank, tag, comm_.get(), &sent.request), "MPI_Isend");
+    check_mpi(MPI_Isend(&sent.note, sizeof(Note), MPI_BYTE, rank, note_tag, comm_.get(), &sent.request), "MPI_Isend");
   }
   free_sent();
 }
@@ -85,10 +85,10 @@ void Notes::look() {
     if (!came_) {
       int there = 0;
       MPI_Status status;
-      check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_.get(), &there, &status), "MPI_Iprobe");
+      check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, note_tag, comm_.get(), &there, &status), "MPI_Iprobe");
       if (there == 0) break;
       auto& [rank, note] = came_.emplace(status.MPI_SOURCE, Note{});
-      check_mpi(MPI_Recv(&note, sizeof(Note), MPI_BYTE, rank, tag, comm_.get(), MPI_STATUS_IGNORE), "MPI_Recv");
+      check_mpi(MPI_Recv(&note, sizeof(Note), MPI_BYTE, rank, note_tag, comm_.get(), MPI_STATUS_IGNORE), "MPI_Recv");
     }
     try {
       handle(came_->first, came_->second);

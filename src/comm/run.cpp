@@ -71,7 +71,7 @@ class MpiSession {
 }
 
 // Returns when every rank has left its body; a rank that failed does not wait longer than its patience.
-void meet(const Communicator& meeting, const std::exception_ptr& failure) {
+void meet_at_end(const Communicator& meeting, const std::exception_ptr& failure) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(meeting.handle(), &request), "MPI_Ibarrier");
@@ -151,7 +151,7 @@ int run(int argc, char** argv, const std::function<void(const Communicator& worl
   }
   Notes& notes = Notes::of_world();
   notes.leave(failure ? fmt::format("threw: {}", exception_text(failure)) : "returned normally");
-  meet(meeting, failure);
+  meet_at_end(meeting, failure);
   notes.settle();
   return report(meeting, failure);
 }

@@ -9,7 +9,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr int tag = 0;
+constexpr int sum_tag = 0;
 
 }  // namespace
 
@@ -47,13 +47,14 @@ bool ShortSum::is_done() {
 void ShortSum::begin(const Step& step) {
   has_begun_ = true;
   if (step.sends) {
-    check_mpi(MPI_Isend(sums_[current_].data(), static_cast<int>(count_), MPI_DOUBLE, step.partner, tag, comm_, &send_),
-              "MPI_Isend");
+    check_mpi(
+        MPI_Isend(sums_[current_].data(), static_cast<int>(count_), MPI_DOUBLE, step.partner, sum_tag, comm_, &send_),
+        "MPI_Isend");
   }
   if (step.receives) {
-    check_mpi(
-        MPI_Irecv(theirs_.data(), static_cast<int>(theirs_.size()), MPI_DOUBLE, step.partner, tag, comm_, &receive_),
-        "MPI_Irecv");
+    check_mpi(MPI_Irecv(theirs_.data(), static_cast<int>(theirs_.size()), MPI_DOUBLE, step.partner, sum_tag, comm_,
+                        &receive_),
+              "MPI_Irecv");
   }
 }
 

@@ -38,11 +38,11 @@ constexpr auto time_to_stop = 5s;  // between a signal and the end of the wait: 
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
-constexpr const char* variable = "ALLGRAD_TIMEOUT";
+constexpr const char* timeout_variable = "ALLGRAD_TIMEOUT";
 
 /// Nothing where the variable is not set, or cannot be used: a wait must not end by that.
 std::optional<double> time_limit() {
-  const char* text = std::getenv(variable);
+  const char* text = std::getenv(timeout_variable);
   if (text == nullptr) return std::nullopt;
   char* end = nullptr;
   const double limit = std::strtod(text, &end);
@@ -237,10 +237,11 @@ void wait(Pending& pending, const Awaited& awaited) {
 bool any_collective_given_up() { return any_given_up; }
 
 void check_time_limit() {
-  const char* text = std::getenv(variable);
+  const char* text = std::getenv(timeout_variable);
   if (text == nullptr || *text == '\0' || time_limit()) return;
-  throw ArgumentError(fmt::format(
-      "{}: expected a number of seconds above 0, or no such environment variable, got \"{}\"", variable, text));
+  throw ArgumentError(
+      fmt::format("{}: expected a number of seconds above 0, or no such environment variable, got \"{}\"",
+                  timeout_variable, text));
 }
 
 }  // namespace allgrad

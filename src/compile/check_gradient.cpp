@@ -29,7 +29,7 @@ namespace {
 
 struct Difference {
   double value = std::numeric_limits<double>::quiet_NaN();
-  double uncertainty = std::numeric_limits<double>::infinity();
+  double uncertainty = infinity;
 };
 
 /// The derivative of f at 0 by central differences over shrinking steps, extrapolated to none (Ridders 1982).
@@ -58,7 +58,7 @@ Difference derivative_of(const std::function<double(double)>& f, double step) {
 /// How far a derivative is from a difference, beyond what that is uncertain by, relative to the larger of both.
 double relative_error(double derivative, const Difference& difference) {
   const double distance = std::abs(derivative - difference.value) - 4.0 * difference.uncertainty;
-  if (!std::isfinite(distance)) return std::numeric_limits<double>::infinity();
+  if (!std::isfinite(distance)) return infinity;
   if (distance <= 0.0) return 0.0;
   return distance / std::max(std::abs(derivative), std::abs(difference.value));
 }

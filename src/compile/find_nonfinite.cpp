@@ -59,7 +59,7 @@ Expr row_numbers(const Expr& value) {
 }
 
 /// How many rows in which a mask [rows] is 1 come before each of some row numbers.
-Expr count_before(const Expr& mask, const Array& ends) {
+Expr count_rows_before(const Expr& mask, const Array& ends) {
   const Shape column{mask.shape()[0], Extent(1)};
   const Expr rows = reshaped(row_numbers(mask), column);
   return sum_over(reshaped(mask, column) && rows < constant(ends), {0}, mask.node()->where);
@@ -73,7 +73,7 @@ std::size_t lowest_row(const Expr& mask, const Calculator& compute) {
     const std::size_t width = (high - low + parts - 1) / parts;
     Array ends = Array::from_shape({parts});
     for (std::size_t i = 0; i < parts; ++i) ends(i) = static_cast<double>(low + (i + 1) * width);
-    const std::vector<double> counts = compute([&] { return std::vector{count_before(mask, ends)}; })[0];
+    const std::vector<double> counts = compute([&] { return std::vector{count_rows_before(mask, ends)}; })[0];
     const auto part = std::ranges::find_if(counts, [](double n) { return n > 0.0; }) - counts.begin();
     low += static_cast<std::size_t>(part) * width;
     high = std::min(high, low + width);
@@ -108,7 +108,7 @@ Expr at(const Expr& value, const Place& place, const std::shared_ptr<const RowAx
   return as_placement(where(equal(rank_number(comm), rank), value, 0.0), Placement::partial);
 }
 
-Place find_place(const TracedValue& value, const Origin& origin, const Calculator& compute) {
+Place find_place(const TracedValue& value, const FirstNonfinite& origin, const Calculator& compute) {
   const Communicator& comm = compute.communicator();
   if (!origin.rows.empty()) {
     const std::size_t row = lowest_row(origin.rows, compute);
@@ -140,11 +140,11 @@ Nonfinite look_at(const TracedValue& value, const Place& place, const Expr& sums
   return describe_nonfinite(value, sighting);
 }
 
-bool is_finite(double number) { return std::isfinite(number); }
+bool all_are_finite(double number) { return std::isfinite(number); }
 
 /// What was run is another order of the same operations, which may overflow alone.
 Nonfinite in_what_is_run(double loss, std::span<const double> gradient, const Node& node) {
-  const auto bad = std::ranges::find_if_not(gradient, is_finite);
+  const auto bad = std::ranges::find_if_not(gradient, all_are_finite);
   const std::string what = std::isfinite(loss) ? "gradient" : "loss";
   return {.node = what,
           .where = node.where,
@@ -169,7 +169,7 @@ std::optional<Nonfinite> CompiledGraph::find_nonfinite_unguarded(std::span<const
   for (std::size_t i = 0; i < options.frozen.size(); ++i) {
     if (options.frozen[i]) gradient[i] = 0.0;
   }
-  if (std::isfinite(loss) && std::ranges::all_of(gradient, is_finite)) return {};
+  if (std::isfinite(loss) && std::ranges::all_of(gradient, all_are_finite)) return {};
 
   const ModelGraph& graph = state().programs.graph();
   std::vector<Expr> results{graph.loss};
@@ -178,7 +178,7 @@ std::optional<Nonfinite> CompiledGraph::find_nonfinite_unguarded(std::span<const
   const std::vector<TracedValue> values =
       std::isfinite(loss) ? trace_gradient(results[0], graph.params, options.frozen) : trace_loss(results[0]);
   const Calculator compute(state().programs, params, options.randkey.value_or(0));
-  const std::optional<Origin> origin = find_origin(values, compute);
+  const std::optional<FirstNonfinite> origin = find_first(values, compute);
   if (!origin) return in_what_is_run(loss, gradient, *graph.loss.node());
   const TracedValue& value = values[origin->index];
   const Place place = find_place(value, *origin, compute);

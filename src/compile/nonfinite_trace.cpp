@@ -16,8 +16,6 @@ namespace allgrad {
 
 namespace {
 
-bool is_per_row(const Expr& value) { return value.placement() == Placement::per_row; }
-
 bool same_rows(const Expr& a, const Expr& b) { return rows_of(a.shape()) == rows_of(b.shape()); }
 
 Expr sum_all(const Expr& value) {
@@ -134,7 +132,7 @@ std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, co
   return values;
 }
 
-std::optional<Origin> find_origin(const std::vector<TracedValue>& values, const Compute& compute) {
+std::optional<FirstNonfinite> find_first(const std::vector<TracedValue>& values, const Compute& compute) {
   const Users users = users_of(values);
   Masks masks;
   const std::vector<std::vector<double>> numbers = compute([&] {
@@ -164,7 +162,7 @@ std::optional<Origin> find_origin(const std::vector<TracedValue>& values, const 
     if (found[i].blamed && found[i].first) origin = i;
   }
   if (!origin) return {};
-  return Origin{*origin, masks.first[*origin]};
+  return FirstNonfinite{*origin, masks.first[*origin]};
 }
 
 }  // namespace allgrad

@@ -23,7 +23,7 @@ std::vector<TracedValue> trace_loss(const Expr& loss);
 std::vector<TracedValue> trace_gradient(const Expr& loss, const Expr& params, const std::vector<bool>& frozen);
 
 /// Of a value that has elements which are not finite, and that has them first.
-struct Origin {
+struct FirstNonfinite {
   std::size_t index;  ///< among the traced values
   Expr rows;          ///< 1 in the rows where it has them, else 0 [rows]; empty where it is not per row
 };
@@ -34,7 +34,7 @@ using Compute = std::function<std::vector<std::vector<double>>(const std::functi
 
 /// The first value that is not finite although all are that it is computed from, of those by which the last one is not
 /// finite; nothing where the last one is finite. Row by row: a row is to blame for what the same row makes of it.
-std::optional<Origin> find_origin(const std::vector<TracedValue>& values, const Compute& compute);
+std::optional<FirstNonfinite> find_first(const std::vector<TracedValue>& values, const Compute& compute);
 
 /// 1 where a value, of a partial one the total, has elements that are not finite, else 0: [rows] for a value per row,
 /// else [].

@@ -32,7 +32,8 @@ namespace allgrad {
 namespace {
 
 /// Values of constant expressions, by the executor that will run the rest.
-std::vector<Array> evaluate(const std::vector<Expr>& outputs, const Communicator& comm, const CompileOptions& options) {
+std::vector<Array> evaluate_constants(const std::vector<Expr>& outputs, const Communicator& comm,
+                                      const CompileOptions& options) {
   const auto executor = make_executor(options.executor, outputs, comm);
   executor->run({}, Operation("the evaluation of constants", {}));
   std::vector<Array> values;
@@ -53,7 +54,7 @@ NamedOutputs run_passes(NamedOutputs outputs, const Expr& params, const Communic
     return differentiate(graph.outputs(), params, *derivatives, *mode, sumstats_at);
   };
   const auto fold = [&](const Graph& graph) {
-    return fold_constants(graph, [&](const auto& constants) { return evaluate(constants, comm, options); });
+    return fold_constants(graph, [&](const auto& constants) { return evaluate_constants(constants, comm, options); });
   };
 
   stages.apply("insert allreduce", insert_allreduce);

@@ -9,6 +9,7 @@
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
 #include "allgrad/reductions.hpp"
+#include "base/finite.hpp"
 #include "dsl/row_extremum.hpp"
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
@@ -18,8 +19,6 @@
 namespace allgrad {
 
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 bool has_elements(const Expr& value) { return std::ranges::find(value.shape(), Extent(0)) == value.shape().end(); }
 

@@ -42,7 +42,7 @@ class UsedViews {
 };
 
 /// Doubles behind a pointer that an instruction can reach, with room for a few batches.
-constexpr std::ptrdiff_t reach = std::ptrdiff_t{1} << 27;
+constexpr std::ptrdiff_t reach_of_code = std::ptrdiff_t{1} << 27;
 
 }  // namespace
 
@@ -136,7 +136,7 @@ CodeOperand ChainBuilder::locate(const View& view) {
     const bool moves_alike = pointers_[k].block_stride == bound.place.block_stride &&
                              pointers_[k].strides == bound.place.strides && body_.lane_strides[k] == bound.lane_stride;
     const std::ptrdiff_t offset = bound.position - positions_[k];
-    if (memories_[k] == bound.memory && moves_alike && std::abs(offset) < reach) return {k, offset, per_row};
+    if (memories_[k] == bound.memory && moves_alike && std::abs(offset) < reach_of_code) return {k, offset, per_row};
   }
   pointers_.push_back(std::move(bound.place));
   positions_.push_back(bound.position);

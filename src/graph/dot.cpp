@@ -52,16 +52,16 @@ std::string escape(const std::string& text) {
 std::string escape_some(const std::string& text) { return text.empty() ? "&#160;" : escape(text); }
 
 /// Numbers that are the same everywhere are not drawn: they stand in the labels of what uses them.
-bool is_number(const Expr& expr) {
+bool is_plain_number(const Expr& expr) {
   const Node& node = *expr.node();
   return node.operands.empty() && node.placement == Placement::replicated && !node.op->label().empty();
 }
 
 std::string constant_operands(const Node& node) {
-  if (std::ranges::none_of(node.operands, is_number)) return {};
+  if (std::ranges::none_of(node.operands, is_plain_number)) return {};
   std::string text;
   for (const Expr& operand : node.operands) {
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", is_number(operand) ? operand.node()->op->label() : "·");
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", is_plain_number(operand) ? operand.node()->op->label() : "·");
   }
   return "(" + text + ")";
 }
@@ -196,17 +196,17 @@ struct Drawn {
   NodeMap<std::size_t> number = {};
 };
 
-Drawn draw(const std::vector<Expr>& order, const RowLoops& loops, const Functions& functions) {
+Drawn draw_edges(const std::vector<Expr>& order, const RowLoops& loops, const Functions& functions) {
   Drawn drawn{Statements(functions), std::vector(loops.tables.size(), Statements(functions))};
   for (std::size_t id = 0; id < order.size(); ++id) {  // as in to_text
     const Expr& expr = order[id];
     const Node& node = *expr.node();
-    if (is_number(expr)) continue;
+    if (is_plain_number(expr)) continue;
     drawn.number.emplace(&node, id);
     const auto loop = loops.loop_of.find(&node);
     (loop == loops.loop_of.end() ? drawn.outside : drawn.in_loops[loop->second]).add(node, id);
     for (const Expr& operand : node.operands) {
-      if (is_number(operand)) continue;
+      if (is_plain_number(operand)) continue;
       const bool backward = node.backward && operand.node()->backward;
       drawn.edges += fmt::format("n{} -> n{}{};\n", drawn.number.at(operand.node()), id,
                                  backward        ? " [style=dashed]"
@@ -222,7 +222,7 @@ Drawn draw(const std::vector<Expr>& order, const RowLoops& loops, const Function
 std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops) {
   const std::vector<Expr> order = topological_order(exprs_of(outputs));
   const Functions functions(order);
-  const Drawn drawn = draw(order, loops, functions);
+  const Drawn drawn = draw_edges(order, loops, functions);
   std::string dot =
       "digraph allgrad {\n"
       "graph [fontname=\"sans-serif\", ranksep=0.3, nodesep=0.2];\n"

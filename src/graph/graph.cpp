@@ -6,11 +6,11 @@ namespace allgrad {
 
 Graph::Graph(std::vector<Expr> outputs, std::size_t expected_size) : outputs_(std::move(outputs)) {
   constexpr Number entered = 0xffffffff;
-  struct Step {
+  struct Entered {
     const Expr* expr;
     const Expr* next;  // of its operands, the one to visit
   };
-  std::vector<Step> path;  // no recursion, graphs are deep
+  std::vector<Entered> path;  // no recursion, graphs are deep
   NodeMap<Number> numbers;
   numbers.reserve(expected_size);
   nodes_.reserve(expected_size);

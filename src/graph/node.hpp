@@ -25,6 +25,9 @@ struct Node {
   ~Node();  // one node after the other: graphs may be deeper than the stack
 };
 
+inline bool is_per_row(const Expr& expr) { return expr.placement() == Placement::per_row; }
+inline const Expr& operand(const Expr& expr, std::size_t k = 0) { return expr.node()->operands[k]; }
+
 /// Applies `op`: infers shape and placement and checks them. Throws ExpressionError with the line of the call.
 Expr make_node(std::shared_ptr<const Operator> op, std::vector<Expr> operands, SourceLocation where);
 

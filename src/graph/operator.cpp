@@ -18,6 +18,10 @@ std::uint64_t Operator::fingerprint() const {
   return hash.value();
 }
 
+Expr Operator::adjoint(const Expr& node, const Expr&, std::size_t) const {
+  throw InternalError(fmt::format("the operator {} ({}) has no adjoint", name(), node.node()->where.str()));
+}
+
 Expr Operator::tangent(const Expr& node, std::span<const Expr>) const {
   throw InternalError(fmt::format("the operator {} ({}) has no tangent", name(), node.node()->where.str()));
 }

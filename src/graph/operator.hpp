@@ -75,8 +75,8 @@ class Operator {
 
   /// The cotangent of operand `k`, given the node's own. It may have more or longer axes than the operand; the
   /// differentiation sums over these. An empty Expr is a derivative that is zero by design. Throws ExpressionError
-  /// where the operator has no derivative.
-  virtual Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const = 0;
+  /// where the operator has no derivative. Not asked of operators that are made when the derivatives are there.
+  virtual Expr adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const;
 
   /// The tangent of the node, given those of its operands, empty where one does not change. It may lack axes along which
   /// it is the same; an empty Expr is zero by design. Not asked of operators that are linear in all operands jointly:

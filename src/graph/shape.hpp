@@ -9,6 +9,9 @@
 
 namespace allgrad {
 
+/// Axes by number.
+using AxisList = std::vector<std::size_t>;
+
 class Fingerprint;
 
 /// Adds the lengths of the axes to the hash; all row axes count as one.

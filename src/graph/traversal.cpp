@@ -8,11 +8,11 @@ namespace {
 
 template <class Visit>
 void depth_first(std::span<const Expr> outputs, Visit visit) {
-  struct Step {
+  struct Entered {
     const Expr* expr;
     const Expr *next, *end;  // of its operands, those to visit
   };
-  std::vector<Step> path;  // no recursion, graphs are deep
+  std::vector<Entered> path;  // no recursion, graphs are deep
   NodeSet entered;
   const auto go_to = [&](const Expr& expr) {
     if (!entered.insert(expr.node())) return;

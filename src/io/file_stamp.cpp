@@ -15,18 +15,18 @@ namespace allgrad {
 
 namespace {
 
-const char* kind_of(mode_t mode) {
+const char* file_kind(mode_t mode) {
   if (S_ISDIR(mode)) return "a directory";
   if (S_ISFIFO(mode)) return "a pipe (FIFO)";
   if (S_ISSOCK(mode)) return "a socket";
   return "a device";
 }
 
-[[noreturn]] void refuse(const std::string& path, const std::string& why, SourceLocation where) {
+[[noreturn]] void refuse_file(const std::string& path, const std::string& why, SourceLocation where) {
   throw DataError(fmt::format("expected a file '{}', but {}", path, why), where);
 }
 
-std::string text_of(int cause) { return std::generic_category().message(cause); }
+std::string cause_text(int cause) { return std::generic_category().message(cause); }
 
 }  // namespace
 
@@ -36,21 +36,22 @@ FileStamp stamp_readable_file(const std::string& path, SourceLocation where) {
   if (stat(path.c_str(), &status) != 0) {
     const int cause = errno;
     std::error_code none;
-    refuse(path,
-           fmt::format("{}; check the path (this process runs in '{}')",
-                       cause == ENOENT ? "there is none" : "it cannot be found: " + text_of(cause),
-                       std::filesystem::current_path(none).string()),
-           where);
+    refuse_file(path,
+                fmt::format("{}; check the path (this process runs in '{}')",
+                            cause == ENOENT ? "there is none" : "it cannot be found: " + cause_text(cause),
+                            std::filesystem::current_path(none).string()),
+                where);
   }
   if (!S_ISREG(status.st_mode)) {
-    refuse(path, fmt::format("it is {}; name a regular file", kind_of(status.st_mode)), where);
+    refuse_file(path, fmt::format("it is {}; name a regular file", file_kind(status.st_mode)), where);
   }
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    refuse(path, fmt::format("this process may not read it: {}; check who may read the file", text_of(errno)), where);
+    refuse_file(path, fmt::format("this process may not read it: {}; check who may read the file", cause_text(errno)),
+                where);
   }
   close(descriptor);
-  if (status.st_size == 0) refuse(path, "it is empty; check that its writer has finished", where);
+  if (status.st_size == 0) refuse_file(path, "it is empty; check that its writer has finished", where);
 
   constexpr std::uint64_t nanoseconds = 1'000'000'000;
   return {.bytes = static_cast<std::uint64_t>(status.st_size),

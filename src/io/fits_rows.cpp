@@ -19,7 +19,7 @@
 namespace allgrad {
 namespace {
 
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+constexpr double missing_number = std::numeric_limits<double>::quiet_NaN();
 
 /// Where a column lies in the bytes of a row, and what they mean.
 struct FitsColumn {
@@ -240,7 +240,7 @@ void FitsRows::take(const FitsColumn& column, const unsigned char* bytes, std::u
     switch (column.code) {
       case 'L':
         if (*at != 'T' && *at != 'F' && *at != 0) fail_in(column, row, "expected T or F");
-        out[i] = *at == 0 ? missing : *at == 'T' ? 1.0 : 0.0;
+        out[i] = *at == 0 ? missing_number : *at == 'T' ? 1.0 : 0.0;
         break;
       case 'X': out[i] = (bytes[i / 8] >> (7 - i % 8)) & 1; break;
       case 'B': out[i] = integer_of(column, *at, row); break;
@@ -256,7 +256,7 @@ void FitsRows::take(const FitsColumn& column, const unsigned char* bytes, std::u
 
 double FitsRows::integer_of(const FitsColumn& column, std::int64_t number, std::uint64_t row) const {
   constexpr double sign_bit = 9223372036854775808.0;  // unsigned integers are stored less this
-  if (column.null_number == number) return missing;
+  if (column.null_number == number) return missing_number;
   const bool is_unsigned = column.scale == 1.0 && column.zero == sign_bit;
   const auto whole = static_cast<std::uint64_t>(number) + (std::uint64_t{1} << 63U);
   const bool is_exact = is_unsigned ? detail::is_exact(whole) : column.scale != 1.0 || detail::is_exact(number);
@@ -271,7 +271,7 @@ double FitsRows::integer_of(const FitsColumn& column, std::int64_t number, std::
 
 double FitsRows::text_number(const FitsColumn& column, std::string_view text, std::uint64_t row) const {
   text = trimmed(text);
-  if (text.empty() || (!column.null_text.empty() && text == trimmed(column.null_text))) return missing;
+  if (text.empty() || (!column.null_text.empty() && text == trimmed(column.null_text))) return missing_number;
   try {
     double number = number_of(text);
     if (column.decimals > 0 && text.find('.') == std::string_view::npos && std::isfinite(number)) {

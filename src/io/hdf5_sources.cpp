@@ -49,7 +49,7 @@ herr_t refuse_others(const char* parent, const char*, const char* name, const ch
 
 /// The text that `get(text, size)` writes, after it has told its length.
 template <class Get>
-std::string text_of(Get get) {
+std::string source_text(Get get) {
   const ssize_t length = get(nullptr, 0);
   std::string text(static_cast<std::size_t>(std::max<ssize_t>(length, 0)), '\0');
   get(text.data(), text.size() + 1);
@@ -67,9 +67,9 @@ std::string missing_virtual_source(hid_t creation, const std::string& file) {
   H5Pget_virtual_count(creation, &count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string name =
-        text_of([&](char* out, std::size_t size) { return H5Pget_virtual_filename(creation, i, out, size); });
+        source_text([&](char* out, std::size_t size) { return H5Pget_virtual_filename(creation, i, out, size); });
     const std::string dataset =
-        text_of([&](char* out, std::size_t size) { return H5Pget_virtual_dsetname(creation, i, out, size); });
+        source_text([&](char* out, std::size_t size) { return H5Pget_virtual_dsetname(creation, i, out, size); });
     if (name.find('%') != std::string::npos || dataset.find('%') != std::string::npos) continue;  // any number of them
     const Found found = name == "." ? Found{{file}, ""} : find(name, file);
     if (!found.other.empty()) return found.other;
@@ -114,7 +114,7 @@ Handle link_access(std::string& refused) {
 
 std::string missing_source(hid_t dataset) {
   const Handle creation(H5Dget_create_plist(dataset), H5Pclose);
-  const std::string file = text_of([&](char* out, std::size_t size) { return H5Fget_name(dataset, out, size); });
+  const std::string file = source_text([&](char* out, std::size_t size) { return H5Fget_name(dataset, out, size); });
   if (H5Pget_layout(creation.get()) == H5D_VIRTUAL) return missing_virtual_source(creation.get(), file);
   return missing_raw_file(creation.get(), file, H5Dget_storage_size(dataset));
 }

@@ -19,16 +19,16 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-struct KeptRows {
+struct RowsThatPass {
   std::size_t count = 0;
   std::vector<std::vector<double>> columns;
 };
 
 /// The rows of a share that `where` keeps, read block by block: those that are cut take no memory.
-KeptRows read_kept(RowReader& reader, const RowShare& share, const std::function<bool(const Row&)>& where) {
+RowsThatPass read_kept(RowReader& reader, const RowShare& share, const std::function<bool(const Row&)>& where) {
   if (!where) return {share.count(), reader.read(share.first, share.count())};
   constexpr std::size_t rows_of_block = std::size_t{1} << 16;
-  KeptRows all{0, std::vector<std::vector<double>>(reader.columns().size())};
+  RowsThatPass all{0, std::vector<std::vector<double>>(reader.columns().size())};
   for (std::size_t first = share.first; first < share.last; first += rows_of_block) {
     const std::size_t count = std::min(rows_of_block, share.last - first);
     std::vector<std::vector<double>> block = reader.read(first, count);

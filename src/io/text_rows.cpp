@@ -21,7 +21,7 @@ struct Mark {
 };
 
 /// The rows that begin in some lines, where the first of these begins within a text in quotes or not.
-struct RowCount {
+struct CountedRows {
   bool is_in_quotes;
   std::uint64_t rows = 0;
   std::vector<Mark> marks = {};
@@ -134,10 +134,10 @@ void TextRows::count_rows(const Communicator& comm, SourceLocation where) {
   const RowShare share = share_of_rows(all, comm);
   lines_.seek_line(header_.first_row + share.first);
   Mark at{0, 0, lines_.offset()};
-  std::array<RowCount, 2> counts = {RowCount{false}, RowCount{true}};
-  const std::span<RowCount> open_cases = std::span(counts).first(comm.is_root() ? 1 : 2);
+  std::array<CountedRows, 2> counts = {CountedRows{false}, CountedRows{true}};
+  const std::span<CountedRows> open_cases = std::span(counts).first(comm.is_root() ? 1 : 2);
   for (std::string_view line; at.offset < header_.first_row + share.last && lines_.next(line);) {
-    for (RowCount& count : open_cases) count.take(line, at, header_.delimiter);
+    for (CountedRows& count : open_cases) count.take(line, at, header_.delimiter);
     ++at.line;
     at.offset = lines_.offset();
   }

@@ -8,11 +8,11 @@ namespace allgrad {
 
 namespace {
 
-std::string text_of(const YAML::Node& node) { return node.IsDefined() && node.IsScalar() ? node.Scalar() : ""; }
+std::string yaml_text(const YAML::Node& node) { return node.IsDefined() && node.IsScalar() ? node.Scalar() : ""; }
 
 /// A unit is a text, or an object that has one.
-std::string unit_of(const YAML::Node& node) {
-  return node.IsDefined() && node.IsMap() ? text_of(node["unit"]) : text_of(node);
+std::string yaml_unit(const YAML::Node& node) {
+  return node.IsDefined() && node.IsMap() ? yaml_text(node["unit"]) : yaml_text(node);
 }
 
 /// The entry of a map, or of a list of maps, as ordered ones are written.
@@ -42,11 +42,11 @@ YamlHeader parse_yaml_header(const std::string& text) {
   const YAML::Node root = load(text);
   const YAML::Node columns = root["datatype"];
   if (!columns.IsDefined() || !columns.IsSequence()) throw std::runtime_error("it has no list of columns, 'datatype'");
-  YamlHeader header{text_of(root["delimiter"]), {}};
+  YamlHeader header{yaml_text(root["delimiter"]), {}};
   for (const YAML::Node& column : columns) {
     if (!column.IsMap()) throw std::runtime_error("a column in 'datatype' is no map of names and values");
-    header.columns.push_back(
-        {text_of(column["name"]), unit_of(column["unit"]), text_of(column["datatype"]), text_of(column["subtype"])});
+    header.columns.push_back({yaml_text(column["name"]), yaml_unit(column["unit"]), yaml_text(column["datatype"]),
+                              yaml_text(column["subtype"])});
     if (header.columns.back().name.empty()) throw std::runtime_error("a column in 'datatype' has no name");
   }
   return header;

@@ -23,7 +23,7 @@ struct Entry {
 
 using Lists = std::vector<std::vector<Entry>>;  // for each rank
 
-[[noreturn]] void refuse(const std::string& text, SourceLocation where) {
+[[noreturn]] void refuse_layout(const std::string& text, SourceLocation where) {
   throw ArgumentError("OnePointGroup: " + text, where);
 }
 
@@ -39,7 +39,7 @@ void check_is_part(const Communicator& part, const Communicator& main, SourceLoc
   MPI_Group_free(&main_group);
   MPI_Group_free(&part_group);
   if (std::ranges::find(ranks, MPI_UNDEFINED) == ranks.end()) return;
-  refuse(
+  refuse_layout(
       "expected models on parts of the main communicator, got one with ranks that are not in it; give main_comm a "
       "communicator that has the ranks of all models",
       where);
@@ -47,10 +47,11 @@ void check_is_part(const Communicator& part, const Communicator& main, SourceLoc
 
 std::vector<Entry> own_list(const std::vector<GroupMember>& models, const Communicator& main, SourceLocation where) {
   if (models.empty()) {
-    refuse(fmt::format("expected at least one model on every rank, got none on rank {}; give it a model, or make "
-                       "main_comm a communicator of the ranks that have one (MPI_Comm_split)",
-                       main.rank()),
-           where);
+    refuse_layout(
+        fmt::format("expected at least one model on every rank, got none on rank {}; give it a model, or make "
+                    "main_comm a communicator of the ranks that have one (MPI_Comm_split)",
+                    main.rank()),
+        where);
   }
   std::vector<Entry> list;
   for (const GroupMember& model : models) {
@@ -60,7 +61,7 @@ std::vector<Entry> own_list(const std::vector<GroupMember>& models, const Commun
   return list;
 }
 
-Lists gather(const std::vector<Entry>& own, const Communicator& main, const Operation& operation) {
+Lists gather_layouts(const std::vector<Entry>& own, const Communicator& main, const Operation& operation) {
   const std::vector<std::uint64_t> lengths = main.allgather(own.size(), operation);
   Lists lists(lengths.size());
   for (std::size_t i = 0; i < *std::ranges::max_element(lengths); ++i) {
@@ -83,10 +84,11 @@ void check_complete(const Lists& lists, SourceLocation where) {
     for (const Entry& entry : list) {
       const auto& ranks = named_by[entry.model];
       if (ranks.size() == entry.size) continue;
-      refuse(fmt::format("expected a model to be named by all {} ranks of its communicator, got one that the ranks {} "
-                         "alone name; pass it on the others as well",
-                         entry.size, ranks),
-             where);
+      refuse_layout(
+          fmt::format("expected a model to be named by all {} ranks of its communicator, got one that the ranks {} "
+                      "alone name; pass it on the others as well",
+                      entry.size, ranks),
+          where);
     }
   }
 }
@@ -112,7 +114,7 @@ void check_order(Lists lists, SourceLocation where) {
     if (!lists[rank].empty()) stuck.push_back(rank);
   }
   if (stuck.empty()) return;
-  refuse(
+  refuse_layout(
       fmt::format("expected models that share ranks in one order on all of these, got orders on the ranks {} by which "
                   "they would wait for each other; list the models in the same order everywhere",
                   stuck),
@@ -132,7 +134,7 @@ void check_group_layout(const std::vector<GroupMember>& models, const Communicat
   const Operation check("the comparison of lists of models", where);
   main.guarded(
       [&] {
-        const Lists lists = gather(own_list(models, main, where), main, check);
+        const Lists lists = gather_layouts(own_list(models, main, where), main, check);
         check_complete(lists, where);
         check_order(lists, where);
       },

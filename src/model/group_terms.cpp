@@ -35,7 +35,7 @@ struct ToldAux {
 
 /// What ranks have, in the order of ranks, on every rank. Collective: a message for each rank that has something.
 template <class T>
-std::vector<T> gather(std::vector<T> own, const Communicator& comm, const Operation& operation) {
+std::vector<T> gather_terms(std::vector<T> own, const Communicator& comm, const Operation& operation) {
   const std::vector<std::uint64_t> counts = comm.allgather(own.size(), operation);
   std::vector<T> all;
   for (std::size_t rank = 0; rank < counts.size(); ++rank) {
@@ -54,7 +54,7 @@ std::vector<T> gather(std::vector<T> own, const Communicator& comm, const Operat
   return all;
 }
 
-[[noreturn]] void refuse(const std::string& text, SourceLocation where) {
+[[noreturn]] void refuse_terms(const std::string& text, SourceLocation where) {
   throw ArgumentError("OnePointGroup: expected " + text, where);
 }
 
@@ -63,10 +63,10 @@ Named<double> checked_weights(const std::vector<Told>& terms, SourceLocation whe
   for (const Told& term : terms) {
     const std::string name = term.name.empty() ? fmt::format("models[{}]", weights.size()) : term.name;
     if (!std::isfinite(term.weight) || term.weight < 0.0) {
-      refuse(fmt::format("weights that are finite numbers, at least 0, got {} for {}", term.weight, name), where);
+      refuse_terms(fmt::format("weights that are finite numbers, at least 0, got {} for {}", term.weight, name), where);
     }
     if (std::ranges::find(weights, name, &Named<double>::Entry::first) != weights.end()) {
-      refuse(fmt::format("a name of its own for each model, got \"{}\" twice; rename one of them", name), where);
+      refuse_terms(fmt::format("a name of its own for each model, got \"{}\" twice; rename one of them", name), where);
     }
     weights.emplace_back(name, term.weight);
   }
@@ -83,15 +83,16 @@ GroupTerms agree_on_terms(const std::vector<GroupMember>& models, const Communic
         for (const GroupMember& model : models) {
           if (model.comm.is_root()) own.push_back({model.id(), model.name, model.weight});
         }
-        const std::vector<Told> all = gather(std::move(own), main, operation);
+        const std::vector<Told> all = gather_terms(std::move(own), main, operation);
         GroupTerms terms{.weights = checked_weights(all, where)};
         for (const GroupMember& model : models) {
           const auto told = std::ranges::find(all, model.id(), &Told::model);
           if (told->name != model.name || told->weight != model.weight) {
-            refuse(fmt::format("one name and weight of a model on all of its ranks, got \"{}\" and {} on its first, "
-                               "\"{}\" and {} on rank {}; give it the same everywhere",
-                               told->name, told->weight, model.name, model.weight, main.rank()),
-                   where);
+            refuse_terms(
+                fmt::format("one name and weight of a model on all of its ranks, got \"{}\" and {} on its first, "
+                            "\"{}\" and {} on rank {}; give it the same everywhere",
+                            told->name, told->weight, model.name, model.weight, main.rank()),
+                where);
           }
           terms.own.push_back(static_cast<std::size_t>(told - all.begin()));
         }
@@ -107,7 +108,7 @@ std::vector<AuxLayout> agree_on_aux(const GroupTerms& terms, const std::vector<G
     if (models[i].comm.is_root()) told.push_back({terms.own[i], own[i]});
   }
   std::vector<AuxLayout> all(terms.weights.size());
-  for (ToldAux& term : gather(std::move(told), main, Operation("the comparison of aux values", where))) {
+  for (ToldAux& term : gather_terms(std::move(told), main, Operation("the comparison of aux values", where))) {
     all.at(term.term) = std::move(term.aux);
   }
   return all;

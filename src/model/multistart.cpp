@@ -22,10 +22,10 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::string_view name = "run_multistart";
+constexpr std::string_view multistart_call = "run_multistart";
 
-[[noreturn]] void refuse(const std::string& text, SourceLocation where) {
-  throw ArgumentError(fmt::format("{}: expected {}", name, text), where);
+[[noreturn]] void refuse_multistart(const std::string& text, SourceLocation where) {
+  throw ArgumentError(fmt::format("{}: expected {}", multistart_call, text), where);
 }
 
 xt::xtensor<double, 2> hypercube_between_bounds(const Params& params, const MultistartOptions& options,
@@ -37,13 +37,15 @@ xt::xtensor<double, 2> hypercube_between_bounds(const Params& params, const Mult
     if (std::isfinite(param.bounds.low) && std::isfinite(param.bounds.high) && param.bounds.low < param.bounds.high) {
       continue;
     }
-    refuse(fmt::format("bounds on both sides of {}, between which the starts lie, got [{}, {}]; declare them, or give "
-                       ".starts",
-                       param.name, param.bounds.low, param.bounds.high),
-           where);
+    refuse_multistart(
+        fmt::format("bounds on both sides of {}, between which the starts lie, got [{}, {}]; declare them, or give "
+                    ".starts",
+                    param.name, param.bounds.low, param.bounds.high),
+        where);
   }
-  if (num_free == 0) refuse(fmt::format("a parameter that is free, got {} that are frozen", params.size()), where);
-  if (options.num_starts == 0) refuse("num_starts of at least 1, got 0", where);
+  if (num_free == 0)
+    refuse_multistart(fmt::format("a parameter that is free, got {} that are frozen", params.size()), where);
+  if (options.num_starts == 0) refuse_multistart("num_starts of at least 1, got 0", where);
   const xt::xtensor<double, 2> unit = latin_hypercube(options.num_starts, num_free, options.seed);
   auto starts = xt::xtensor<double, 2>::from_shape({options.num_starts, params.size()});
   for (std::size_t n = 0; n < options.num_starts; ++n) {
@@ -61,14 +63,15 @@ xt::xtensor<double, 2> starts_of(const Params& params, const MultistartOptions& 
       [](const auto& optimizer) { return optimizer.param_bounds.empty() && optimizer.checkpoint.file.empty(); },
       options.optimizer);
   if (!is_plain) {
-    refuse(
+    refuse_multistart(
         "an optimizer without param_bounds and checkpoint, got one that has them; declare bounds with the parameters",
         where);
   }
   if (options.starts.size() == 0) return hypercube_between_bounds(params, options, where);
   if (options.starts.shape(1) != params.size()) {
-    refuse(fmt::format("starts of {} numbers, one for each parameter, got {}", params.size(), options.starts.shape(1)),
-           where);
+    refuse_multistart(
+        fmt::format("starts of {} numbers, one for each parameter, got {}", params.size(), options.starts.shape(1)),
+        where);
   }
   return options.starts;
 }
@@ -86,7 +89,7 @@ void check_same(const xt::xtensor<double, 2>& starts, const Params& params, cons
     require_same(all, comm, Operation("the comparison of arguments", where), [&](std::size_t different) {
       return DivergenceError(
           fmt::format("{}: expected the same {} on every rank, got different ones; give every rank the same arguments",
-                      name, names[different]),
+                      multistart_call, names[different]),
           where);
     });
   };
@@ -191,7 +194,7 @@ Multistart collect(std::vector<OptimizeResult> fits, xt::xtensor<double, 2> star
 
 Multistart run_multistart(ModelBase& model, const Params& params, const MultistartOptions& options,
                           SourceLocation where) {
-  return in_call(name, where, model.communicator(), [&] {
+  return in_call(multistart_call, where, model.communicator(), [&] {
     const Communicator& comm = model.communicator();
     const Params named = Guess(params).params();
     auto starts = comm.attempt([&] { return starts_of(named, options, where); });
@@ -203,11 +206,11 @@ Multistart run_multistart(ModelBase& model, const Params& params, const Multista
 
 Multistart run_multistart(const MakeModel& make_model, const Params& params, const MultistartOptions& options,
                           const Communicator& comm, SourceLocation where) {
-  return in_call(name, where, comm, [&] {
+  return in_call(multistart_call, where, comm, [&] {
     const Params named = Guess(params).params();
     auto starts = comm.attempt([&] {
       if (options.ranks_per_fit < 1) {
-        refuse(fmt::format("ranks_per_fit of at least 1, got {}", options.ranks_per_fit), where);
+        refuse_multistart(fmt::format("ranks_per_fit of at least 1, got {}", options.ranks_per_fit), where);
       }
       return starts_of(named, options, where);
     });

@@ -76,7 +76,7 @@ class AdamDescent final : public Descent {
 };
 
 // But for the learning rate, which is a function of the user.
-std::vector<Option> options_of(const Adam& adam) {
+std::vector<Option> options_of_adam(const Adam& adam) {
   return {Option::limit("nsteps", adam.nsteps),
           Option::flag("const_randkey", adam.const_randkey),
           Option::fraction("beta1", adam.beta1),
@@ -92,7 +92,7 @@ DescentOptions descent_options(const Adam& adam, const std::optional<Key>& key, 
   const auto own_key = adam.randkey && !adam.const_randkey
                            ? std::optional(random::fold_in(*adam.randkey, static_cast<std::uint32_t>(step)))
                            : adam.randkey;
-  return {.all = [&adam] { return options_of(adam); },
+  return {.all = [&adam] { return options_of_adam(adam); },
           .nsteps = adam.nsteps,
           .learning_rate = adam.learning_rate,
           .randkey = key ? key : own_key,
@@ -110,7 +110,7 @@ AdamState::AdamState(std::unique_ptr<Minimization> run) : DescentState(std::move
 AdamState Adam::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   return in_call("Adam::init", where, objective.communicator(), [&] {
     const Arguments arguments{"Adam", objective, guess, param_bounds, randkey, where};
-    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of(*this); });
+    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of_adam(*this); });
     auto run =
         objective.communicator().guarded([&] { return std::make_unique<AdamDescent>(arguments, checked.params); },
                                          Operation("the start of a run", where));

@@ -20,13 +20,13 @@ class AgainstGradient final : public UpdateRule {
 };
 
 // But for the learning rate, which is a function of the user.
-std::vector<Option> options_of(const GradientDescent& descent) {
+std::vector<Option> options_of_descent(const GradientDescent& descent) {
   return {Option::limit("nsteps", descent.nsteps), Option::limit("max_skips_in_a_row", descent.max_skips_in_a_row),
           Option::every(descent.checkpoint), Option::resume(descent.checkpoint)};
 }
 
 DescentOptions descent_options(const GradientDescent& descent, const std::optional<Key>& key) {
-  return {.all = [&descent] { return options_of(descent); },
+  return {.all = [&descent] { return options_of_descent(descent); },
           .nsteps = descent.nsteps,
           .learning_rate = descent.learning_rate,
           .randkey = key ? key : descent.randkey,
@@ -44,7 +44,7 @@ GradientDescentState::GradientDescentState(std::unique_ptr<Minimization> run) : 
 GradientDescentState GradientDescent::init(Objective& objective, const Guess& guess, SourceLocation where) const {
   return in_call("GradientDescent::init", where, objective.communicator(), [&] {
     const Arguments arguments{"GradientDescent", objective, guess, param_bounds, randkey, where};
-    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of(*this); });
+    const Checked checked = check_descent(arguments, learning_rate, [&] { return options_of_descent(*this); });
     auto run = objective.communicator().guarded([&] { return std::make_unique<Descent>(arguments, checked.params); },
                                                 Operation("the start of a run", where));
     run->resume(descent_options(*this, {}), checked.identity);

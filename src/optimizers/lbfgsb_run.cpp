@@ -16,7 +16,7 @@ namespace {
 
 // An iteration that a wall cut short and that gained nothing says nothing about convergence. After so many in a row,
 // each with its step cut to half or less, the way down leads into the wall.
-constexpr int patience = 5;
+constexpr int most_stalls = 5;
 
 }  // namespace
 
@@ -92,7 +92,7 @@ LbfgsbRun::End LbfgsbRun::judge_reduction(double ftol, double previous_loss) {
     return End::none;
   }
   if (!search_.met_wall() || search_.promise() <= tolerance) return End::loss_is_flat;
-  return ++stalls_ < patience ? End::none : End::wall_ahead;
+  return ++stalls_ < most_stalls ? End::none : End::wall_ahead;
 }
 
 LbfgsbRun::End LbfgsbRun::judge_solver() const {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/finite.hpp"
+
 namespace allgrad {
 
 namespace {
@@ -29,7 +31,7 @@ void LineSearch::step_back(const Point& iterate, Point& trial) {
   const double rise = (std::exp2(in_a_row_) - 1.0) * first_order_decrease(iterate, trial.params);
   const double slope = std::exp2(in_a_row_ + 1) - 1.0;
   // Where the rise is lost to rounding, the next larger number still tells the two points apart.
-  trial.loss = std::max(iterate.loss + rise, std::nextafter(iterate.loss, std::numeric_limits<double>::infinity()));
+  trial.loss = std::max(iterate.loss + rise, std::nextafter(iterate.loss, infinity));
   std::ranges::transform(iterate.gradient, trial.gradient.begin(), [&](double g) { return -slope * g; });
 }
 

@@ -34,7 +34,7 @@ void check_limits(const ScanPoints& points, SourceLocation where) {
   }
 }
 
-void check_same_on_all_ranks(const ScanPoints& points, const Communicator& comm, SourceLocation where) {
+void check_same_scan(const ScanPoints& points, const Communicator& comm, SourceLocation where) {
   std::vector<std::uint64_t> all{points.n_dim, points.num_evaluations, points.seed.has_value() ? 1U : 0U};
   std::vector<std::string> names{"n_dim", "num_evaluations", "choice of whether there is a seed"};
   const auto check = [&] {
@@ -121,7 +121,7 @@ ParamScan scan_latin_hypercube(const ScanPoints& points,
   return comm.guarded(
       [&] {
         check_limits(points, where);
-        check_same_on_all_ranks(points, comm, where);
+        check_same_scan(points, comm, where);
         return evaluate_all(points, seed_of(points, comm, where), evaluate, comm, where);
       },
       Operation("the end of a scan", where));

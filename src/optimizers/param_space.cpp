@@ -5,11 +5,11 @@
 #include <limits>
 #include <numbers>
 
+#include "base/finite.hpp"
+
 namespace allgrad {
 
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // The y > 0 with u = y - 1/y, without cancellation.
 double positive(double u) {

@@ -15,7 +15,8 @@ namespace {
 
 std::span<const double> numbers(const xt::xtensor<double, 1>& values) { return {values.data(), values.size()}; }
 
-std::string describe(const BestPoint& best, std::span<const std::string> names, std::span<const std::string> units) {
+std::string describe_result(const BestPoint& best, std::span<const std::string> names,
+                            std::span<const std::string> units) {
   return fmt::format("{:.8g} at step {}, {}", shown(best.loss), best.step,
                      named_or_listed(names, numbers(best.params), units));
 }
@@ -50,7 +51,7 @@ std::string Trajectory::str() const {
   }
   text += fmt::format("  params: {}", named_or_listed(names, {params.data(), ndim}, units));
   text += fmt::format(" ... {}\n    best: {}", named_or_listed(names, numbers(last_params()), units),
-                      describe(best, names, units));
+                      describe_result(best, names, units));
   if (!terms.empty()) text += fmt::format("\n   terms: {}", describe_terms(terms, weights));
   if (skipped > 0) text += fmt::format("\n skipped: {} steps; of the last: {}", skipped, not_finite);
   return text;
@@ -69,7 +70,7 @@ std::string OptimizeResult::str() const {
       nfev, nit);
   if (!terms.empty()) text += fmt::format("\n   terms: {}", describe_terms(terms, weights));
   if (!at_bounds.empty()) text += fmt::format("\nat bounds: {}", fmt::join(at_bounds, ", "));
-  if (std::isless(best.loss, fun)) text += fmt::format("\n    best: {}", describe(best, names, units));
+  if (std::isless(best.loss, fun)) text += fmt::format("\n    best: {}", describe_result(best, names, units));
   if (covariance) text += fmt::format("\n{}", *covariance);
   if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);
   return text;

@@ -33,7 +33,7 @@ std::size_t workspace_size(std::size_t n, std::size_t m, SourceLocation where) {
 }
 
 // The code's nbd.
-int kind_of(const Bound& bound) {
+int bound_kind(const Bound& bound) {
   if (bound.has_low()) return bound.has_high() ? 2 : 1;
   return bound.has_high() ? 3 : 0;
 }
@@ -53,7 +53,7 @@ Setulb::Setulb(std::span<const double> guess, const Bounds& bounds, std::size_t 
   for (const Bound& bound : bounds) {
     lower_.push_back(bound.low);
     upper_.push_back(bound.high);
-    bound_kinds_.push_back(kind_of(bound));
+    bound_kinds_.push_back(bound_kind(bound));
   }
   constexpr std::string_view start = "START";
   task_.fill(' ');

@@ -20,17 +20,17 @@ namespace {
 constexpr double poor = 0.25, good = 0.75, grow = 2.0;
 
 // Of a step to where the loss is not finite.
-constexpr double shrink = 0.25;
+constexpr double radius_shrink = 0.25;
 
 /// The part of a step at which the parabola with the slope at its start and the rise at its end is lowest, within
 /// limits.
-double shortened(double slope, double rise) {
+double shortened_step(double slope, double rise) {
   constexpr double least = 0.1, most = 0.5;
   return rise > slope ? std::clamp(-0.5 * slope / (rise - slope), least, most) : least;
 }
 
 // Steps that are this much shorter than the variables are lost in rounding.
-constexpr double shortest = 4.0 * std::numeric_limits<double>::epsilon();
+constexpr double shortest_step = 4.0 * std::numeric_limits<double>::epsilon();
 
 constexpr std::string_view optimizer = "TrustRegion";
 
@@ -215,7 +215,7 @@ bool TrustRegionRun::try_step(const RunOptions& options, double gtol) {
 bool TrustRegionRun::try_step(const auto& quadratic, const RunOptions& options, double gtol) {
   const BoundedStep bounded = bounded_step(quadratic, at(), bounds_, radius_);
   const double predicted = -change(quadratic, bounded.step), length = bounded.step.norm();
-  if (!(length > shortest * at().norm())) {
+  if (!(length > shortest_step * at().norm())) {
     const bool is_minimum = projected_gradient(gradient(), at(), bounds_).lpNorm<Eigen::Infinity>() <= gtol;
     end_ = is_minimum ? End::gradient_vanishes : met_wall_ ? End::wall_ahead : End::no_progress;
     return true;
@@ -237,7 +237,7 @@ bool TrustRegionRun::try_step(const auto& quadratic, const RunOptions& options, 
   const bool is_lost = predicted <= rounding && std::abs(decrease) <= rounding;
   const double quality = is_lost ? 1.0 : decrease / predicted;
   if (quality < poor) {
-    radius_ = length * shortened(quadratic.gradient.dot(bounded.step), -decrease);
+    radius_ = length * shortened_step(quadratic.gradient.dot(bounded.step), -decrease);
   } else if (quality > good && bounded.meets_radius && !is_lost) {
     radius_ *= grow;
   }
@@ -255,7 +255,7 @@ void TrustRegionRun::step_back(const BoundedStep& bounded) {
     count_wall(!met_wall_);
   }
   met_wall_ = true;
-  radius_ = shrink * bounded.step.norm();
+  radius_ = radius_shrink * bounded.step.norm();
 }
 
 void TrustRegionRun::accept(const RunOptions& options) {

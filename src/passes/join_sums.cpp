@@ -12,10 +12,6 @@ namespace allgrad {
 
 namespace {
 
-using AxisList = std::vector<std::size_t>;
-
-const Expr& operand(const Expr& expr) { return expr.node()->operands[0]; }
-
 /// The axes of a shape that are longer than 1.
 AxisList long_axes(const Shape& shape) {
   AxisList axes;

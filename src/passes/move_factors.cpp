@@ -17,15 +17,6 @@ namespace allgrad {
 
 namespace {
 
-const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
-
-bool is_per_row(const Expr& expr) { return expr.placement() == Placement::per_row; }
-
-std::optional<Kernel> kernel_of(const Expr& expr) {
-  const auto* op = as<Elementwise>(expr);
-  return op == nullptr ? std::nullopt : std::optional(op->kernel());
-}
-
 bool is_a_product(std::optional<Kernel> kernel) {
   return kernel == Kernel::multiply || kernel == Kernel::safe_multiply;
 }

@@ -6,6 +6,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
+#include "base/finite.hpp"
 #include "dsl/constant.hpp"
 #include "dsl/elementwise.hpp"
 #include "graph/traversal.hpp"
@@ -41,7 +42,6 @@ Expr root(const Expr& x, double exponent) {
 
 /// x raised to a constant, by products and roots; empty for other constants.
 Expr small_power(const Expr& x, double exponent) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   const double magnitude = std::abs(exponent);
   if (magnitude == 0.0) return broadcast_to(1.0, x.shape());
   const bool is_whole = magnitude == std::floor(magnitude) && magnitude <= 4.0;
@@ -50,11 +50,6 @@ Expr small_power(const Expr& x, double exponent) {
   Expr power = is_whole ? product(x, magnitude) : root(x, magnitude);
   if (exponent < 0.0) power = 1.0 / power;
   return is_whole ? power : where(equal(x, -infinity), std::pow(-infinity, exponent), power);
-}
-
-std::optional<Kernel> kernel_of(const Expr& expr) {
-  const auto* op = as<Elementwise>(expr);
-  return op == nullptr ? std::nullopt : std::optional(op->kernel());
 }
 
 bool is_power(const Expr& expr) { return kernel_of(expr) == Kernel::pow || kernel_of(expr) == Kernel::power_below; }

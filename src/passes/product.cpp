@@ -15,8 +15,6 @@ namespace allgrad {
 
 namespace {
 
-using AxisList = std::vector<std::size_t>;
-
 /// With leading axes of length 1, so that axes have the same numbers as in `shape`.
 Expr aligned(const Expr& expr, const Shape& shape) {
   Shape longer = expr.shape();
@@ -106,8 +104,7 @@ bool is_finite(const Expr& expr) {
 }  // namespace
 
 bool is_reciprocal(const Expr& expr) {
-  const auto* op = as<Elementwise>(expr);
-  return op != nullptr && op->kernel() == Kernel::divide && uniform_value(expr.node()->operands[0]) == 1.0;
+  return kernel_of(expr) == Kernel::divide && uniform_value(operand(expr)) == 1.0;
 }
 
 bool is_power_of_2(double number) {

@@ -10,13 +10,6 @@ namespace allgrad {
 
 namespace {
 
-const Expr& operand(const Expr& expr, std::size_t k = 0) { return expr.node()->operands[k]; }
-
-bool is(const Expr& expr, Kernel kernel) {
-  const auto* op = as<Elementwise>(expr);
-  return op != nullptr && op->kernel() == kernel;
-}
-
 /// sigmoid(x) and sigmoid(-x), which is as exact as exp(-x) where it is small; where it is not, that may overflow.
 struct Sigmoids {
   Expr direct, mirrored;
@@ -31,27 +24,31 @@ class Sharer {
  public:
   explicit Sharer(const std::vector<Expr>& order) {
     for (const Expr& expr : order) {
-      if (is(expr, Kernel::sigmoid) && is(operand(expr), Kernel::neg)) mirrored_.insert(operand(operand(expr)).node());
-      if (is(expr, Kernel::sinh)) sinh_.insert(operand(expr).node());
+      if (kernel_of(expr) == Kernel::sigmoid && kernel_of(operand(expr)) == Kernel::neg)
+        mirrored_.insert(operand(operand(expr)).node());
+      if (kernel_of(expr) == Kernel::sinh) sinh_.insert(operand(expr).node());
     }
     NodeSet both;
     for (const Expr& expr : order) {
-      if (is(expr, Kernel::sigmoid) && mirrored_.contains(operand(expr).node())) both.insert(operand(expr).node());
+      if (kernel_of(expr) == Kernel::sigmoid && mirrored_.contains(operand(expr).node()))
+        both.insert(operand(expr).node());
     }
     mirrored_ = std::move(both);
   }
 
   /// What stands for a node; `rebuilt` is the same operation on its new operands.
   Expr shared(const Expr& expr, const Expr& rebuilt) {
-    if (is(expr, Kernel::cosh) && sinh_.contains(operand(expr).node())) return cosh_by_sinh(operand(rebuilt));
-    if (is(expr, Kernel::sigmoid)) {
+    if (kernel_of(expr) == Kernel::cosh && sinh_.contains(operand(expr).node())) return cosh_by_sinh(operand(rebuilt));
+    if (kernel_of(expr) == Kernel::sigmoid) {
       if (const Node* x = mirrored_operand(expr)) return sigmoid_of(expr, rebuilt, x);
     }
-    if (is(expr, Kernel::multiply) && is(operand(expr, 0), Kernel::sigmoid) && is(operand(expr, 1), Kernel::sigmoid)) {
+    if (kernel_of(expr) == Kernel::multiply && kernel_of(operand(expr, 0)) == Kernel::sigmoid &&
+        kernel_of(operand(expr, 1)) == Kernel::sigmoid) {
       const Expr &a = operand(operand(expr, 0)), &b = operand(operand(expr, 1));
-      const bool mirror = (is(b, Kernel::neg) && operand(b).node() == a.node()) ||
-                          (is(a, Kernel::neg) && operand(a).node() == b.node());
-      if (mirror) return product_of_both(is(b, Kernel::neg) && operand(b).node() == a.node() ? a.node() : b.node());
+      const bool mirror = (kernel_of(b) == Kernel::neg && operand(b).node() == a.node()) ||
+                          (kernel_of(a) == Kernel::neg && operand(a).node() == b.node());
+      if (mirror)
+        return product_of_both(kernel_of(b) == Kernel::neg && operand(b).node() == a.node() ? a.node() : b.node());
     }
     return rebuilt;
   }
@@ -61,7 +58,7 @@ class Sharer {
   const Node* mirrored_operand(const Expr& sigmoid) const {
     const Expr& x = operand(sigmoid);
     if (mirrored_.contains(x.node())) return x.node();
-    return is(x, Kernel::neg) && mirrored_.contains(operand(x).node()) ? operand(x).node() : nullptr;
+    return kernel_of(x) == Kernel::neg && mirrored_.contains(operand(x).node()) ? operand(x).node() : nullptr;
   }
 
   Expr sigmoid_of(const Expr& expr, const Expr& rebuilt, const Node* x) {
@@ -89,7 +86,9 @@ class Sharer {
 }  // namespace
 
 std::vector<Expr> share_functions(const Graph& graph) {
-  const auto is_shared = [](const Expr& expr) { return is(expr, Kernel::sigmoid) || is(expr, Kernel::sinh); };
+  const auto is_shared = [](const Expr& expr) {
+    return kernel_of(expr) == Kernel::sigmoid || kernel_of(expr) == Kernel::sinh;
+  };
   if (!any_node(graph, is_shared)) return graph.outputs();
   Sharer sharer(graph.nodes());
   return rewrite(graph, [&](const Expr& now, const Expr& before) { return sharer.shared(before, now); });

@@ -13,13 +13,6 @@ namespace allgrad {
 
 namespace {
 
-bool is(const Expr& expr, Kernel kernel) {
-  const auto* op = as<Elementwise>(expr);
-  return op != nullptr && op->kernel() == kernel;
-}
-
-const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
-
 /// What an operation is equal to in IEEE arithmetic, if that is simpler; else itself. The result may have
 /// fewer axes. The sign of a zero counts: x + 0 is 0 at x = -0, where x + (-0) is x; 0 - x is 0 at x = 0, where -x is
 /// -0.
@@ -37,13 +30,13 @@ Expr simpler(const Expr& expr) {
     case Kernel::add:
       if (constant_operand(0, -0.0)) return operand(expr, 1);
       if (constant_operand(1, -0.0)) return operand(expr, 0);
-      if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) - operand(operand(expr, 1), 0);
-      if (is(operand(expr, 0), Kernel::neg)) return operand(expr, 1) - operand(operand(expr, 0), 0);
+      if (kernel_of(operand(expr, 1)) == Kernel::neg) return operand(expr, 0) - operand(operand(expr, 1), 0);
+      if (kernel_of(operand(expr, 0)) == Kernel::neg) return operand(expr, 1) - operand(operand(expr, 0), 0);
       return expr;
     case Kernel::subtract:
       if (constant_operand(1, 0.0)) return operand(expr, 0);
       if (constant_operand(0, -0.0)) return -operand(expr, 1);
-      if (is(operand(expr, 1), Kernel::neg)) return operand(expr, 0) + operand(operand(expr, 1), 0);
+      if (kernel_of(operand(expr, 1)) == Kernel::neg) return operand(expr, 0) + operand(operand(expr, 1), 0);
       return expr;
     case Kernel::multiply:
       if (constant_operand(0, 1.0)) return operand(expr, 1);
@@ -54,7 +47,7 @@ Expr simpler(const Expr& expr) {
       if (constant_operand(1, 1.0)) return operand(expr, 0);
       return is_factor(operand(expr, 0)) || is_factor(operand(expr, 1)) ? operand(expr, 0) * operand(expr, 1) : expr;
     case Kernel::divide: return constant_operand(1, 1.0) ? operand(expr, 0) : expr;
-    case Kernel::neg: return is(operand(expr, 0), Kernel::neg) ? operand(operand(expr, 0), 0) : expr;
+    case Kernel::neg: return kernel_of(operand(expr, 0)) == Kernel::neg ? operand(operand(expr, 0), 0) : expr;
     default: return expr;
   }
 }

@@ -15,18 +15,15 @@ namespace allgrad {
 
 namespace {
 
-const Expr& operand(const Expr& expr, std::size_t k) { return expr.node()->operands[k]; }
-
 bool is_constant(const Expr& expr) {
   return expr.placement() == Placement::replicated && as<Constant>(expr) != nullptr;
 }
 
 /// True for a product that is 0 where a constant factor is, whatever the other factor is there.
 bool shows_zeros(const Expr& expr) {
-  const auto* op = as<Elementwise>(expr);
-  if (op == nullptr) return false;
-  const bool is_of_derivatives = op->kernel() == Kernel::multiply && expr.node()->backward && expr.node()->finite;
-  return op->kernel() == Kernel::safe_multiply || is_of_derivatives;
+  const auto kernel = kernel_of(expr);
+  const bool is_of_derivatives = kernel == Kernel::multiply && expr.node()->backward && expr.node()->finite;
+  return kernel == Kernel::safe_multiply || is_of_derivatives;
 }
 
 /// From the first to the last element of an axis that is not 0 everywhere; nothing where that is all of it, or none.

@@ -10,10 +10,8 @@ namespace allgrad {
 
 namespace {
 
-const Expr& operand(const Expr& expr) { return expr.node()->operands[0]; }
-
 /// sum_B(x) by sum_A(x), where A is a part of B.
-Expr split(const Expr& whole, const Expr& part) {
+Expr split_sum(const Expr& whole, const Expr& part) {
   const std::vector<std::size_t> left = remaining_axes(operand(whole).shape(), as<Sum>(part)->axes());
   std::vector<std::size_t> axes;
   for (std::size_t i = 0; i < left.size(); ++i) {
@@ -43,7 +41,7 @@ std::vector<Expr> split_sums(const Graph& graph) {
     const auto part = is_sum_over_rows(before) ? lane_sums.find(operand(before).node()) : lane_sums.end();
     const bool has_part =
         part != lane_sums.end() && std::ranges::includes(as<Sum>(before)->axes(), as<Sum>(part->second)->axes());
-    return has_part ? split(now, with_operands(part->second, {operand(now)})) : now;
+    return has_part ? split_sum(now, with_operands(part->second, {operand(now)})) : now;
   });
 }
 

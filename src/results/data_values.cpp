@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 
 namespace allgrad {
 
@@ -31,13 +32,13 @@ const T& get(const Data& data, std::string_view expected) {
   throw DataError(fmt::format("expected {}, got another kind of value", expected));
 }
 
-Data numbers_of(const auto& array) {
+Data data_numbers(const auto& array) {
   return {Data::Numbers{.shape = {array.shape().begin(), array.shape().end()},
                         .values = {array.storage().begin(), array.storage().end()}}};
 }
 
 /// Lists of lists of numbers, as text formats have them, added one after the other.
-void append(const Data& data, std::size_t depth, Data::Numbers& to) {
+void append_data(const Data& data, std::size_t depth, Data::Numbers& to) {
   const auto* list = std::get_if<Data::List>(&data.value);
   if (list == nullptr) {
     if (depth != to.shape.size()) throw DataError("expected rows that are equally long");
@@ -48,7 +49,7 @@ void append(const Data& data, std::size_t depth, Data::Numbers& to) {
   if (to.shape[depth] != list->size() || (depth + 1 < to.shape.size() && list->empty())) {
     throw DataError("expected rows that are equally long");
   }
-  for (const Data& element : *list) append(element, depth + 1, to);
+  for (const Data& element : *list) append_data(element, depth + 1, to);
 }
 
 Data::Numbers numbers_in(const Data& data) {
@@ -61,7 +62,7 @@ Data::Numbers numbers_in(const Data& data) {
     numbers.shape.assign(shape.begin(), shape.end());
     read(data.at("values"), numbers.values);
   } else {
-    append(data, 0, numbers);
+    append_data(data, 0, numbers);
   }
   std::size_t left = numbers.values.size();  // divided by each length, since their product may be beyond all numbers
   for (const std::size_t length : numbers.shape) left = length != 0 && left % length == 0 ? left / length : 0;
@@ -77,8 +78,8 @@ Data::Numbers numbers_in(const Data& data, std::size_t dimension) {
   throw DataError(fmt::format("expected an array of {} axes, got one of {}", dimension, numbers.shape.size()));
 }
 
-Data rows_of(const std::vector<InverseHessian::Pair>& pairs, std::size_t ndim,
-             std::vector<double> InverseHessian::Pair::*row) {
+Data data_rows(const std::vector<InverseHessian::Pair>& pairs, std::size_t ndim,
+               std::vector<double> InverseHessian::Pair::*row) {
   Data::Numbers rows{.shape = {pairs.size(), ndim}, .values = {}};
   for (const auto& pair : pairs) rows.values.insert(rows.values.end(), (pair.*row).begin(), (pair.*row).end());
   return {std::move(rows)};
@@ -114,13 +115,13 @@ Data data_of(EndReason reason) {
   return {std::string(std::ranges::find(reasons, reason, [](const auto& entry) { return entry.second; })->first)};
 }
 Data data_of(const std::vector<double>& values) { return {Data::Numbers{.shape = {values.size()}, .values = values}}; }
-Data data_of(const xt::xtensor<double, 1>& values) { return numbers_of(values); }
-Data data_of(const xt::xtensor<double, 2>& values) { return numbers_of(values); }
-Data data_of(const Array& values) { return numbers_of(values); }
+Data data_of(const xt::xtensor<double, 1>& values) { return data_numbers(values); }
+Data data_of(const xt::xtensor<double, 2>& values) { return data_numbers(values); }
+Data data_of(const Array& values) { return data_numbers(values); }
 Data data_of(const InverseHessian& inverse) {
   return {Data::Object{{"scale", data_of(inverse.scale())},
-                       {"steps", rows_of(inverse.pairs(), inverse.ndim(), &InverseHessian::Pair::step)},
-                       {"changes", rows_of(inverse.pairs(), inverse.ndim(), &InverseHessian::Pair::change)}}};
+                       {"steps", data_rows(inverse.pairs(), inverse.ndim(), &InverseHessian::Pair::step)},
+                       {"changes", data_rows(inverse.pairs(), inverse.ndim(), &InverseHessian::Pair::change)}}};
 }
 Data data_of(const std::optional<Key>& key) {
   if (!key) return {};
@@ -138,7 +139,6 @@ void read(const Data& data, double& value) {
     value = static_cast<double>(*whole);
   } else {
     const auto& text = get<std::string>(data, "a number");
-    constexpr double infinity = std::numeric_limits<double>::infinity();
     if (text != "nan" && text != "inf" && text != "-inf") throw DataError(fmt::format("\"{}\" is no number", text));
     value = text == "nan" ? std::numeric_limits<double>::quiet_NaN() : text == "inf" ? infinity : -infinity;
   }

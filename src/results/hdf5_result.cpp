@@ -75,9 +75,9 @@ void keep_order(hid_t properties) {
   require(H5Pset_link_creation_order(properties, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0, "keep an order");
 }
 
-class Writer {
+class GroupWriter {
  public:
-  explicit Writer(hid_t group) : group_(group) {}
+  explicit GroupWriter(hid_t group) : group_(group) {}
 
   void write(const std::string& name, const Data& data) {
     name_ = link_of(name);
@@ -98,7 +98,7 @@ class Writer {
     const Handle group =
         checked(H5Gcreate2(group_, name_.c_str(), link_properties().get(), properties.get(), H5P_DEFAULT), H5Gclose,
                 "make a group");
-    for (const auto& [name, data] : object) Writer(group.get()).write(name, data);
+    for (const auto& [name, data] : object) GroupWriter(group.get()).write(name, data);
   }
   void operator()(const Data::List& list) const {
     const std::vector<hsize_t> shape{list.size()};
@@ -163,8 +163,8 @@ class Writer {
   std::string name_;
 };
 
-/// Reads what a Writer has written; `most` is the size of the file, which no dataset exceeds. Nothing is followed out
-/// of the file, or for ever in it.
+/// Reads what a GroupWriter has written; `most` is the size of the file, which no dataset exceeds. Nothing is followed
+/// out of the file, or for ever in it.
 class Reader {
  public:
   explicit Reader(std::size_t most) : most_(most) {}
@@ -275,7 +275,7 @@ std::string to_hdf5(const Data& object) {
   keep_order(creation.get());
   const Handle file = checked(H5Fcreate("result of allgrad", H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose,
                               "make a file in memory");
-  for (const auto& [name, data] : std::get<Data::Object>(object.value)) Writer(file.get()).write(name, data);
+  for (const auto& [name, data] : std::get<Data::Object>(object.value)) GroupWriter(file.get()).write(name, data);
   require(H5Fflush(file.get(), H5F_SCOPE_LOCAL) >= 0, "write a file in memory");
   const ssize_t size = H5Fget_file_image(file.get(), nullptr, 0);
   require(size >= 0, "measure a file in memory");

@@ -17,9 +17,9 @@ namespace {
 using nlohmann::json;
 
 /// Writes one value after the other. Objects have a line for each member.
-class Writer {
+class JsonWriter {
  public:
-  explicit Writer(std::string& text) : text_(text) {}
+  explicit JsonWriter(std::string& text) : text_(text) {}
 
   void operator()(const Data& data) { std::visit(*this, data.value); }
   void operator()(Data::Nothing) { text_ += "null"; }
@@ -89,7 +89,7 @@ class Writer {
 
 /// Builds Data from the events of a parser, which makes no tree of its own: the destructor of one asks for memory, and
 /// would end a program that has none.
-class Builder final : public nlohmann::json_sax<json> {
+class JsonReader final : public nlohmann::json_sax<json> {
  public:
   Data take() { return std::move(root_); }
 
@@ -144,12 +144,12 @@ class Builder final : public nlohmann::json_sax<json> {
 
 std::string to_json(const Data& data) {
   std::string text;
-  Writer{text}(data);
+  JsonWriter{text}(data);
   return text;
 }
 
 Data from_json(std::string_view text) {
-  Builder builder;
+  JsonReader builder;
   json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
 }

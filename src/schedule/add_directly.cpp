@@ -10,7 +10,7 @@ namespace allgrad {
 namespace {
 
 /// Who writes and reads a lane value.
-struct Uses {
+struct LaneValueUses {
   std::size_t writes = 0, reads = 0, reader = 0;
 };
 
@@ -19,7 +19,7 @@ struct Uses {
 void add_directly(LaneLoop& loop, const std::vector<Buffer>& buffers) {
   std::vector<Instruction>& instructions = loop.instructions;
   const auto is_lane_value = [&](const View& view) { return buffers[view.buffer].kind == Buffer::Kind::lane_value; };
-  FlatMap<std::uint64_t, Uses> uses_of;  // of lane values that are added up, by buffer
+  FlatMap<std::uint64_t, LaneValueUses> uses_of;  // of lane values that are added up, by buffer
   for (const Instruction& sum : instructions) {
     if (sum.kernel == Kernel::copy && sum.adds && is_lane_value(sum.inputs[0])) uses_of[sum.inputs[0].buffer] = {};
   }
@@ -39,7 +39,7 @@ void add_directly(LaneLoop& loop, const std::vector<Buffer>& buffers) {
     const Instruction& first = instructions[i];
     const auto found = uses_of.find(first.out.buffer);
     if (found == uses_of.end() || first.adds || !has_adding_kernel(first.kernel)) continue;
-    const Uses& uses = found->second;
+    const LaneValueUses& uses = found->second;
     Instruction& sum = instructions[uses.reader];
     if (uses.writes != 1 || uses.reads != 1 || sum.kernel != Kernel::copy || !sum.adds) continue;
     sum = {first.kernel, true, sum.out, first.inputs, first.node};

@@ -9,8 +9,6 @@ namespace allgrad {
 
 namespace {
 
-bool is_per_row(const Expr& expr) { return expr.placement() == Placement::per_row; }
-
 /// A value that is not per row, but computed from values that are: a sum over rows.
 bool is_row_reduction(const Expr& expr) {
   return !is_per_row(expr) && std::ranges::any_of(expr.node()->operands, is_per_row);

@@ -9,7 +9,7 @@ namespace allgrad {
 
 namespace {
 
-std::size_t num_lanes(const LaneLoop& loop) {
+std::size_t lanes_of(const LaneLoop& loop) {
   std::size_t lanes = 1;
   for (const std::size_t extent : loop.extents) lanes *= extent;
   return lanes;
@@ -26,7 +26,7 @@ View lane_at(const View& view, const std::vector<std::size_t>& place) {
 
 void append_lanes(const LaneLoop& loop, std::vector<Instruction>& instructions) {
   std::vector<std::size_t> place(loop.extents.size());
-  for (std::size_t lane = 0; lane < num_lanes(loop); ++lane) {
+  for (std::size_t lane = 0; lane < lanes_of(loop); ++lane) {
     for (const Instruction& instruction : loop.instructions) {
       Instruction& one = instructions.emplace_back(instruction);
       one.out = lane_at(instruction.out, place);
@@ -51,7 +51,7 @@ std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops) {
   for (const LaneLoop& loop : loops) {
     const bool is_elementwise_only = std::ranges::all_of(
         loop.instructions, [](const Instruction& instruction) { return is_elementwise(instruction.kernel); });
-    const std::size_t size = num_lanes(loop) * loop.instructions.size();
+    const std::size_t size = lanes_of(loop) * loop.instructions.size();
     if (!is_elementwise_only || size > longest_chain) {
       finish();
       result.push_back(loop);

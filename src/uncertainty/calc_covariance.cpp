@@ -23,7 +23,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::string_view name = "calc_covariance";
+constexpr std::string_view covariance_call = "calc_covariance";
 
 /// Loss, gradient and second derivatives at a point, one after the other.
 class Expansion {
@@ -60,7 +60,7 @@ Params declared(const ParamValues& values, const Params& declared, SourceLocatio
   if (params.size() != values.size()) {
     throw ArgumentError(fmt::format("{}: expected as many .params as values of parameters, {}, got {}; declare each of "
                                     "them, or none",
-                                    name, values.size(), params.size()),
+                                    covariance_call, values.size(), params.size()),
                         where);
   }
   for (std::size_t i = 0; i < params.size(); ++i) params[i].guess = std::span<const double>(values)[i];
@@ -87,7 +87,7 @@ Expansion expand(Objective& objective, const Params& params, const CovarianceOpt
   throw ArgumentError(
       fmt::format("{}: expected parameters at which the loss and its second derivatives are finite, but they are not "
                   "at {}{}{}; give the minimum of the loss",
-                  name, named(names, values), what.empty() ? "" : ": ", what),
+                  covariance_call, named(names, values), what.empty() ? "" : ": ", what),
       where);
 }
 
@@ -107,7 +107,8 @@ std::string direction(const Eigen::VectorXd& vector, const std::vector<std::stri
   return text;
 }
 
-[[noreturn]] void refuse(const Eigen::MatrixXd& hessian, const std::vector<std::string>& names, SourceLocation where) {
+[[noreturn]] void refuse_hessian(const Eigen::MatrixXd& hessian, const std::vector<std::string>& names,
+                                 SourceLocation where) {
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(hessian);
   std::vector<double> eigenvalues(eigen.eigenvalues().begin(), eigen.eigenvalues().end());
   throw ArgumentError(
@@ -115,7 +116,7 @@ std::string direction(const Eigen::VectorXd& vector, const std::vector<std::stri
           "{}: expected second derivatives that are positive definite, got the eigenvalues {:.6g}: along {} the "
           "loss does not rise. Minimize the loss first; where a parameter, or a combination of them, does not "
           "matter there, freeze one, or add a prior to the loss",
-          name, fmt::join(eigenvalues, ", "), direction(eigen.eigenvectors().col(0), names)),
+          covariance_call, fmt::join(eigenvalues, ", "), direction(eigen.eigenvectors().col(0), names)),
       where);
 }
 
@@ -151,7 +152,7 @@ Covariance covariance_of(Expansion& at, const Params& params, double errordef, c
   }
   const Eigen::MatrixXd hessian = symmetric(at.hessian(), n)(free, free);
   const auto inverse = positive_inverse(hessian);
-  if (!inverse) refuse(hessian, free_names, where);
+  if (!inverse) refuse_hessian(hessian, free_names, where);
   Eigen::Map<RowMajorMatrix>(result.matrix.data(), static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n))(
       free, free) = 2.0 * errordef * *inverse;
   Eigen::VectorXd gradient(inverse->rows());
@@ -178,7 +179,7 @@ void check_row_losses(const Covariance& covariance, const CovarianceOptions& opt
       fmt::format("{}: expected .row_losses that add up to the loss, {:.10g}, got a sum of {:.10g} over all rows; give "
                   "what each row adds to the loss, with its weight and all factors. A loss with a further term, as a "
                   "prior, has no robust covariance: take the term out of it, or share it out to the rows",
-                  name, covariance.loss, total(0)),
+                  covariance_call, covariance.loss, total(0)),
       where);
 }
 
@@ -199,12 +200,12 @@ void make_robust(Covariance& covariance, const CovarianceOptions& options, Sourc
 
 Covariance ModelBase::calc_covariance(const ParamValues& params, const CovarianceOptions& options,
                                       SourceLocation where) {
-  return in_call(name, where, communicator(), [&] {
+  return in_call(covariance_call, where, communicator(), [&] {
     Objective& objective = this->objective(params.size(), where);
     const Guess guess = communicator().attempt(
         [&] { return Guess(declared(params, options.params.empty() ? this->params() : options.params, where)); });
     const Checked checked =
-        check_arguments({name, objective, guess, {}, options.randkey, where}, BoundsBy::optimizer, [&] {
+        check_arguments({covariance_call, objective, guess, {}, options.randkey, where}, BoundsBy::optimizer, [&] {
           return std::vector{Option::positive("errordef", options.errordef.value),
                              Option::flag("curvature", options.curvature == Curvature::exact)};
         });

@@ -10,7 +10,7 @@ namespace allgrad {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& got, SourceLocation where) {
+[[noreturn]] void refuse_fisher(const std::string& expected, const std::string& got, SourceLocation where) {
   throw ArgumentError(fmt::format("calc_fisher: expected {}, got {}", expected, got), where);
 }
 
@@ -20,23 +20,24 @@ Eigen::MatrixXd weighted(const Eigen::MatrixXd& jacobian, const Array& covarianc
   const auto size = jacobian.rows();
   if (covariance.dimension() == 1 && covariance.size() == n) {
     const Eigen::Map<const Eigen::VectorXd> variances(covariance.data(), size);
-    if (!(variances.array() > 0.0).all()) refuse("variances above 0", fmt::format("{}", variances.minCoeff()), where);
+    if (!(variances.array() > 0.0).all())
+      refuse_fisher("variances above 0", fmt::format("{}", variances.minCoeff()), where);
     return variances.cwiseInverse().asDiagonal() * jacobian;
   }
   if (covariance.dimension() != 2 || covariance.shape(0) != n || covariance.shape(1) != n) {
-    refuse(fmt::format("covariances [{0}, {0}] or variances [{0}] of the {0} statistics", n),
-           fmt::format("an array of shape [{}]; give them in the order of the statistics",
-                       fmt::join(covariance.shape(), ", ")),
-           where);
+    refuse_fisher(fmt::format("covariances [{0}, {0}] or variances [{0}] of the {0} statistics", n),
+                  fmt::format("an array of shape [{}]; give them in the order of the statistics",
+                              fmt::join(covariance.shape(), ", ")),
+                  where);
   }
   const Eigen::Map<const RowMajorMatrix> matrix(covariance.data(), size, size);
   if (!((matrix - matrix.transpose()).cwiseAbs().maxCoeff() <= 1e-9 * matrix.cwiseAbs().maxCoeff())) {
-    refuse("covariances that are a symmetric matrix", "one that is not", where);
+    refuse_fisher("covariances that are a symmetric matrix", "one that is not", where);
   }
   const auto inverse = positive_inverse(symmetric({covariance.data(), n * n}, n));
   if (!inverse) {
-    refuse("covariances that are positive definite",
-           "some that are not; from few samples they are not, use their variances then", where);
+    refuse_fisher("covariances that are positive definite",
+                  "some that are not; from few samples they are not, use their variances then", where);
   }
   return *inverse * jacobian;
 }

@@ -17,7 +17,7 @@ namespace allgrad {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& text, SourceLocation where) {
+[[noreturn]] void refuse_density(const std::string& text, SourceLocation where) {
   throw ArgumentError("log_density: expected " + text, where);
 }
 
@@ -40,9 +40,9 @@ LogDensity::LogDensity(Objective& objective, const Covariance& covariance, const
       scales_(results_.size()) {
   const std::size_t ndim = values_.size();
   if (!options.params.empty() && options.params.size() != ndim) {
-    refuse(fmt::format("as many .params as the covariances have, {}, got {}; declare each of them, or none", ndim,
-                       options.params.size()),
-           where);
+    refuse_density(fmt::format("as many .params as the covariances have, {}, got {}; declare each of them, or none",
+                               ndim, options.params.size()),
+                   where);
   }
   for (const Param& param : options.params) bounds_.push_back(param.bounds);
   std::vector<Eigen::Index> free;
@@ -51,10 +51,11 @@ LogDensity::LogDensity(Objective& objective, const Covariance& covariance, const
     free_.push_back(i);
     free.push_back(index(i));
   }
-  if (free.empty()) refuse("covariances of parameters that are free, got some of frozen ones alone", where);
+  if (free.empty()) refuse_density("covariances of parameters that are free, got some of frozen ones alone", where);
   if (free.size() < ndim) evaluation_.frozen = covariance.frozen;
   const Eigen::LLT<Eigen::MatrixXd> cholesky(matrix_of(covariance.matrix)(free, free));
-  if (cholesky.info() != Eigen::Success) refuse("covariances that are positive definite, got some that are not", where);
+  if (cholesky.info() != Eigen::Success)
+    refuse_density("covariances that are positive definite, got some that are not", where);
   factor_ = xt::xtensor<double, 2>::from_shape({free.size(), free.size()});
   Eigen::Map<RowMajorMatrix>(factor_.data(), index(size()), index(size())) = cholesky.matrixL();
 }
@@ -62,11 +63,11 @@ LogDensity::LogDensity(Objective& objective, const Covariance& covariance, const
 double LogDensity::operator()(std::span<const double> whitened, std::span<double> gradient) {
   return in_call("LogDensity", where_, objective_->communicator(), [&] {
     if (whitened.size() != size() || gradient.size() != size()) {
-      refuse(fmt::format("{0} whitened parameters and room for a gradient of {0} numbers, got {1} and {2}", size(),
-                         whitened.size(), gradient.size()),
-             where_);
+      refuse_density(fmt::format("{0} whitened parameters and room for a gradient of {0} numbers, got {1} and {2}",
+                                 size(), whitened.size(), gradient.size()),
+                     where_);
     }
-    constexpr double impossible = -std::numeric_limits<double>::infinity();
+    constexpr double impossible = -infinity;
     const xt::xtensor<double, 1> at = params(whitened);
     std::ranges::fill(gradient, 0.0);
     for (std::size_t i = 0; i < bounds_.size(); ++i) {
@@ -95,7 +96,7 @@ xt::xtensor<double, 1> LogDensity::params(std::span<const double> whitened) cons
 
 xt::xtensor<double, 1> LogDensity::whitened(const ParamValues& params) const {
   if (params.size() != values_.size()) {
-    refuse(fmt::format("{} parameters, got {}", values_.size(), params.size()), where_);
+    refuse_density(fmt::format("{} parameters, got {}", values_.size(), params.size()), where_);
   }
   auto result = xt::xtensor<double, 1>::from_shape({size()});
   Eigen::Map<Eigen::VectorXd> z(result.data(), index(size()));

@@ -18,7 +18,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::string_view name = "calc_outer_product";
+constexpr std::string_view outer_product_call = "calc_outer_product";
 
 /// Sums of products of two of the derivatives by each parameter and the values: the upper triangle, row by row. Those
 /// that are zero by structure are left out.
@@ -56,7 +56,7 @@ Sums sums_of(const Expr& rows, const Expr& params) {
 
 OuterProduct calc_outer_product(const std::function<Expr(const Expr& params)>& rows, const ParamValues& params,
                                 const Communicator& comm, const std::optional<Key>& randkey, SourceLocation where) {
-  return in_call(name, where, comm, [&] {
+  return in_call(outer_product_call, where, comm, [&] {
     const std::size_t ndim = params.size();
     const Expr inputs = parameters(ndim, where);
     const Sums sums = comm.attempt([&] {
@@ -64,7 +64,7 @@ OuterProduct calc_outer_product(const std::function<Expr(const Expr& params)>& r
       if (value.empty() || value.placement() != Placement::per_row) {
         throw ExpressionError(
             fmt::format("{}: expected an expression per row, [rows, ...], got {}; build it from a table's columns",
-                        name, value.empty() ? "an empty one" : "one that is not"),
+                        outer_product_call, value.empty() ? "an empty one" : "one that is not"),
             value.empty() ? where : value.node()->where);
       }
       return sums_of(insert_allreduce({value})[0], inputs);

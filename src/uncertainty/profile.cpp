@@ -11,13 +11,12 @@
 #include <numeric>
 
 #include "allgrad/error.hpp"
+#include "base/finite.hpp"
 #include "comm/call.hpp"
 
 namespace allgrad {
 
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// The other parameters at their best, for one value of the parameter after the other.
 class Refits {

@@ -82,7 +82,12 @@ NewCallers::NewCallers() {
 
 NewCallers::~NewCallers() { callers.noting = false; }
 
-const std::vector<std::uint64_t>& NewCallers::calls() const { return callers.calls; }
+std::vector<std::uint64_t> NewCallers::calls() const {
+  callers.noting = false;  // or the copy would be of a list that grows meanwhile
+  std::vector<std::uint64_t> result = callers.calls;
+  callers.noting = true;
+  return result;
+}
 
 using Align = std::align_val_t;
 using NoThrow = std::nothrow_t;

@@ -27,5 +27,5 @@ class NewCallers {
   NewCallers(const NewCallers&) = delete;
   NewCallers& operator=(const NewCallers&) = delete;
 
-  const std::vector<std::uint64_t>& calls() const;
+  std::vector<std::uint64_t> calls() const;
 };

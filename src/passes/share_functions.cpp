@@ -24,14 +24,16 @@ class Sharer {
  public:
   explicit Sharer(const std::vector<Expr>& order) {
     for (const Expr& expr : order) {
-      if (kernel_of(expr) == Kernel::sigmoid && kernel_of(operand(expr)) == Kernel::neg)
+      if (kernel_of(expr) == Kernel::sigmoid && kernel_of(operand(expr)) == Kernel::neg) {
         mirrored_.insert(operand(operand(expr)).node());
+      }
       if (kernel_of(expr) == Kernel::sinh) sinh_.insert(operand(expr).node());
     }
     NodeSet both;
     for (const Expr& expr : order) {
-      if (kernel_of(expr) == Kernel::sigmoid && mirrored_.contains(operand(expr).node()))
+      if (kernel_of(expr) == Kernel::sigmoid && mirrored_.contains(operand(expr).node())) {
         both.insert(operand(expr).node());
+      }
     }
     mirrored_ = std::move(both);
   }
@@ -47,8 +49,9 @@ class Sharer {
       const Expr &a = operand(operand(expr, 0)), &b = operand(operand(expr, 1));
       const bool mirror = (kernel_of(b) == Kernel::neg && operand(b).node() == a.node()) ||
                           (kernel_of(a) == Kernel::neg && operand(a).node() == b.node());
-      if (mirror)
+      if (mirror) {
         return product_of_both(kernel_of(b) == Kernel::neg && operand(b).node() == a.node() ? a.node() : b.node());
+      }
     }
     return rebuilt;
   }

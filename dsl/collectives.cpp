@@ -97,8 +97,7 @@ Expr reduce_sum(const Expr& per_rank, SourceLocation where) {
             "reduce_sum: expected a value that each rank has of its own (from rank_constant), got a {} value of "
             "shape {}; {}",
             to_string(per_rank.placement()), to_string(per_rank.shape()),
-            per_rank.placement() == Placement::per_row ? "sum over its rows with sum(x, axis)"
-                                                       : "it needs no sum over ranks"),
+            is_per_row(per_rank) ? "sum over its rows with sum(x, axis)" : "it needs no sum over ranks"),
         where);
   }
   return make_node(std::make_shared<const AsPlacement>(Placement::partial), {per_rank}, where);

@@ -70,8 +70,9 @@ Expr dot(const Operand& x, const Operand& y) {
 
 Expr matmul(const Operand& x, const Operand& y) {
   const std::size_t x_ndim = x.expr().ndim(), y_ndim = y.expr().ndim();
-  if (x_ndim == 0 || y_ndim == 0)
+  if (x_ndim == 0 || y_ndim == 0) {
     refuse_contraction("matmul", x, y, "a single number is no matrix; use * for products with it");
+  }
   require_equal("matmul", x, x_ndim - 1, y, y_ndim < 2 ? 0 : y_ndim - 2);
   const auto batch = [](const Shape& shape) {
     return Shape(shape.begin(), shape.size() < 2 ? shape.begin() : shape.end() - 2);
@@ -120,8 +121,9 @@ Expr tensordot(const Operand& x, const Operand& y, const Axes& x_axes, const Axe
     }
     std::vector<std::size_t> sorted = result;
     std::ranges::sort(sorted);
-    if (std::ranges::adjacent_find(sorted) != sorted.end())
+    if (std::ranges::adjacent_find(sorted) != sorted.end()) {
       refuse_contraction("tensordot", x, y, "name each axis once");
+    }
     return result;
   };
   return sum_of_pairs("tensordot", x, y, normalized(x_axes, x.expr().ndim()), normalized(y_axes, y.expr().ndim()));

@@ -113,8 +113,8 @@ Shape Custom::infer_shape(std::span<const Expr> operands) const {
                           "table",
                           rows->table, own->table));
   }
-  const bool any_has = rows == nullptr || std::ranges::any_of(operands, has_rows);
-  if (!any_has) throw ExpressionError("the value is per row, but no operand is; give it one, such as a column");
+  const bool is_in_rows = rows == nullptr || std::ranges::any_of(operands, has_rows);
+  if (!is_in_rows) throw ExpressionError("the value is per row, but no operand is; give it one, such as a column");
   return shape_;
 }
 

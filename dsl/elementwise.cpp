@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xvectorize.hpp>
 

@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"

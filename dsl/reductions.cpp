@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"

@@ -3,8 +3,6 @@
 // shares.
 #include "dsl/row_extremum.hpp"
 
-#include <limits>
-
 #include "allgrad/elementwise.hpp"
 #include "base/finite.hpp"
 #include "dsl/axes.hpp"

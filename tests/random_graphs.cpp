@@ -255,8 +255,8 @@ class GraphBuilder {
       corners[k] = center + width * (2.0 * xt::fmod(xt::floor(corner / std::exp2(k)), 2.0) - 1.0);
     }
     const bool asks_for_equality = row.kernel == ag::Kernel::equal || row.kernel == ag::Kernel::not_equal;
-    if (asks_for_equality)
-      operands[1] = operands[1] + 0.123;  // what is equal but for rounding has no finite differences
+    // What is equal but for rounding has no finite differences.
+    if (asks_for_equality) operands[1] = operands[1] + 0.123;
     if (row.kernel == ag::Kernel::power_below) operands[2] = pow(operands[0], operands[1]);  // what it is given
     const ag::Array* const at[] = {&corners[0], &corners[std::min<std::size_t>(1, corners.size() - 1)],
                                    &corners.back()};

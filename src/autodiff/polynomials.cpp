@@ -46,8 +46,8 @@ Expr derivative_of(const Expr& expr, const std::array<bool, 2>& varies, const st
 }  // namespace
 
 void Polynomials::add(const Expr& expr, const std::function<bool(const Expr&)>& varies) {
-  const auto* op = as<Elementwise>(expr);
-  if (op == nullptr || expr.placement() != Placement::per_row || !is_sum_or_product(op->kernel())) return;
+  const auto kernel = kernel_of(expr);
+  if (!kernel || !is_per_row(expr) || !is_sum_or_product(*kernel)) return;
   Term term;
   for (std::size_t k = 0; k < expr.node()->operands.size(); ++k) {
     const Expr& operand = expr.node()->operands[k];

@@ -8,7 +8,7 @@ namespace allgrad {
 
 bool stays_in_rows(const Expr& operand, const Expr& user) {
   const bool by_rows = operand.placement() != Placement::per_row || user.node()->op->works_by_rows();
-  return user.placement() == Placement::per_row && by_rows;
+  return is_per_row(user) && by_rows;
 }
 
 PostDominators::PostDominators(const Graph& graph) : next_(graph.size()) {
@@ -22,7 +22,7 @@ PostDominators::PostDominators(const Graph& graph) : next_(graph.size()) {
     for (const Number operand : graph.operands(i)) {
       if (stays_in_rows(nodes[operand], nodes[i])) {
         is_used_by(operand, user);
-      } else if (nodes[operand].placement() == Placement::per_row) {
+      } else if (is_per_row(nodes[operand])) {
         is_used_by(operand, none());
       }
     }

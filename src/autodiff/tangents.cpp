@@ -5,7 +5,6 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
-#include "allgrad/error.hpp"
 #include "autodiff/polynomials.hpp"
 #include "autodiff/post_dominators.hpp"
 #include "dsl/broadcast_to.hpp"
@@ -132,7 +131,7 @@ void Sweep::visit(Number number) {
       add(along, is_linear ? applied_to(expr, of.exprs) : node.op->tangent(expr, of.exprs), of.meeting);
     }
   }
-  if (expr.placement() == Placement::per_row && expr.ndim() == 1) make_gate(number, tangents);
+  if (is_per_row(expr) && expr.ndim() == 1) make_gate(number, tangents);
   if (!tangents.empty()) known_.emplace(&node, std::move(tangents));
 }
 
@@ -143,11 +142,11 @@ std::map<std::size_t, Sweep::OfOperands> Sweep::of_operands(Number number) const
   for (std::size_t k = 0; k < operands.size(); ++k) {
     const Expr& operand = graph_.nodes()[operands[k]];
     if (!changes(operand)) continue;
-    const bool is_per_row = operand.placement() == Placement::per_row;
-    const bool ends_rows = is_per_row && !stays_in_rows(operand, user);
+    const bool per_row = is_per_row(operand);
+    const bool ends_rows = per_row && !stays_in_rows(operand, user);
     const Tangents& known = known_.at(operand.node());
     for (const Tangent& tangent : ends_rows ? without_gates(known) : known) {
-      const Number meeting = ends_rows ? number : is_per_row ? tangent.meeting : ways_.next(operands[k]);
+      const Number meeting = ends_rows ? number : per_row ? tangent.meeting : ways_.next(operands[k]);
       auto& of =
           result.try_emplace(tangent.along, OfOperands{std::vector<Expr>(operands.size()), meeting}).first->second;
       of.exprs[k] = tangent.expr;

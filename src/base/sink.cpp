@@ -20,7 +20,7 @@ constexpr const char* start_of_line = "\r\x1b[K";  // and clears it
 bool status_is_open = false;
 
 std::size_t dropped = 0;  // texts, of which the user knows of the first
-std::size_t warnings_told = 0;
+std::size_t dropped_told = 0;
 
 std::string_view prefix(Severity severity) {
   switch (severity) {
@@ -71,10 +71,10 @@ bool say(Severity severity, std::string_view text) {
 /// Says how many texts are lost, where some are that the user does not know of. False where that cannot be said.
 bool tell_dropped() {
   const std::size_t lost = dropped;
-  if (lost == warnings_told) return true;
-  if (say(Severity::warning, fmt::format("{} text{} before this could not be written", lost - warnings_told,
-                                         lost - warnings_told == 1 ? "" : "s"))) {
-    warnings_told = lost;
+  if (lost == dropped_told) return true;
+  if (say(Severity::warning, fmt::format("{} text{} before this could not be written", lost - dropped_told,
+                                         lost - dropped_told == 1 ? "" : "s"))) {
+    dropped_told = lost;
     return true;
   }
   dropped = lost;  // this was no text of the fit

@@ -23,7 +23,7 @@ void check_is_total(const Expr& result, std::string_view what, SourceLocation wh
   if (result.empty()) {
     throw ExpressionError(fmt::format("{} is an empty Expr; give the expression that computes it", what), where);
   }
-  if (result.placement() == Placement::per_row) {
+  if (is_per_row(result)) {
     throw ExpressionError(
         fmt::format(
             "{} has a value per row, shape {}; expected a value for all rows together: sum or mean over the row "

@@ -121,7 +121,7 @@ class Explanation {
     const NodeSet changing = dependents(order, [](const Expr& expr) { return as<Input>(expr) != nullptr; });
     std::vector<std::string> lines;
     for (const Expr& expr : order) {
-      const bool is_computed = expr.placement() == Placement::per_row && !expr.node()->operands.empty();
+      const bool is_computed = is_per_row(expr) && !expr.node()->operands.empty();
       if (!is_computed || changing.contains(expr.node())) continue;
       std::string text = fmt::format("  {} ({})", expr.node()->op->name(), printable(expr.node()->where.str()));
       if (std::ranges::find(lines, text) == lines.end()) lines.push_back(std::move(text));

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "allgrad/elementwise.hpp"
+#include "base/finite.hpp"
 #include "comm/call.hpp"
 #include "compile/compiled_graph_state.hpp"
 #include "compile/compute.hpp"
@@ -99,7 +100,7 @@ Expr at_row(const Expr& value, std::size_t row) {
 
 /// What is looked at of a value; `rows` are those that the row of the place is of.
 Expr at(const Expr& value, const Place& place, const std::shared_ptr<const RowAxis>& rows, const Communicator& comm) {
-  if (value.placement() == Placement::per_row) {
+  if (is_per_row(value)) {
     const bool is_there = place.row && rows_of(value.shape()) == rows;
     return is_there ? at_row(value, *place.row) : constant(Array::from_shape({0}));  // too many to show
   }
@@ -140,11 +141,9 @@ Nonfinite look_at(const TracedValue& value, const Place& place, const Expr& sums
   return describe_nonfinite(value, sighting);
 }
 
-bool all_are_finite(double number) { return std::isfinite(number); }
-
 /// What was run is another order of the same operations, which may overflow alone.
 Nonfinite in_what_is_run(double loss, std::span<const double> gradient, const Node& node) {
-  const auto bad = std::ranges::find_if_not(gradient, all_are_finite);
+  const auto bad = std::ranges::find_if_not(gradient, [](double number) { return std::isfinite(number); });
   const std::string what = std::isfinite(loss) ? "gradient" : "loss";
   return {.node = what,
           .where = node.where,
@@ -169,7 +168,7 @@ std::optional<Nonfinite> CompiledGraph::find_nonfinite_unguarded(std::span<const
   for (std::size_t i = 0; i < options.frozen.size(); ++i) {
     if (options.frozen[i]) gradient[i] = 0.0;
   }
-  if (std::isfinite(loss) && std::ranges::all_of(gradient, all_are_finite)) return {};
+  if (std::isfinite(loss) && all_finite(gradient)) return {};
 
   const ModelGraph& graph = state().programs.graph();
   std::vector<Expr> results{graph.loss};

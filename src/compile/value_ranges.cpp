@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"

@@ -4,6 +4,7 @@
 // instruction set. The only place that chooses between the two. Included by kernels.cpp alone.
 
 #include <cstddef>
+#include <cstdint>
 #include <xsimd/xsimd.hpp>
 
 #include "dsl/special_functions.hpp"

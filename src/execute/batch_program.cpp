@@ -211,7 +211,7 @@ struct Formulas {
 };
 
 template <class T>
-T value_of_step(Kernel kernel, const T& x, const T& y, const T& z) {
+T value_of_kernel(Kernel kernel, const T& x, const T& y, const T& z) {
   switch (kernel) {
 #define ALLGRAD_UNARY(name, ...)                 \
   case Kernel::name:                             \
@@ -234,7 +234,7 @@ int append(BatchProgram& program, Kernel kernel, const std::array<int, 3>& opera
   const auto traced = [&](std::size_t k) {
     return operands[k] == BatchProgram::none ? Traced(0.0) : Traced(program, operands[k]);
   };
-  return value_of_step(kernel, traced(0), traced(1), traced(2)).step_in(program);
+  return value_of_kernel(kernel, traced(0), traced(1), traced(2)).step_in(program);
 }
 
 }  // namespace allgrad

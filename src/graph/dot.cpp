@@ -196,7 +196,7 @@ struct Drawn {
   NodeMap<std::size_t> number = {};
 };
 
-Drawn draw_edges(const std::vector<Expr>& order, const RowLoops& loops, const Functions& functions) {
+Drawn draw_all(const std::vector<Expr>& order, const RowLoops& loops, const Functions& functions) {
   Drawn drawn{Statements(functions), std::vector(loops.tables.size(), Statements(functions))};
   for (std::size_t id = 0; id < order.size(); ++id) {  // as in to_text
     const Expr& expr = order[id];
@@ -222,7 +222,7 @@ Drawn draw_edges(const std::vector<Expr>& order, const RowLoops& loops, const Fu
 std::string to_dot(const NamedOutputs& outputs, const RowLoops& loops) {
   const std::vector<Expr> order = topological_order(exprs_of(outputs));
   const Functions functions(order);
-  const Drawn drawn = draw_edges(order, loops, functions);
+  const Drawn drawn = draw_all(order, loops, functions);
   std::string dot =
       "digraph allgrad {\n"
       "graph [fontname=\"sans-serif\", ranksep=0.3, nodesep=0.2];\n"

@@ -24,7 +24,7 @@ bool is_partial_or_zero(const Expr& expr) { return is_partial(expr) || expr.node
 
 bool passes_shares(Linearity linearity, std::span<const Expr> operands) {
   // Each rank would multiply its rows by its share of what all rows are to be multiplied by.
-  if (std::ranges::any_of(operands, [](const Expr& e) { return e.placement() == Placement::per_row; })) return false;
+  if (std::ranges::any_of(operands, [](const Expr& e) { return is_per_row(e); })) return false;
   switch (linearity) {
     case Linearity::none: return false;
     case Linearity::jointly: return std::ranges::all_of(operands, is_partial_or_zero);

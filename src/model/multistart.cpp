@@ -43,8 +43,9 @@ xt::xtensor<double, 2> hypercube_between_bounds(const Params& params, const Mult
                     param.name, param.bounds.low, param.bounds.high),
         where);
   }
-  if (num_free == 0)
+  if (num_free == 0) {
     refuse_multistart(fmt::format("a parameter that is free, got {} that are frozen", params.size()), where);
+  }
   if (options.num_starts == 0) refuse_multistart("num_starts of at least 1, got 0", where);
   const xt::xtensor<double, 2> unit = latin_hypercube(options.num_starts, num_free, options.seed);
   auto starts = xt::xtensor<double, 2>::from_shape({options.num_starts, params.size()});

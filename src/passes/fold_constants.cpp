@@ -36,11 +36,11 @@ Foldable last_foldable(const Graph& graph) {
     const auto is_in = [](const Flags& flags) { return [&flags](Graph::Number n) { return flags[n]; }; };
     const bool grows = as<BroadcastTo>(expr) != nullptr;  // executed as a view, which is better than a larger constant
     const bool is_known = as<Constant>(expr) != nullptr || as<Precomputed>(expr) != nullptr;
-    const bool has_rows = expr.placement() == Placement::per_row || as<RowCount>(expr) != nullptr ||
-                          as<Precomputed>(expr) != nullptr || std::ranges::any_of(operands, is_in(of_rows));
+    const bool has_rows = is_per_row(expr) || as<RowCount>(expr) != nullptr || as<Precomputed>(expr) != nullptr ||
+                          std::ranges::any_of(operands, is_in(of_rows));
     of_rows[number] = has_rows;
     varying[number] = as<Input>(expr) != nullptr || std::ranges::any_of(operands, is_in(varying));
-    foldable[number] = !varying[number] && expr.placement() != Placement::per_row && !is_known && !grows;
+    foldable[number] = !varying[number] && !is_per_row(expr) && !is_known && !grows;
     for (const Graph::Number operand : operands) {
       // Of what is computed once, too, what changes with the rows is computed apart from what does not.
       if (!foldable[number] || (has_rows && !of_rows[operand])) note(operand);

@@ -34,7 +34,7 @@ Flags stretched_axes(const Expr& expr) {
   return stretched;
 }
 
-bool any_operand(const Flags& flags) { return std::ranges::find(flags, true) != flags.end(); }
+bool any_set(const Flags& flags) { return std::ranges::find(flags, true) != flags.end(); }
 
 /// The shape with length 1 along some axes.
 Shape flattened(Shape shape, const Flags& axes) {
@@ -75,14 +75,14 @@ Expr hoist_along(const Expr& expr, std::size_t axis) {
     for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = axes[i] && stretched[i];
   }
   if (axis < axes.size()) axes[axis] = false;
-  return any_operand(axes) ? stretched_after(expr, axes) : expr;
+  return any_set(axes) ? stretched_after(expr, axes) : expr;
 }
 
 /// Sums over the axes that are not stretched first.
 Expr hoist_sum(const Expr& expr, const Sum& sum) {
   const Expr& x = operand(expr);
   const Flags stretched = stretched_axes(x);
-  if (!any_operand(stretched)) return expr;
+  if (!any_set(stretched)) return expr;
   std::vector<std::size_t> first, rest;  // axes of x, and those of the first sum's result
   for (const std::size_t axis : sum.axes()) {
     if (stretched[axis]) {
@@ -107,7 +107,7 @@ Expr hoist_sum(const Expr& expr, const Sum& sum) {
 /// Where only axes of length 1 come or go.
 Expr hoist_reshape(const Expr& expr) {
   const Flags stretched = stretched_axes(operand(expr));
-  if (!any_operand(stretched)) return expr;
+  if (!any_set(stretched)) return expr;
   const Shape &from = operand(expr).shape(), &to = expr.shape();
   Shape shape = to;
   std::size_t i = 0;

@@ -1,7 +1,6 @@
 #include "passes/powers.hpp"
 
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include "allgrad/arrays.hpp"

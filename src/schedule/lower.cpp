@@ -56,7 +56,7 @@ class Builder final : public Lowering {
   Schedule finish() {
     for (const Graph::Number number : graph_.output_numbers()) {
       const Expr& output = graph_.nodes()[number];
-      if (output.placement() == Placement::per_row) {
+      if (is_per_row(output)) {
         throw InternalError("an output that is per row cannot be scheduled");
       }
       node_ = output.node();

@@ -7,7 +7,7 @@ namespace allgrad {
 
 namespace {
 
-constexpr std::uint64_t sign_of_double = std::uint64_t{1} << 63;
+constexpr std::uint64_t sign_mask = std::uint64_t{1} << 63;
 
 }  // namespace
 
@@ -86,10 +86,10 @@ void MachineCode::Assembler::write_arithmetic(std::size_t i) {
 void MachineCode::Assembler::write_sign_bit(std::size_t i) {
   const Xmm x = in_register(in(i, 0));
   if (steps()[i].op == Op::negate) {
-    const Address sign = constant_bits(sign_of_double);
+    const Address sign = constant_bits(sign_mask);
     wide_ ? vpxorq(result(i), x, sign) : vxorpd(result(i), x, sign);
   } else {
-    const Address others = constant_bits(~sign_of_double);
+    const Address others = constant_bits(~sign_mask);
     wide_ ? vpandq(result(i), x, others) : vandpd(result(i), x, others);
   }
 }

@@ -10,6 +10,12 @@
 
 namespace allgrad {
 
+/// Whether x is a whole number from 0 to below `length`.
+template <class T>
+auto is_position(const T& x, double length) {
+  return x >= 0.0 && x < length && equal(x, trunc(x));
+}
+
 /// x between low and high, and high where low is above it; NaN where one of them is.
 template <class T>
 [[gnu::noinline]] T clipped(const T& x, const T& low, const T& high) {

@@ -21,17 +21,20 @@ using Op = BatchProgram::Op;
 namespace {
 
 constexpr auto first_op = static_cast<std::uint8_t>(Op::copy);
-constexpr auto num_ops = static_cast<std::uint8_t>(static_cast<std::uint8_t>(Op::accumulate) - first_op + 1);
+constexpr auto num_ops = static_cast<std::uint8_t>(static_cast<std::uint8_t>(Op::scatter) - first_op + 1);
 constexpr std::size_t num_columns = 4, num_numbers = 3, max_lanes = 3, max_rows = 40;
+constexpr std::size_t table_length = 3;
 
 /// A step: its kind, and what it reads. All are taken modulo what there is.
 using Choice = std::array<std::uint8_t, 4>;
 
-/// Memory of a run: columns and single numbers that are read, columns that are written, and sums; each differs from
-/// lane to lane.
+/// Memory of a run: columns, single numbers and tables that are read, columns that are written, sums, and tables that
+/// are added to; each differs from lane to lane.
 struct Memory {
+  using Table = std::array<double, table_length * max_lanes>;
   std::array<std::array<double, max_rows * max_lanes>, num_columns> columns{}, results{};
   std::array<std::array<double, max_lanes>, num_numbers> numbers{}, sums{};
+  Table table{}, counts{};
 };
 
 /// Ordinary numbers, and some that comparisons and products treat in a way of their own.
@@ -46,6 +49,7 @@ Memory make_memory() {
   };
   for (auto& column : memory.columns) std::ranges::generate(column, next);
   for (auto& number : memory.numbers) std::ranges::generate(number, next);
+  std::ranges::generate(memory.table, next);
   return memory;
 }
 
@@ -65,11 +69,15 @@ Random make_program(const std::vector<Choice>& choices, const ag::KernelSet& set
   for (std::size_t k = 0; k < num_numbers; ++k) body.operands.push_back({num_columns + k, 0, false});
   for (std::size_t k = 0; k < num_columns; ++k) body.operands.push_back({num_columns + num_numbers + k, 0, true});
   for (std::size_t k = 0; k < num_numbers; ++k) body.sums.push_back({2 * num_columns + num_numbers + k, 0, false});
+  const std::size_t num_pointers = 2 * (num_columns + num_numbers), table = body.operands.size();
+  body.operands.push_back({num_pointers, 0, false});
+  body.operands.push_back({num_pointers + 1, 0, false});
   const auto rows = static_cast<std::ptrdiff_t>(max_rows);
-  for (std::size_t k = 0; k < 2 * (num_columns + num_numbers); ++k) {
+  for (std::size_t k = 0; k < num_pointers; ++k) {
     const std::size_t place = k % (num_columns + num_numbers);
     body.lane_strides.push_back(place < num_columns ? rows : 1);
   }
+  body.lane_strides.insert(body.lane_strides.end(), 2, static_cast<std::ptrdiff_t>(table_length));
   random.functions = {ag::Kernel::exp, ag::Kernel::sin};
   for (const ag::Kernel kernel : random.functions) {
     body.functions.push_back(set.on_registers[static_cast<std::size_t>(kernel)]);
@@ -95,6 +103,11 @@ Random make_program(const std::vector<Choice>& choices, const ag::KernelSet& set
       masks.push_back(program.add(op, {mask(first), mask(second)}));
     } else if (op == Op::mask_not) {
       masks.push_back(program.add(op, {mask(first)}));
+    } else if (op == Op::gather || op == Op::scatter) {
+      const int position = program.add(Op::floor, {value(second)});
+      const int is_there = ag::append_is_position(program, position, table_length);
+      if (op == Op::gather) values.push_back(program.add(op, {is_there, position}, table));
+      if (op == Op::scatter) program.add(op, {value(first), position, is_there}, table + 1);
     } else if (op < Op::call) {
       values.push_back(program.add(op, {mask(first), value(second), value(third)}));
     } else if (op == Op::call) {
@@ -121,6 +134,7 @@ void read_through(const Random& random, Memory& memory, std::size_t lanes, std::
         const auto& step = steps[i];
         const auto in = [&](std::size_t k) { return values[static_cast<std::size_t>(step.in[k])]; };
         const auto in_mask = [&](std::size_t k) { return step.in[k] == BatchProgram::none || in(k) != 0.0; };
+        const auto place = [&](double position) { return lane * table_length + static_cast<std::size_t>(position); };
         double& out = values[i];
         switch (step.op) {
           case Op::load:
@@ -151,9 +165,13 @@ void read_through(const Random& random, Memory& memory, std::size_t lanes, std::
           case Op::mask_not: out = in(0) == 0.0; break;
           case Op::select: out = in(0) != 0.0 ? in(1) : in(2); break;
           case Op::masked_product: out = in(0) != 0.0 ? in(1) * in(2) : 0.0; break;
+          case Op::gather: out = in_mask(0) ? memory.table[place(in(1))] : 0.0; break;
           case Op::call: out = function_of(random.functions[step.index], in(0)); break;
           case Op::store: memory.results[step.index - num_columns - num_numbers][lane * max_rows + row] = in(0); break;
           case Op::accumulate: sums[step.index][row % batch] += in_mask(1) ? in(0) : 0.0; break;
+          case Op::scatter:
+            if (in_mask(2)) memory.counts[place(in(1))] += in(0);
+            break;
         }
       }
     }
@@ -195,6 +213,7 @@ TEST_CASE("code does what its program says, whatever the program") {
       for (auto& value : memory.numbers) pointers.push_back(value.data());
       for (auto& column : memory.results) pointers.push_back(column.data());
       for (auto& sum : memory.sums) pointers.push_back(sum.data());
+      for (Memory::Table* table : {&memory.table, &memory.counts}) pointers.push_back(table->data());
       code.function(number)(pointers.data(), lanes, rows);
       read_through(random, expected, lanes, rows, set.doubles_per_register);
       for (std::size_t lane = 0; lane < lanes; ++lane) {
@@ -204,6 +223,9 @@ TEST_CASE("code does what its program says, whatever the program") {
           }
         }
         for (std::size_t k = 0; k < num_numbers; ++k) RC_ASSERT(is_close(memory.sums[k][lane], expected.sums[k][lane]));
+      }
+      for (std::size_t k = 0; k < memory.counts.size(); ++k) {
+        RC_ASSERT(is_close(memory.counts[k], expected.counts[k]));
       }
     }));
   }

@@ -169,7 +169,7 @@ TEST_CASE("loops over few lanes are written out and joined, but for what is more
   const Expr lanes = exp(ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x, 1)) * in.params[1];  // [rows, 3]
   const Expr places = ag::searchsorted(ag::Array{0.0, 1.0}, sum(lanes, 1));                // a call
   ag::Schedule schedule = schedule_of({sum(expand_dims(places, 1) * square(lanes), 0)});
-  const std::vector<ag::LaneLoop> loops = ag::unroll_lanes(first_row_loop(schedule).loops);
+  const std::vector<ag::LaneLoop> loops = ag::unroll_lanes(first_row_loop(schedule).loops, schedule.buffers);
   REQUIRE(loops.size() == 3);
   for (const ag::LaneLoop& loop : loops) CHECK(loop.extents.empty());
   CHECK(loops[1].instructions.size() == 1);
@@ -181,7 +181,7 @@ TEST_CASE("loops over few lanes are written out and joined, but for what is more
     };
     CHECK(std::ranges::count_if(first, reads) == 1);
   }
-  const std::vector<ag::ChainRange> chains = ag::cut_into_chains(loops[0]);
+  const std::vector<ag::ChainRange> chains = ag::cut_into_chains(loops[0], schedule.buffers);
   REQUIRE(chains.size() == 1);
   CHECK(chains[0].last == first.size());
 }
@@ -192,7 +192,7 @@ TEST_CASE("a chain ends where a value is needed in other lanes than the one at h
     return ag::Instruction{ag::Kernel::neg, false, std::move(out), {std::move(in)}, nullptr};
   };
   const auto chains = [&](const std::vector<ag::Instruction>& instructions) {
-    return ag::cut_into_chains({{3}, instructions}).size();
+    return ag::cut_into_chains({{3}, instructions}, {}).size();
   };
   CHECK(chains({instruction(here, other), instruction(other, here)}) == 1);
   CHECK(chains({instruction(here, other), instruction(other, next)}) == 2);

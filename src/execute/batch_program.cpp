@@ -237,4 +237,8 @@ int append(BatchProgram& program, Kernel kernel, const std::array<int, 3>& opera
   return value_of_kernel(kernel, traced(0), traced(1), traced(2)).step_in(program);
 }
 
+int append_is_position(BatchProgram& program, int value, double length) {
+  return is_position(Traced(program, value), length).step();
+}
+
 }  // namespace allgrad

@@ -41,9 +41,11 @@ class BatchProgram {
     mask_not,        //
     select,          ///< mask ? x : y
     masked_product,  ///< mask ? x * y : 0
+    gather,          ///< mask ? the number at position x of the table at operand `index` : 0
     call,            ///< the function `index` of the operands
     store,           ///< x to operand `index`
     accumulate,      ///< adds x to the sum `index`, where a second operand, a mask, says so if there is one
+    scatter,         ///< adds x to the number at position y of the table at operand `index`, where a mask says so
   };
 
   static constexpr int none = -1;
@@ -58,7 +60,7 @@ class BatchProgram {
     bool is_mask() const { return op >= Op::less && op <= Op::mask_not; }
     bool is_constant(double value) const;  ///< this one, to the bit
     bool computes_as(const Step& other) const;
-    bool is_root() const { return op == Op::store || op == Op::accumulate; }
+    bool is_root() const { return op == Op::store || op >= Op::accumulate; }
   };
 
   /// Appends a step, but for one that is there already; returns its place.
@@ -79,5 +81,8 @@ class BatchProgram {
 
 /// Appends the value of an arithmetic kernel, which is its formula in the table of operators; returns its step.
 int append(BatchProgram& program, Kernel kernel, const std::array<int, 3>& operands);
+
+/// Appends the mask of where a value is a position in a table of so many numbers; returns its step.
+int append_is_position(BatchProgram& program, int value, double length);
 
 }  // namespace allgrad

@@ -126,10 +126,10 @@ class RowBinder {
 
  private:
   void bind_chains(const LaneLoop& loop, BoundLoop& result) {
-    const std::vector<ChainRange> chains = cut_into_chains(loop);
+    const std::vector<ChainRange> chains = cut_into_chains(loop, buffers_);
     for (std::size_t k = 0; k < chains.size(); ++k) {
       const Instruction& first = loop.instructions[chains[k].first];
-      if (!is_elementwise(first.kernel)) {
+      if (!is_joinable(first, buffers_)) {
         result.instructions.push_back(bind(first, result));
         continue;
       }
@@ -227,7 +227,7 @@ BoundRowLoop bind_row_loop(const RowLoop& sweep, const Schedule& schedule, const
   BoundRowLoop bound{sweep.rows, sweep.numbers_rows, tile_rows(sweep), 0, 0, 0, sweep.accumulators};
   bound.lane_stride = apart(bound.tile_rows);
   bound.row_value_doubles = sweep.register_lanes * bound.lane_stride;
-  const std::vector<LaneLoop> loops = code != nullptr ? unroll_lanes(sweep.loops) : sweep.loops;
+  const std::vector<LaneLoop> loops = code != nullptr ? unroll_lanes(sweep.loops, schedule.buffers) : sweep.loops;
   RowBinder binder(schedule, kernels, code, bound, loops);
   for (const LaneLoop& loop : loops) {
     bound.loops.push_back(binder.bind(loop));

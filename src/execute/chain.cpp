@@ -9,6 +9,8 @@
 
 namespace allgrad {
 
+using Op = BatchProgram::Op;
+
 namespace {
 
 /// The views under which a chain uses each buffer. One under several, of which one writes, would have to be done with
@@ -46,12 +48,12 @@ constexpr std::ptrdiff_t reach_of_code = std::ptrdiff_t{1} << 27;
 
 }  // namespace
 
-std::vector<ChainRange> cut_into_chains(const LaneLoop& loop) {
+std::vector<ChainRange> cut_into_chains(const LaneLoop& loop, const std::vector<Buffer>& buffers) {
   std::vector<ChainRange> chains;
   for (std::size_t i = 0; i < loop.instructions.size();) {
     const std::size_t first = i;
     UsedViews views(loop.extents.empty());
-    while (i < loop.instructions.size() && i - first < longest_chain && is_elementwise(loop.instructions[i].kernel) &&
+    while (i < loop.instructions.size() && i - first < longest_chain && is_joinable(loop.instructions[i], buffers) &&
            views.allow(loop.instructions[i])) {
       views.note(loop.instructions[i++]);
     }
@@ -62,30 +64,55 @@ std::vector<ChainRange> cut_into_chains(const LaneLoop& loop) {
 }
 
 void ChainBuilder::add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept) {
-  std::array<int, 3> in{BatchProgram::none, BatchProgram::none, BatchProgram::none};
-  std::ranges::transform(instruction.inputs, in.begin(), [&](const View& view) { return value_of(view); });
-  int value = BatchProgram::none;
-  if (instruction.kernel == Kernel::copy && lies_in_register(instruction.inputs[0])) {
-    value = body_.program.add(BatchProgram::Op::copy, {in[0]});
-  } else if (is_arithmetic(instruction.kernel)) {
-    value = append(body_.program, instruction.kernel, in);
-  } else {
-    const auto function = kernels_.on_registers[static_cast<std::size_t>(instruction.kernel)];
-    const auto known = std::ranges::find(body_.functions, function);
-    const auto place = static_cast<std::size_t>(known - body_.functions.begin());
-    if (known == body_.functions.end()) body_.functions.push_back(function);
-    value = body_.program.add(BatchProgram::Op::call, {in[0], in[1], in[2]}, place);
+  if (instruction.kernel == Kernel::scatter_add) {
+    const int x = value_of(instruction.inputs[0]), position = value_of(instruction.inputs[1]);
+    body_.program.add(Op::scatter, {x, position, is_position(instruction)}, operand_of(instruction.out));
+    return;
   }
+  int value = value_of(instruction);
   const Buffer& out = buffers_[instruction.out.buffer];
   if (!out.per_row()) {
-    body_.program.add(BatchProgram::Op::accumulate, {value}, body_.sums.size());
+    body_.program.add(Op::accumulate, {value}, body_.sums.size());
     body_.sums.push_back(locate(instruction.out));
     return;
   }
-  if (instruction.adds) value = body_.program.add(BatchProgram::Op::add, {value_of(instruction.out), value});
+  if (instruction.adds) value = body_.program.add(Op::add, {value_of(instruction.out), value});
   known(instruction.out).value = value;
   if (!is_kept(instruction.out.buffer)) return;
-  body_.program.add(BatchProgram::Op::store, {value}, operand_of(instruction.out));
+  body_.program.add(Op::store, {value}, operand_of(instruction.out));
+}
+
+int ChainBuilder::value_of(const Instruction& instruction) {
+  if (instruction.kernel == Kernel::take) return taken(instruction);
+  std::array<int, 3> in{BatchProgram::none, BatchProgram::none, BatchProgram::none};
+  std::ranges::transform(instruction.inputs, in.begin(), [&](const View& view) { return value_of(view); });
+  if (instruction.kernel == Kernel::copy && lies_in_register(instruction.inputs[0])) {
+    return body_.program.add(Op::copy, {in[0]});
+  }
+  if (is_arithmetic(instruction.kernel)) return append(body_.program, instruction.kernel, in);
+  const auto function = kernels_.on_registers[static_cast<std::size_t>(instruction.kernel)];
+  const auto known = std::ranges::find(body_.functions, function);
+  const auto place = static_cast<std::size_t>(known - body_.functions.begin());
+  if (known == body_.functions.end()) body_.functions.push_back(function);
+  return body_.program.add(Op::call, {in[0], in[1], in[2]}, place);
+}
+
+/// Of a table at a position, or what stands outside.
+int ChainBuilder::taken(const Instruction& instruction) {
+  const View& length = instruction.inputs[2];
+  const double outside = buffers_[length.buffer].data[length.offset + 1];
+  const int is_there = is_position(instruction);
+  const int value =
+      body_.program.add(Op::gather, {is_there, value_of(instruction.inputs[1])}, operand_of(instruction.inputs[0]));
+  if (outside == 0.0) return value;  // as the step gives
+  return body_.program.add(Op::select, {is_there, value, body_.program.add(Op::constant, {}, 0, outside)});
+}
+
+/// The mask of where an instruction on a table has a position in it.
+int ChainBuilder::is_position(const Instruction& instruction) {
+  const View& length = instruction.inputs[2];
+  return append_is_position(body_.program, value_of(instruction.inputs[1]),
+                            buffers_[length.buffer].data[length.offset]);
 }
 
 std::pair<CodeBody, std::vector<BoundOperand>> ChainBuilder::finish() {
@@ -98,7 +125,7 @@ bool ChainBuilder::lies_in_register(const View& view) {
   const Buffer::Kind kind = buffers_[view.buffer].kind;
   const int value = known(view).value;
   return (kind == Buffer::Kind::row_value || kind == Buffer::Kind::lane_value) &&
-         body_.program.steps()[static_cast<std::size_t>(value)].op == BatchProgram::Op::load;
+         body_.program.steps()[static_cast<std::size_t>(value)].op == Op::load;
 }
 
 int ChainBuilder::value_of(const View& view) {
@@ -106,8 +133,8 @@ int ChainBuilder::value_of(const View& view) {
   if (value != BatchProgram::none) return value;
   const Buffer& buffer = buffers_[view.buffer];
   const bool is_number = buffer.kind == Buffer::Kind::constant && view.strides.empty();
-  return value = is_number ? body_.program.add(BatchProgram::Op::constant, {}, 0, buffer.data[view.offset])
-                           : body_.program.add(BatchProgram::Op::load, {}, operand_of(view));
+  return value = is_number ? body_.program.add(Op::constant, {}, 0, buffer.data[view.offset])
+                           : body_.program.add(Op::load, {}, operand_of(view));
 }
 
 std::size_t ChainBuilder::operand_of(const View& view) {

@@ -16,8 +16,8 @@ struct ChainRange {
   std::size_t first, last;
 };
 
-/// Cuts a lane loop of a row loop into chains, as long as can be, of elementwise instructions. Others are alone.
-std::vector<ChainRange> cut_into_chains(const LaneLoop& loop);
+/// Cuts a lane loop of a row loop into chains, as long as can be, of instructions that can be joined. Others are alone.
+std::vector<ChainRange> cut_into_chains(const LaneLoop& loop, const std::vector<Buffer>& buffers);
 
 /// Where a view of a loop lies in the memory of a run.
 struct BoundView {
@@ -52,7 +52,10 @@ class ChainBuilder {
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
   Known& known(const View& view);
+  int value_of(const Instruction& instruction);
   int value_of(const View& view);
+  int taken(const Instruction& instruction);
+  int is_position(const Instruction& instruction);
   bool lies_in_register(const View& view);
   std::size_t operand_of(const View& view);
   CodeOperand locate(const View& view);

@@ -259,16 +259,12 @@ struct Positions {
   /// Numbers are turned to integers in batches: those below 2^51 are in the last bits of their sum with 1.5 * 2^52.
   void read(const Run& run, std::size_t n, double length) {
     constexpr double shift = 6755399441055744.0;
-    const auto is_position = [&](const B& number, const B& sum) {
-      return number >= B(0.0) && number < B(length) && equal(sum - B(shift), number);
-    };
     all_valid = true;
     double shifted[room];
     const auto turn = [&](const B& number, std::size_t i, std::size_t) {
-      const B sum = number + B(shift);
-      const Mask<Arch> is = is_position(number, sum);
+      const Mask<Arch> is = is_position(number, length);
       all_valid = all_valid && !any(!is);
-      where(is, sum, B(shift)).store(shifted + i);  // there is room for whole batches
+      where(is, number + B(shift), B(shift)).store(shifted + i);  // there is room for whole batches
     };
     for_each_batch<Copy>(n, turn, turn, run);
     for (std::size_t i = 0; i < n; ++i) {
@@ -276,7 +272,7 @@ struct Positions {
     }
     if (all_valid) return;
     const auto tell = [&](const B& number, std::size_t i, std::size_t) {
-      B(is_position(number, number + B(shift))).store(valid + i);
+      B(is_position(number, length)).store(valid + i);
     };
     for_each_batch<Copy>(n, tell, tell, run);
   }

@@ -17,7 +17,7 @@ bool waits_much(const BatchProgram& program) {
       if (operand != BatchProgram::none) depth = std::max(depth, depths[static_cast<std::size_t>(operand)]);
     }
     const bool is_given = step.op == Op::load || step.op == Op::constant;
-    depths.push_back(depth + (is_given ? 0 : step.op == Op::call ? of_function : 1));
+    depths.push_back(depth + (is_given ? 0 : step.op == Op::call || step.op == Op::gather ? of_function : 1));
     longest = std::max(longest, depths.back());
   }
   return program.steps().size() < looked_ahead * longest;
@@ -27,6 +27,14 @@ std::vector<Step> two_batches(const BatchProgram& program, const std::function<b
   std::vector<Step> both;
   std::vector<std::array<int, 2>> places;  // of each step, for each batch
   for (const Step& step : program.steps()) {
+    if (step.op == Op::accumulate && step.in[1] == BatchProgram::none) {  // both at once: sums wait for themselves
+      const std::array<int, 2>& terms = places[static_cast<std::size_t>(step.in[0])];
+      both.push_back({Op::add, {terms[0], terms[1], BatchProgram::none}});
+      both.push_back(
+          {Op::accumulate, {static_cast<int>(both.size()) - 1, BatchProgram::none, BatchProgram::none}, step.index});
+      places.push_back({});
+      continue;
+    }
     const bool is_once = step.op == Op::constant || (step.op == Op::load && is_same(step.index));
     std::array<int, 2> place{};
     for (std::size_t batch = 0; batch < (is_once ? 1 : 2); ++batch) {

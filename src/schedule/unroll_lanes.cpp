@@ -1,6 +1,8 @@
 #include "schedule/unroll_lanes.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "dsl/kernel_id.hpp"
@@ -42,17 +44,25 @@ void append_lanes(const LaneLoop& loop, std::vector<Instruction>& instructions) 
 
 }  // namespace
 
-std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops) {
+bool is_joinable(const Instruction& instruction, const std::vector<Buffer>& buffers) {
+  if (instruction.kernel != Kernel::take && instruction.kernel != Kernel::scatter_add) {
+    return is_elementwise(instruction.kernel);
+  }
+  const View& length = instruction.inputs[2];
+  return buffers[length.buffer].data[length.offset] <= std::numeric_limits<std::int32_t>::max();
+}
+
+std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers) {
   std::vector<LaneLoop> result;
   LaneLoop unrolled;
   const auto finish = [&] {
     if (!unrolled.instructions.empty()) result.push_back(std::exchange(unrolled, {}));
   };
   for (const LaneLoop& loop : loops) {
-    const bool is_elementwise_only = std::ranges::all_of(
-        loop.instructions, [](const Instruction& instruction) { return is_elementwise(instruction.kernel); });
+    const bool all_joinable = std::ranges::all_of(
+        loop.instructions, [&](const Instruction& instruction) { return is_joinable(instruction, buffers); });
     const std::size_t size = lanes_of(loop) * loop.instructions.size();
-    if (!is_elementwise_only || size > longest_chain) {
+    if (!all_joinable || size > longest_chain) {
       finish();
       result.push_back(loop);
       continue;

@@ -35,7 +35,7 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   using Ymm = Xbyak::Ymm;
   using Zmm = Xbyak::Zmm;
 
-  enum Field { saved_stack, lanes_left, num_rows, even_rows, full_rows, last_row, tail_bits, num_fields = 8 };
+  enum Field { saved_stack, lanes_left, num_rows, even_rows, full_rows, last_row, tail_bits, row_bits, num_fields = 8 };
 
   // A function: all lanes, and in each all rows, in batches.
   void place_operands(bool calls);
@@ -61,6 +61,9 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   void write_masked_product(std::size_t i);
   void write_store(std::size_t i);
   void write_sum(std::size_t i);
+  void write_gather(std::size_t i);
+  void write_scatter(std::size_t i);
+  void restore_tail();
   void write_call(std::size_t i);
   void move_arguments();
   template <class Write>
@@ -104,8 +107,9 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   // Memory.
   Address field(std::size_t number) { return qword[rsp + number * 8]; }
   Address pointer_field(std::size_t pointer) { return field(num_fields + pointer); }
-  Address slot(int number) { return ptr[rsp + static_cast<std::size_t>(slots_at_ + number * 64)]; }
-  Address mask_slot(int number) { return word[rsp + static_cast<std::size_t>(slots_at_ + number * 64)]; }
+  Xbyak::RegExp slot_at(int number) { return rsp + static_cast<std::size_t>(slots_at_ + number * 64); }
+  Address slot(int number) { return ptr[slot_at(number)]; }
+  Address mask_slot(int number) { return word[slot_at(number)]; }
   Address rows_of(const CodeOperand& operand, const Reg64& row, std::size_t batch = 0);
   Address number_at(const CodeOperand& operand);
   Address constant_bits(std::uint64_t bits) { return ptr[rip + constants_[bits]]; }

@@ -45,9 +45,11 @@ void MachineCode::Assembler::write_step(std::size_t i) {
     case Op::mask_not: write_mask(i); break;
     case Op::select: write_select(i); break;
     case Op::masked_product: write_masked_product(i); break;
+    case Op::gather: write_gather(i); break;
     case Op::call: write_call(i); break;
     case Op::store: write_store(i); break;
     case Op::accumulate: write_sum(i); break;
+    case Op::scatter: write_scatter(i); break;
   }
 }
 
@@ -200,6 +202,97 @@ void MachineCode::Assembler::write_sum(std::size_t i) {
   use_operands(i);
 }
 
+/// The processor takes away the bits of a mask by which it gathers, so it is given a copy.
+void MachineCode::Assembler::write_gather(std::size_t i) {
+  const CodeOperand& table = body_->operands[steps()[i].index];
+  const Xmm positions = in_register(in(i, 1));
+  mov(r11, pointer_field(table.pointer));
+  const auto element = [&](const Xmm& integers) {
+    return ptr[r11 + integers * 8 + static_cast<std::size_t>(table.offset * 8)];
+  };
+  if (wide_) {
+    const Opmask mask = in_mask(in(i, 0));
+    const Opmask wanted(take_register(true));
+    kmovw(wanted, mask);
+    const Ymm integers(scratch().getIdx());
+    vcvttpd2dq(integers, positions);
+    const Xmm out = result(i);
+    clear(out);
+    vgatherdpd(out | wanted, element(integers));
+  } else {
+    vmovapd(tail_vector(), in_register(in(i, 0)));
+    const Xmm integers(scratch().getIdx());
+    vcvttpd2dq(integers, positions);
+    const Xmm out = result(i);
+    clear(out);
+    vgatherdpd(out, element(integers), tail_vector());
+    restore_tail();
+  }
+}
+
+/// Row by row, since several may add to one number of the table.
+void MachineCode::Assembler::write_scatter(std::size_t i) {
+  const CodeOperand& table = body_->operands[steps()[i].index];
+  const int terms = new_slot(), integers = new_slot();
+  vmovapd(slot(terms), in_register(in(i, 0)));
+  if (wide_) {
+    vcvttpd2dq(Ymm(scratch().getIdx()), in_register(in(i, 1)));
+    vmovapd(slot(integers), Ymm(scratch().getIdx()));
+    Opmask rows = in_mask(in(i, 2));
+    if (tail_) {
+      const Opmask mask = rows;
+      rows = Opmask(take_register(true));
+      kandw(rows, mask, tail_mask());
+    }
+    kmovw(eax, rows);
+  } else {
+    vcvttpd2dq(Xmm(scratch().getIdx()), in_register(in(i, 1)));
+    vmovapd(slot(integers), Xmm(scratch().getIdx()));
+    Xmm rows = in_register(in(i, 2));
+    if (tail_) {
+      vandpd(scratch(), rows, tail_vector());
+      rows = scratch();
+    }
+    vmovmskpd(eax, Ymm(rows.getIdx()));
+  }
+  mov(r11, pointer_field(table.pointer));
+  const auto add_row = [&](std::size_t row) {
+    const Xmm sum(scratch().getIdx());
+    mov(eax, dword[slot_at(integers) + row * sizeof(std::int32_t)]);
+    const Address element = ptr[r11 + rax * 8 + static_cast<std::size_t>(table.offset * 8)];
+    vmovsd(sum, element);
+    vaddsd(sum, sum, ptr[slot_at(terms) + row * sizeof(double)]);
+    vmovsd(element, sum);
+  };
+  Xbyak::Label some, done;
+  cmp(eax, static_cast<std::uint32_t>((1U << batch_) - 1));
+  jne(some, T_NEAR);
+  for (std::size_t row = 0; row < batch_; ++row) add_row(row);
+  jmp(done, T_NEAR);
+  L(some);
+  mov(field(row_bits), rax);
+  for (std::size_t row = 0; row < batch_; ++row) {
+    Xbyak::Label next;
+    test(byte[rsp + row_bits * 8], static_cast<std::uint32_t>(1U << row));
+    jz(next);
+    add_row(row);
+    L(next);
+  }
+  L(done);
+  free_slots_.insert(free_slots_.end(), {terms, integers});
+  use_operands(i);
+}
+
+/// To be called where the register that tells how many rows are left was used for something else.
+void MachineCode::Assembler::restore_tail() {
+  if (tail_ && wide_) {
+    mov(eax, dword[rsp + tail_bits * 8]);
+    kmovw(tail_mask(), eax);
+  } else if (tail_) {
+    vmovapd(tail_vector(), slot(tail_slot_));
+  }
+}
+
 /// A function takes its operands in the first registers, returns its value in the first one and keeps none.
 void MachineCode::Assembler::write_call(std::size_t i) {
   const Step& step = steps()[i];
@@ -218,12 +311,7 @@ void MachineCode::Assembler::write_call(std::size_t i) {
   for (const std::size_t argument : pinned_) release(argument);
   mov(rax, reinterpret_cast<std::size_t>(body_->functions[step.index]));
   call(rax);
-  if (tail_ && wide_) {
-    mov(eax, dword[rsp + tail_bits * 8]);
-    kmovw(tail_mask(), eax);
-  } else if (tail_) {
-    vmovapd(tail_vector(), slot(tail_slot_));
-  }
+  restore_tail();
   vector_owner_[0] = static_cast<int>(i);
   places_[i].reg = 0;
 }

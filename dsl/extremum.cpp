@@ -116,9 +116,9 @@ Shape Extremum::infer_shape(std::span<const Expr> operands) const {
 Expr Extremum::shares(const Expr& node) const {
   const std::vector<Expr>& operands = node.node()->operands;
   const Shape kept = with_single(operands[0].shape(), axes_);
-  Expr reaches = equal(operands[0], reshaped(node, kept));
-  if (operands.size() == 2) reaches *= operands[1];
-  return reaches / reshaped(sum_over(reaches, axes_, node.node()->where), kept);
+  const Expr reaches = equal(operands[0], reshaped(node, kept));
+  const Expr counts = operands.size() == 2 ? reaches * operands[1] : reaches;
+  return reaches / reshaped(sum_over(counts, axes_, node.node()->where), kept);
 }
 
 Expr Extremum::adjoint(const Expr& node, const Expr& cotangent, std::size_t k) const {

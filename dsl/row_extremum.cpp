@@ -41,19 +41,19 @@ Shape RowExtremum::infer_shape(std::span<const Expr> operands) const {
   return with_first(shape, 2);
 }
 
-/// Which share each row has in the largest of its rank.
-Expr RowExtremum::shares(const Expr& node) const {
+/// Which rows reach the largest of their rank: of its change each has one of the shares that Extremum counts.
+Expr RowExtremum::reaches(const Expr& node) const {
   const Expr& x = node.node()->operands[0];
-  return equal(x, element_beside(node, 1, x)) / element_beside(node, 0, x);
+  return equal(x, element_beside(node, 1, x));
 }
 
 Expr RowExtremum::adjoint(const Expr& node, const Expr& cotangent, std::size_t) const {
-  return chain(element_beside(cotangent, 1, node.node()->operands[0]), shares(node));
+  return chain(element_beside(cotangent, 1, node.node()->operands[0]), reaches(node));
 }
 
 Expr RowExtremum::tangent(const Expr& node, std::span<const Expr> tangents) const {
   const Expr& x = node.node()->operands[0];
-  const Expr change = sum_over(chain(tangents[0], shares(node)), {*row_axis(x.shape())}, node.node()->where);
+  const Expr change = sum_over(chain(tangents[0], reaches(node)), {*row_axis(x.shape())}, node.node()->where);
   const Expr own = reshaped(as_placement(change, Placement::per_rank), with_first(change.shape(), 1));
   return concatenate_axis({0.0 * own, own}, 0, node.node()->where);
 }

@@ -23,7 +23,7 @@ class RowExtremum final : public CallOperator {
   bool adds() const override { return true; }
 
  private:
-  Expr shares(const Expr& node) const;
+  Expr reaches(const Expr& node) const;
 
   bool smallest_;
 };

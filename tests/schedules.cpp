@@ -204,10 +204,13 @@ TEST_CASE("operands that are too far apart for an instruction have pointers of t
   const std::vector<ag::Buffer> buffers{{ag::Buffer::Kind::column, 2}, {ag::Buffer::Kind::accumulator, 1}};
   const ag::KernelSet kernels = ag::available_kernel_sets().back();
   const auto num_pointers = [&](std::ptrdiff_t doubles_between_lanes) {
-    ag::ChainBuilder chain(buffers, kernels, [&](const ag::View& view) {
-      const auto position = static_cast<std::ptrdiff_t>(view.offset) * doubles_between_lanes;
-      return ag::BoundView{{view.buffer, position, 0, {}}, 0, view.buffer, position};
-    });
+    ag::ChainBuilder chain(
+        buffers, kernels,
+        [&](const ag::View& view) {
+          const auto position = static_cast<std::ptrdiff_t>(view.offset) * doubles_between_lanes;
+          return ag::BoundView{{view.buffer, position, 0, {}}, 0, view.buffer, position};
+        },
+        [](const ag::View& view) { return view.buffer == 0; });
     chain.add({ag::Kernel::add, true, {1, 0, {}}, {{0, 0, {}}, {0, 1, {}}}, nullptr}, [](std::size_t) { return true; });
     return chain.finish().second.size();
   };

@@ -104,6 +104,11 @@ bool may_be_forward(const NamedOutputs& outputs, std::size_t num_params, const s
          std::ranges::all_of(graph.nodes(), [](const Expr& expr) { return expr.node()->op->has_tangent(); });
 }
 
+/// True where ranks have values of their own, of which forward mode adds up what no exact sum can be made of.
+bool any_of_ranks(const NamedOutputs& outputs) {
+  return any_node(exprs_of(outputs), [](const Expr& expr) { return expr.placement() == Placement::per_rank; });
+}
+
 bool asks_for_gradients(const DerivativesOf& derivatives) {
   return std::ranges::any_of(derivatives.which, [](Derivative derivative) {
     return derivative == Derivative::gradient || derivative == Derivative::hessian ||
@@ -119,7 +124,8 @@ NamedOutputs chosen_graph(NamedOutputs outputs, const Expr& params, const Commun
     return run_passes(outputs, params, comm, options, derivatives, mode, dump);
   };
   if (derivatives->mode) return run(*derivatives->mode);
-  if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen)) {
+  if (!asks_for_gradients(*derivatives) || !may_be_forward(outputs, params.shape()[0].length, derivatives->frozen) ||
+      (options.reproducible && any_of_ranks(outputs))) {
     return run(GradientMode::reverse);
   }
 

@@ -89,22 +89,72 @@ BoundCall bind_call(const Instruction& instruction, const std::vector<Buffer>& b
   return call;
 }
 
-/// Binds the instructions of a row loop, whose inner axis is the rows of a tile.
-class RowBinder {
+/// Binds the instructions of loops: chains of them as functions, where code is written.
+class LoopBinder {
  public:
-  /// Kernels are joined in `code`, where it is not null.
-  RowBinder(const Schedule& schedule, const KernelSet& kernels, MachineCode* code, const BoundRowLoop& bound,
-            const std::vector<LaneLoop>& loops)
+  virtual ~LoopBinder() = default;
+
+ protected:
+  LoopBinder(const Schedule& schedule, const KernelSet& kernels, MachineCode* code)
       : buffers_(schedule.buffers),
         kernels_(kernels),
         code_(code),
-        bound_(bound),
-        strides_{bound.lane_stride, bound.rows->local_rows},
         uses_(schedule.buffers.size()),
-        in_chain_(schedule.buffers.size()) {
+        in_chain_(schedule.buffers.size()) {}
+
+  /// To be called for all loops in which a value is used that need not be stored where one chain has all its uses.
+  void note_uses(const std::vector<LaneLoop>& loops) {
     for (const LaneLoop& loop : loops) {
       for (const Instruction& instruction : loop.instructions) count_uses(instruction, uses_);
     }
+  }
+
+  void bind_instructions(const LaneLoop& loop, bool in_chains, BoundLoop& result) {
+    if (code_ != nullptr && in_chains) return bind_chains(loop, result);
+    for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
+  }
+
+  virtual BoundView locate(const View& view, const BoundLoop& loop) const = 0;
+
+  const std::vector<Buffer>& buffers_;
+  const KernelSet& kernels_;
+
+ private:
+  virtual BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const = 0;
+  virtual bool is_run(const View& view) const = 0;
+
+  void bind_chains(const LaneLoop& loop, BoundLoop& result) {
+    for (const auto& [start, end] : cut_into_chains(loop, buffers_)) {
+      if (!is_joinable(loop.instructions[start], buffers_)) {
+        result.instructions.push_back(bind(loop.instructions[start], result));
+        continue;
+      }
+      ChainBuilder chain(
+          buffers_, kernels_, [&](const View& view) { return locate(view, result); },
+          [this](const View& view) { return is_run(view); });
+      const std::span instructions(&loop.instructions[start], end - start);
+      for (const Instruction& instruction : instructions) count_uses(instruction, in_chain_);
+      const auto is_kept = [&](std::size_t buffer) {
+        return in_chain_[buffer] != uses_[buffer] || buffers_[buffer].leaves_program();
+      };
+      for (const Instruction& instruction : instructions) chain.add(instruction, is_kept);
+      for (const Instruction& instruction : instructions) forget_uses(instruction, in_chain_);
+      auto [body, pointers] = chain.finish();
+      result.instructions.emplace_back(BoundChain{code_->add(body), std::move(pointers)});
+    }
+  }
+
+  MachineCode* code_;
+  UseCounts uses_, in_chain_;  // in the loops that were noted, and in the chain at hand
+};
+
+/// Binds loops of a row loop, whose inner axis is the rows of a tile.
+class RowBinder final : public LoopBinder {
+ public:
+  RowBinder(const Schedule& schedule, const KernelSet& kernels, MachineCode* code, const BoundRowLoop& bound,
+            const std::vector<LaneLoop>& loops)
+      : LoopBinder(schedule, kernels, code), bound_(bound), strides_{bound.lane_stride, bound.rows->local_rows} {
+    note_uses(loops);
   }
 
   BoundLoop bind(const LaneLoop& loop) {
@@ -116,37 +166,15 @@ class RowBinder {
     }
     result.block_lanes = lanes_of_block(loop, result.block_extent, bound_.row_value_doubles, bound_.lane_stride);
     result.inner = bound_.tile_rows;
-    if (code_ != nullptr) {
-      bind_chains(loop, result);
-    } else {
-      for (const Instruction& instruction : loop.instructions) result.instructions.push_back(bind(instruction, result));
-    }
+    bind_instructions(loop, true, result);
     return result;
   }
 
  private:
-  void bind_chains(const LaneLoop& loop, BoundLoop& result) {
-    const std::vector<ChainRange> chains = cut_into_chains(loop, buffers_);
-    for (std::size_t k = 0; k < chains.size(); ++k) {
-      const Instruction& first = loop.instructions[chains[k].first];
-      if (!is_joinable(first, buffers_)) {
-        result.instructions.push_back(bind(first, result));
-        continue;
-      }
-      ChainBuilder chain(buffers_, kernels_, [&](const View& view) { return locate(view, result); });
-      const std::span instructions(loop.instructions.begin() + static_cast<std::ptrdiff_t>(chains[k].first),
-                                   chains[k].last - chains[k].first);
-      for (const Instruction& instruction : instructions) count_uses(instruction, in_chain_);
-      const auto is_kept = [&](std::size_t buffer) { return in_chain_[buffer] != uses_[buffer]; };
-      for (const Instruction& instruction : instructions) chain.add(instruction, is_kept);
-      for (const Instruction& instruction : instructions) forget_uses(instruction, in_chain_);
-      auto [body, pointers] = chain.finish();
-      result.instructions.emplace_back(BoundChain{code_->add(body), std::move(pointers)});
-    }
-  }
+  bool is_run(const View& view) const override { return buffers_[view.buffer].per_row(); }
 
   /// Registers lie in one memory, all others in their own.
-  BoundView locate(const View& view, const BoundLoop& loop) const {
+  BoundView locate(const View& view, const BoundLoop& loop) const override {
     BoundView result{};
     std::ptrdiff_t inner_step = 0;
     result.place = bind(view, loop, inner_step, result.lane_stride);
@@ -159,7 +187,7 @@ class RowBinder {
     return result;
   }
 
-  BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const {
+  BoundInstruction bind(const Instruction& instruction, const BoundLoop& loop) const override {
     if (instruction.is_call()) return bind_call(instruction, buffers_, strides_);
     const auto kernel = static_cast<std::size_t>(instruction.kernel);
     BoundKernel result{
@@ -174,7 +202,7 @@ class RowBinder {
   BoundOperand bind(const View& view, const BoundLoop& loop, std::ptrdiff_t& inner_step,
                     std::ptrdiff_t& block_step) const {
     const Buffer& buffer = buffers_[view.buffer];
-    inner_step = buffer.per_row() ? 1 : 0;
+    inner_step = is_run(view) ? 1 : 0;
     if (buffer.kind == Buffer::Kind::lane_value) {
       block_step = static_cast<std::ptrdiff_t>(bound_.lane_stride);
       return {view.buffer, static_cast<std::ptrdiff_t>(buffer.offset * loop.block_lanes * bound_.lane_stride), 0,
@@ -190,12 +218,8 @@ class RowBinder {
     return result;
   }
 
-  const std::vector<Buffer>& buffers_;
-  const KernelSet& kernels_;
-  MachineCode* code_;
   const BoundRowLoop& bound_;
   RegisterStrides strides_;
-  UseCounts uses_, in_chain_;  // in all loops, and in the chain at hand
 };
 
 /// Notes the columns of a row loop, those of a stream apart too.
@@ -247,44 +271,68 @@ bool is_contiguous(const LaneLoop& loop, std::size_t axis) {
   });
 }
 
-/// Binds a loop over values that are not per row: the inner axis is the last one, where it is contiguous.
-BoundLoop bind_dense_loop(const LaneLoop& loop, const std::vector<Buffer>& buffers, const KernelSet& kernels) {
-  BoundLoop bound;
-  bound.outer_extents = loop.extents;
-  const bool has_inner = !loop.extents.empty() && is_contiguous(loop, loop.extents.size() - 1);
-  if (has_inner) {
-    bound.inner = bound.outer_extents.back();
-    bound.outer_extents.pop_back();
+/// Binds loops over values that are not per row: the inner axis is the last one, where it is contiguous.
+class DenseBinder final : public LoopBinder {
+ public:
+  DenseBinder(const Schedule& schedule, const KernelSet& kernels, MachineCode* code)
+      : LoopBinder(schedule, kernels, code) {
+    for (const auto& step : schedule.steps) {
+      if (const auto* dense = std::get_if<DenseStep>(&step)) note_uses(dense->loops);
+      if (const auto* sweep = std::get_if<RowLoop>(&step)) note_uses(sweep->loops);
+    }
   }
-  if (!bound.outer_extents.empty()) {
-    bound.block_lanes = bound.block_extent = bound.outer_extents.back();
-    bound.outer_extents.pop_back();
+
+  BoundLoop bind(const LaneLoop& loop) {
+    BoundLoop result;
+    result.outer_extents = loop.extents;
+    has_inner_ = !loop.extents.empty() && is_contiguous(loop, loop.extents.size() - 1);
+    if (has_inner_) {
+      result.inner = result.outer_extents.back();
+      result.outer_extents.pop_back();
+    }
+    if (!result.outer_extents.empty()) {
+      result.block_lanes = result.block_extent = result.outer_extents.back();
+      result.outer_extents.pop_back();
+    }
+    bind_instructions(loop, result.inner >= long_loop, result);
+    return result;
   }
-  const auto bind_operand = [&](const View& view, std::ptrdiff_t& inner_step, std::ptrdiff_t& block_step) {
+
+ private:
+  bool is_run(const View& view) const override { return has_inner_ && view.strides.back() != 0; }
+
+  BoundView locate(const View& view, const BoundLoop&) const override {
+    std::ptrdiff_t inner_step = 0;
+    BoundView result{{}, 0, view.buffer, static_cast<std::ptrdiff_t>(view.offset)};
+    result.place = bind(view, inner_step, result.lane_stride);
+    return result;
+  }
+
+  BoundInstruction bind(const Instruction& instruction, const BoundLoop&) const override {
+    if (instruction.is_call()) return bind_call(instruction, buffers_, {});
+    const auto kernel = static_cast<std::size_t>(instruction.kernel);
+    BoundKernel result{
+        (instruction.adds ? kernels_.add : kernels_.store)[kernel], {}, instruction.inputs.size(), {}, {}};
+    result.out = bind(instruction.out, result.steps.out_inner, result.steps.out_outer);
+    for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
+      result.in[k] = bind(instruction.inputs[k], result.steps.in_inner[k], result.steps.in_outer[k]);
+    }
+    return result;
+  }
+
+  BoundOperand bind(const View& view, std::ptrdiff_t& inner_step, std::ptrdiff_t& block_step) const {
     BoundOperand operand{view.buffer, static_cast<std::ptrdiff_t>(view.offset), 0, view.strides};
     const auto take = [&](std::ptrdiff_t& stride) {
       stride = operand.strides.back();
       operand.strides.pop_back();
     };
-    if (has_inner) take(inner_step);
+    if (has_inner_) take(inner_step);
     if (!operand.strides.empty()) take(block_step);
     return operand;
-  };
-  for (const Instruction& instruction : loop.instructions) {
-    if (instruction.is_call()) {
-      bound.instructions.emplace_back(bind_call(instruction, buffers, {}));
-      continue;
-    }
-    const auto kernel = static_cast<std::size_t>(instruction.kernel);
-    BoundKernel result{(instruction.adds ? kernels.add : kernels.store)[kernel], {}, instruction.inputs.size(), {}, {}};
-    result.out = bind_operand(instruction.out, result.steps.out_inner, result.steps.out_outer);
-    for (std::size_t k = 0; k < instruction.inputs.size(); ++k) {
-      result.in[k] = bind_operand(instruction.inputs[k], result.steps.in_inner[k], result.steps.in_outer[k]);
-    }
-    bound.instructions.push_back(std::move(result));
   }
-  return bound;
-}
+
+  bool has_inner_ = false;  // the loop at hand
+};
 
 /// Tells each row loop which one reads its stream next: after the last, in the next evaluation, the first.
 void chain_streamed_loops(std::vector<BoundStep>& steps) {
@@ -304,15 +352,16 @@ void chain_streamed_loops(std::vector<BoundStep>& steps) {
 BoundProgram bind(Schedule schedule, const KernelSet& kernels) {
   BoundProgram program{std::move(schedule), kernels, {}, {}};
   if (kernels.writes_code) program.code.emplace(kernels.doubles_per_register);
+  MachineCode* code = program.code ? &*program.code : nullptr;
+  DenseBinder dense_binder(program.schedule, kernels, code);
   for (const auto& step : program.schedule.steps) {
     if (const auto* dense = std::get_if<DenseStep>(&step)) {
       BoundDenseStep bound;
       for (const LaneLoop& loop : dense->loops) {
-        bound.loops.push_back(bind_dense_loop(loop, program.schedule.buffers, kernels));
+        bound.loops.push_back(dense_binder.bind(loop));
       }
       program.steps.emplace_back(std::move(bound));
     } else if (const auto* sweep = std::get_if<RowLoop>(&step)) {
-      MachineCode* code = program.code ? &*program.code : nullptr;
       program.steps.emplace_back(bind_row_loop(*sweep, program.schedule, kernels, code));
     } else {
       program.steps.emplace_back(std::get<CollectiveStep>(step));

@@ -70,8 +70,7 @@ void ChainBuilder::add(const Instruction& instruction, const std::function<bool(
     return;
   }
   int value = value_of(instruction);
-  const Buffer& out = buffers_[instruction.out.buffer];
-  if (!out.per_row()) {
+  if (!is_run_(instruction.out)) {
     body_.program.add(Op::accumulate, {value}, body_.sums.size());
     body_.sums.push_back(locate(instruction.out));
     return;
@@ -132,7 +131,8 @@ int ChainBuilder::value_of(const View& view) {
   int& value = known(view).value;
   if (value != BatchProgram::none) return value;
   const Buffer& buffer = buffers_[view.buffer];
-  const bool is_number = buffer.kind == Buffer::Kind::constant && view.strides.empty();
+  const auto stays = [](std::ptrdiff_t stride) { return stride == 0; };
+  const bool is_number = buffer.kind == Buffer::Kind::constant && std::ranges::all_of(view.strides, stays);
   return value = is_number ? body_.program.add(Op::constant, {}, 0, buffer.data[view.offset])
                            : body_.program.add(Op::load, {}, operand_of(view));
 }
@@ -158,7 +158,7 @@ ChainBuilder::Known& ChainBuilder::known(const View& view) {
 /// By a pointer that moves in the same way in the same memory, where there is one near enough.
 CodeOperand ChainBuilder::locate(const View& view) {
   BoundView bound = bind_(view);
-  const bool per_row = buffers_[view.buffer].per_row();
+  const bool per_row = is_run_(view);
   for (std::size_t k = 0; k < pointers_.size(); ++k) {
     const bool moves_alike = pointers_[k].block_stride == bound.place.block_stride &&
                              pointers_[k].strides == bound.place.strides && body_.lane_strides[k] == bound.lane_stride;

@@ -16,7 +16,7 @@ struct ChainRange {
   std::size_t first, last;
 };
 
-/// Cuts a lane loop of a row loop into chains, as long as can be, of instructions that can be joined. Others are alone.
+/// Cuts a lane loop into chains, as long as can be, of instructions that can be joined. Others are alone.
 std::vector<ChainRange> cut_into_chains(const LaneLoop& loop, const std::vector<Buffer>& buffers);
 
 /// Where a view of a loop lies in the memory of a run.
@@ -31,9 +31,10 @@ struct BoundView {
 class ChainBuilder {
  public:
   using Bind = std::function<BoundView(const View&)>;
+  using IsRun = std::function<bool(const View&)>;  ///< whether a view moves along the inner axis
 
-  ChainBuilder(const std::vector<Buffer>& buffers, const KernelSet& kernels, Bind bind)
-      : buffers_(buffers), kernels_(kernels), bind_(std::move(bind)) {}
+  ChainBuilder(const std::vector<Buffer>& buffers, const KernelSet& kernels, Bind bind, IsRun is_run)
+      : buffers_(buffers), kernels_(kernels), bind_(std::move(bind)), is_run_(std::move(is_run)) {}
 
   /// The instruction outlives the builder. `is_kept` tells whether a buffer is used outside of the chain.
   void add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept);
@@ -63,6 +64,7 @@ class ChainBuilder {
   const std::vector<Buffer>& buffers_;
   const KernelSet& kernels_;
   Bind bind_;
+  IsRun is_run_;
   CodeBody body_;
   std::vector<BoundOperand> pointers_;
   std::vector<std::ptrdiff_t> positions_;  // of the pointers

@@ -26,8 +26,7 @@ struct CodeBody {
   std::vector<std::ptrdiff_t> lane_strides;  ///< of each pointer, from lane to lane, in doubles
 };
 
-/// Runs a batch program for so many lanes and rows. What is stored is written in whole batches, so its place has room
-/// for that; nothing else is touched beyond the rows.
+/// Runs a batch program for so many lanes and rows; nothing is touched beyond the rows.
 using CodeFunction = void (*)(double* const* pointers, std::size_t lanes, std::size_t rows);
 
 /// Functions in memory that the processor runs, made for its registers: of 4 or of 8 doubles.

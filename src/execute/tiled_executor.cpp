@@ -127,7 +127,7 @@ class TiledExecutor final : public Executor {
  private:
   void run_step(const BoundStep& step, const Operation& operation) {
     if (const auto* dense = std::get_if<BoundDenseStep>(&step)) {
-      for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner, nullptr);
+      for (const BoundLoop& loop : dense->loops) run_loop(loop, workspace_, loop.inner, code());
     } else if (const auto* rows = std::get_if<BoundRowLoop>(&step)) {
       run_row_loop(*rows);
     } else {

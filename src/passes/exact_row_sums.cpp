@@ -22,29 +22,39 @@ Expr exact(const Expr& expr) {
   return as<ScatterAdd>(expr) != nullptr ? share(exact_scatter(expr)) : expr;
 }
 
-/// True where a rank's own share of a sum is asked for: it depends on the rank's rows, and a total is no share.
-bool asks_for_shares(const Graph& graph) {
-  return any_node(graph, [](const Expr& expr) {
-    return as<AsPlacement>(expr) != nullptr && expr.placement() == Placement::per_rank;
-  });
+/// The nodes of which a rank's own share is asked for: it depends on the rank's rows, and a total is no share.
+NodeSet own_shares(const Graph& graph) {
+  NodeSet shares;
+  for (std::size_t i = graph.size(); i-- > 0;) {
+    const Expr& expr = graph.nodes()[i];
+    const bool asks = as<AsPlacement>(expr) != nullptr && expr.placement() == Placement::per_rank;
+    if (!asks && !shares.contains(expr.node())) continue;
+    for (const Expr& operand : expr.node()->operands) {
+      if (operand.placement() == Placement::partial) shares.insert(operand.node());
+    }
+  }
+  return shares;
 }
 
 }  // namespace
 
 std::vector<Expr> exact_row_sums(const Graph& graph) {
-  return asks_for_shares(graph) ? graph.outputs() : rewrite(graph, exact);
+  const NodeSet shares = own_shares(graph);
+  return rewrite(graph, [&](const Expr& now, const Expr& before) {
+    return shares.contains(before.node()) ? now : exact(now);
+  });
 }
 
 std::vector<Expr> exact_constant_row_sums(const Graph& graph) {
-  if (asks_for_shares(graph)) return graph.outputs();
+  const NodeSet shares = own_shares(graph);
   NodeSet varying;
-  return rewrite(graph, [&](const Expr& expr) {
+  return rewrite(graph, [&](const Expr& now, const Expr& before) {
     const auto varies = [&](const Expr& operand) { return varying.contains(operand.node()); };
-    if (as<Input>(expr) != nullptr || std::ranges::any_of(expr.node()->operands, varies)) {
-      varying.insert(expr.node());
-      return expr;
+    if (as<Input>(now) != nullptr || std::ranges::any_of(now.node()->operands, varies)) {
+      varying.insert(now.node());
+      return now;
     }
-    return exact(expr);
+    return shares.contains(before.node()) ? now : exact(now);
   });
 }
 

@@ -18,14 +18,15 @@ struct Writes {
   bool lane_by_lane = false;  ///< all writes are to that place, in that loop, and none adds up lanes
 };
 
-/// Chooses a loop for each instruction of a sweep, `given` in a loop of its own.
+/// Chooses a loop for each instruction of a sweep or of a dense step, `given` in a loop of its own.
 class Fuser {
  public:
   /// What has no lanes and needs nothing before it, such as zeros to add to, comes first.
-  Fuser(std::vector<LaneLoop>& given, const std::vector<Buffer>& buffers)
-      : given_(given), buffers_(buffers), fills_(buffers.size(), none), writes_(buffers.size()) {
+  Fuser(std::vector<LaneLoop>& given, const std::vector<Buffer>& buffers, bool is_sweep)
+      : given_(given), buffers_(buffers), is_sweep_(is_sweep), fills_(buffers.size(), none), writes_(buffers.size()) {
     choose_loop({}, 0);
     for (std::size_t place = 0; place < given.size(); ++place) add(place);
+    for (std::size_t buffer = 0; buffer < buffers.size(); ++buffer) place_fill(buffer);  // what nothing is added to
   }
 
   std::vector<LaneLoop> finish() {
@@ -93,7 +94,10 @@ class Fuser {
     if (fill != none) put(fill, choose_loop(given_[fill].extents, 0));
   }
 
-  bool is_register(const View& view) const { return buffers_[view.buffer].kind == Buffer::Kind::row_value; }
+  /// True for what is written in the loops at hand and read there: of a sweep, the values per row.
+  bool is_register(const View& view) const {
+    return !is_sweep_ || buffers_[view.buffer].kind == Buffer::Kind::row_value;
+  }
 
   /// The earliest loop in which all that the instruction reads is there, and all that it adds to or completes.
   std::size_t earliest_loop(const std::vector<std::size_t>& extents, const Instruction& instruction) const {
@@ -136,6 +140,7 @@ class Fuser {
 
   std::vector<LaneLoop>& given_;
   const std::vector<Buffer>& buffers_;
+  bool is_sweep_;
   std::vector<Plan> plans_;
   std::vector<std::size_t> fills_;  // of each buffer, that are not put into a loop yet
   std::map<std::vector<std::size_t>, std::vector<std::size_t>> by_extents_;
@@ -174,9 +179,14 @@ void find_lane_values(const std::vector<LaneLoop>& loops, std::vector<Buffer>& b
 }  // namespace
 
 void fuse_lanes(RowLoop& sweep, std::vector<Buffer>& buffers) {
-  sweep.loops = Fuser(sweep.loops, buffers).finish();
+  sweep.loops = Fuser(sweep.loops, buffers, true).finish();
   shorten_lives(sweep.loops, buffers);
   find_lane_values(sweep.loops, buffers);
+}
+
+void fuse_lanes(DenseStep& step, const std::vector<Buffer>& buffers) {
+  const auto is_long = [](const LaneLoop& loop) { return !loop.extents.empty() && loop.extents.back() >= long_loop; };
+  if (std::ranges::any_of(step.loops, is_long)) step.loops = Fuser(step.loops, buffers, false).finish();
 }
 
 }  // namespace allgrad

@@ -20,6 +20,7 @@ Schedule make_schedule(const std::vector<Expr>& outputs) {
   for (auto& step : schedule.steps) {
     if (auto* dense = std::get_if<DenseStep>(&step)) {
       for (LaneLoop& loop : dense->loops) collapse_axes(loop, schedule.buffers);
+      fuse_lanes(*dense, schedule.buffers);
     } else if (auto* sweep = std::get_if<RowLoop>(&step)) {
       fuse_lanes(*sweep, schedule.buffers);
       for (LaneLoop& loop : sweep->loops) {

@@ -39,6 +39,8 @@ struct Buffer {
   RowStream* stream = nullptr;               ///< of a streamed column
   std::size_t in_stream = 0;                 ///< its number there
 
+  /// Whether it is read by others than instructions.
+  bool leaves_program() const { return kind == Kind::message || kind == Kind::result || kind == Kind::kept; }
   bool is_column() const { return kind == Kind::column || kind == Kind::streamed_column; }
   bool per_row() const {
     return is_column() || kind == Kind::row_numbers || kind == Kind::row_value || kind == Kind::lane_value;
@@ -64,6 +66,9 @@ struct LaneLoop {
   std::vector<Instruction> instructions;
   std::size_t num_registers = 0;  ///< lane values that are held at the same time
 };
+
+/// Lanes of the last axis from which on it pays to keep what passes between instructions in registers.
+inline constexpr std::size_t long_loop = 512;
 
 /// Lane loops on values that are not per row, in order.
 struct DenseStep {

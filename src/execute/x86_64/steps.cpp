@@ -161,11 +161,17 @@ void MachineCode::Assembler::write_masked_product(std::size_t i) {
   }
 }
 
-/// In whole batches: rows beyond the last are not looked at.
 void MachineCode::Assembler::write_store(std::size_t i) {
   const Step& step = steps()[i];
   const Xmm x = in_register(in(i, 0));
-  vmovupd(rows_of(body_->operands[step.index], rbx, step.batch), x);
+  const Address rows = rows_of(body_->operands[step.index], rbx, step.batch);
+  if (!tail_) {
+    vmovupd(rows, x);
+  } else if (wide_) {
+    vmovupd(rows | tail_mask(), x);
+  } else {
+    vmaskmovpd(rows, tail_vector(), x);
+  }
   use_operands(i);
 }
 

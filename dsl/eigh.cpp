@@ -7,6 +7,7 @@
 
 #include "allgrad/arrays.hpp"
 #include "allgrad/elementwise.hpp"
+#include "base/eigensystem.hpp"
 #include "dsl/elementwise.hpp"
 #include "dsl/matrices.hpp"
 
@@ -52,13 +53,13 @@ void Eigh::call(const Node& node, const CallArguments& arguments) const {
       out.setConstant(std::numeric_limits<double>::quiet_NaN());
       return;
     }
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(a);
-    if (solver.info() != Eigen::Success) {
+    const Eigensystem eigen = eigensystem(a);
+    if (!eigen.has_converged) {
       out.setConstant(std::numeric_limits<double>::quiet_NaN());
       return;
     }
-    out.row(0) = solver.eigenvalues();
-    out.bottomRows(a.rows()) = solver.eigenvectors();
+    out.row(0) = eigen.values;
+    out.bottomRows(a.rows()) = eigen.vectors;
   });
 }
 

@@ -5,47 +5,21 @@
 #include <array>
 #include <cmath>
 #include <xtensor/xmath.hpp>
-#include <xtensor/xvectorize.hpp>
 
 #include "allgrad/elementwise.hpp"
 #include "allgrad/error.hpp"
 #include "base/finite.hpp"
 #include "dsl/constant.hpp"
+#include "dsl/formulas.hpp"
+#include "dsl/number.hpp"
 #include "dsl/signs.hpp"
-#include "dsl/special_functions.hpp"
 #include "graph/shape.hpp"
 
 namespace allgrad {
 
 namespace {
 
-/// x * y - product, exactly: what rounding left of the product.
-Array product_error(const Array& x, const Array& y, const Array& product) {
-  return xt::make_lambda_xfunction([](double a, double b, double p) { return std::fma(a, b, -p); }, x, y, product);
-}
-
-}  // namespace
-
-}  // namespace allgrad
-
-#include "dsl/elementwise_functions.hpp"  // finds the function above
-
-namespace allgrad {
-
-namespace {
-
-// What xtensor lacks.
-Array safe_product(const Array& x, const Array& y) {
-  return xt::where(xt::equal(x, 0.0) || xt::equal(y, 0.0), 0.0, x * y);
-}
-Array exp10(const Array& x) { return xt::pow(10.0, x); }
-#define ALLGRAD_SPECIAL_1(name) \
-  Array name(const Array& x) { return xt::make_lambda_xfunction(special::name, x); }
-#define ALLGRAD_SPECIAL_2(name) \
-  Array name(const Array& x, const Array& y) { return xt::make_lambda_xfunction(special::name, x, y); }
-#include "dsl/special_functions.def"
-
-/// cotangent / y, likewise.
+/// cotangent / y, as `chain` gives products.
 Expr quotient(const Expr& cotangent, const Expr& y) { return is_factor(y) ? cotangent / y : chain(cotangent, 1.0 / y); }
 
 /// The derivative by y of the density v of the gamma distribution of shape x at y; at 0 its limit.
@@ -64,34 +38,22 @@ Expr gamma_density_slope(const Expr& x, const Expr& y, const Expr& v) {
       node.node()->where);
 }
 
-// The columns of the table, as functions. `value_` and `adjoint_` have the formulas; unused operands are common.
+// The columns of the table, as functions; unused operands are common.
 #define ALLGRAD_ZERO Expr()
 #define ALLGRAD_REFUSED refused(v, k)
 #define ALLGRAD_UNARY(name, linearity, value, dx, ...)                                   \
-  Array value_##name([[maybe_unused]] std::span<const Array* const> operands) {          \
-    const Array& x = *operands[0];                                                       \
-    return value;                                                                        \
-  }                                                                                      \
   Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
                       [[maybe_unused]] const Expr& g, std::size_t) {                     \
     [[maybe_unused]] const Expr& x = operands[0];                                        \
     return dx;                                                                           \
   }
 #define ALLGRAD_BINARY(name, linearity, value, dx, dy, ...)                              \
-  Array value_##name(std::span<const Array* const> operands) {                           \
-    const Array &x = *operands[0], &y = *operands[1];                                    \
-    return value;                                                                        \
-  }                                                                                      \
   Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
                       [[maybe_unused]] const Expr& g, std::size_t k) {                   \
     [[maybe_unused]] const Expr &x = operands[0], &y = operands[1];                      \
     return k == 0 ? Expr(dx) : Expr(dy);                                                 \
   }
 #define ALLGRAD_TERNARY(name, linearity, value, dx, dy, dz, ...)                         \
-  Array value_##name(std::span<const Array* const> operands) {                           \
-    const Array &x = *operands[0], &y = *operands[1], &z = *operands[2];                 \
-    return value;                                                                        \
-  }                                                                                      \
   Expr adjoint_##name(std::span<const Expr, 3> operands, [[maybe_unused]] const Expr& v, \
                       [[maybe_unused]] const Expr& g, std::size_t k) {                   \
     [[maybe_unused]] const Expr &x = operands[0], &y = operands[1], &z = operands[2];    \
@@ -122,7 +84,7 @@ Expr gamma_density_slope(const Expr& x, const Expr& y, const Expr& v) {
    Kernel::name,                                                                                                  \
    count,                                                                                                         \
    Linearity::linearity,                                                                                          \
-   value_##name,                                                                                                  \
+   [](double x, double y, double z) { return Formulas<Number>::name##_of(x, y, z).v; },                           \
    adjoint_##name,                                                                                                \
    domain,                                                                                                        \
    value_ulps_##name,                                                                                             \
@@ -162,9 +124,7 @@ bool holds_for(const ElementwiseRow& row, const Samples& numbers, bool (*has_pro
   for (const double x : numbers) {
     for (const double y : numbers_of(1)) {
       for (const double z : numbers_of(2)) {
-        const Array operands[] = {Array(x), Array(y), Array(z)};
-        const Array* const at[] = {&operands[0], &operands[1], &operands[2]};
-        if (!has_property(row.evaluate(std::span(at).first(row.num_operands))())) return false;
+        if (!has_property(row.value(x, y, z))) return false;
       }
     }
   }
@@ -265,7 +225,12 @@ Expr Elementwise::tangent(const Expr& node, std::span<const Expr> tangents) cons
 }
 
 Array Elementwise::evaluate(const Node&, std::span<const Array* const> operands, Evaluation&) const {
-  return row_.evaluate(operands);
+  const auto value = row_.value;
+  const auto of_one = [value](double x) { return value(x, 0.0, 0.0); };
+  const auto of_two = [value](double x, double y) { return value(x, y, 0.0); };
+  if (operands.size() == 1) return xt::make_lambda_xfunction(of_one, *operands[0]);
+  if (operands.size() == 2) return xt::make_lambda_xfunction(of_two, *operands[0], *operands[1]);
+  return xt::make_lambda_xfunction(value, *operands[0], *operands[1], *operands[2]);
 }
 
 View Elementwise::lower(const Node& node, Lowering& lowering) const {

@@ -13,7 +13,7 @@ struct ElementwiseRow {
   Kernel kernel;
   std::size_t num_operands;
   Linearity linearity;
-  Array (*evaluate)(std::span<const Array* const> operands);
+  double (*value)(double x, double y, double z);  ///< 0 beyond num_operands
   /// Cotangent of operand k; `operands` has three entries, empty beyond num_operands.
   Expr (*adjoint)(std::span<const Expr, 3> operands, const Expr& value, const Expr& cotangent, std::size_t k);
   double domain[3][2];

@@ -1,6 +1,6 @@
 #pragma once
 
-// Values of elementwise operators that take more than a line: templates for arrays and SIMD batches, whose functions
+// Values of elementwise operators that take more than a line: templates for numbers and SIMD batches, whose functions
 // they find by their type; for batches, the type names the instruction set. The longer ones are not inlined: each is
 // part of many loops. Where a function depends on its operand steeply, what rounding leaves of an intermediate value is
 // carried along: product_error(x, y, p) is x * y - p.

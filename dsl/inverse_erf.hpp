@@ -1,7 +1,7 @@
 #pragma once
 
 // The inverse of erf by Giles's polynomials: M. Giles, "Approximating the erfinv function", GPU Computing Gems, Jade
-// Edition (2012), ch. 10, double precision. A template for arrays and SIMD batches, whose functions it finds by their
+// Edition (2012), ch. 10, double precision. A template for numbers and SIMD batches, whose functions it finds by their
 // type; for batches, the type names the instruction set.
 
 #include <cstddef>
@@ -15,7 +15,7 @@ T polynomial(const double (&coefficients)[n], const T& w) {
   return value;
 }
 
-/// The x of erf(result) = x; infinite at -1 and 1, NaN beyond. T is an array or a SIMD batch.
+/// The x of erf(result) = x; infinite at -1 and 1, NaN beyond. T is a number or a SIMD batch.
 template <class T>
 [[gnu::noinline]] T inverse_erf(const T& x) {
   // Coefficients from the highest power down, of w - 3.125 for w < 6.25, where w = -log(1 - x^2); of sqrt(w) - 3.25 for

@@ -10,6 +10,7 @@
 #include "execute/executor.hpp"
 #include "graph/graph.hpp"
 #include "graph/operator.hpp"
+#include "graph/traversal.hpp"
 #include "passes/cancel_shares.hpp"
 #include "passes/common_subexpressions.hpp"
 #include "passes/exact_row_sums.hpp"

@@ -151,32 +151,7 @@ using MvecRegister = __m128d;
   }
 #endif
 
-ALLGRAD_MATH(exp)
-ALLGRAD_MATH(exp2)
-ALLGRAD_MATH(exp10)
-ALLGRAD_MATH(expm1)
-ALLGRAD_MATH(log)
-ALLGRAD_MATH(log2)
-ALLGRAD_MATH(log10)
-ALLGRAD_MATH(log1p)
-ALLGRAD_MATH(cbrt)
-ALLGRAD_MATH(sin)
-ALLGRAD_MATH(cos)
-ALLGRAD_MATH(tan)
-ALLGRAD_MATH(asin)
-ALLGRAD_MATH(acos)
-ALLGRAD_MATH(atan)
-ALLGRAD_MATH(sinh)
-ALLGRAD_MATH(cosh)
-ALLGRAD_MATH(tanh)
-ALLGRAD_MATH(asinh)
-ALLGRAD_MATH(acosh)
-ALLGRAD_MATH(atanh)
-ALLGRAD_MATH(erf)
-ALLGRAD_MATH(erfc)
-ALLGRAD_MATH_2(pow)
-ALLGRAD_MATH_2(hypot)
-ALLGRAD_MATH_2(atan2)
+#include "dsl/math_functions.def"
 
 // Element by element, by functions that are compiled once.
 #define ALLGRAD_SPECIAL_1(name)                                    \

@@ -8,7 +8,7 @@
 
 #include "allgrad/error.hpp"
 #include "base/fingerprint.hpp"
-#include "dsl/elementwise_functions.hpp"
+#include "dsl/formulas.hpp"
 
 namespace allgrad {
 
@@ -196,18 +196,6 @@ class Traced {
   BatchProgram* program_ = nullptr;  // null for a constant
   int step_ = BatchProgram::none;
   double number_ = 0.0;
-};
-
-// The value column of the table of operators.
-template <class T>
-struct Formulas {
-#define ALLGRAD_UNARY(name, linearity, value, ...) \
-  static T name##_of(const T& x, const T&, const T&) { return value; }
-#define ALLGRAD_BINARY(name, linearity, value, ...) \
-  static T name##_of(const T& x, const T& y, const T&) { return value; }
-#define ALLGRAD_TERNARY(name, linearity, value, ...) \
-  static T name##_of(const T& x, const T& y, const T& z) { return value; }
-#include "allgrad/operators.def"
 };
 
 template <class T>

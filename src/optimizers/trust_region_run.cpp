@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "base/eigensystem.hpp"
 #include "base/interrupt.hpp"
 #include "comm/call.hpp"
 #include "uncertainty/positive_definite.hpp"
@@ -70,10 +71,10 @@ bool leaves_gradient_out(const QuadraticModel& model) {
   constexpr double tiny = 1e-100;  // squares of such gradients vanish
   const double size = model.gradient.norm();
   if (!(size > tiny)) return false;
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model.curvature);
-  const double threshold = 1e-12 * eigen.eigenvalues().cwiseAbs().maxCoeff();
-  const Eigen::VectorXd along = eigen.eigenvectors().transpose() * model.gradient;
-  return (eigen.eigenvalues().array().abs() <= threshold).select(along.array(), 0.0).matrix().norm() > 1e-3 * size;
+  const Eigensystem eigen = eigensystem(model.curvature);
+  const double threshold = 1e-12 * eigen.values.cwiseAbs().maxCoeff();
+  const Eigen::VectorXd along = eigen.vectors.transpose() * model.gradient;
+  return (eigen.values.array().abs() <= threshold).select(along.array(), 0.0).matrix().norm() > 1e-3 * size;
 }
 
 }  // namespace
@@ -281,9 +282,9 @@ TrustRegionRun::End TrustRegionRun::judge_by_matrix(const std::vector<Eigen::Ind
   } else if (curvature.lpNorm<Eigen::Infinity>() <= gtol) {
     return End::none;
   }
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(curvature, Eigen::EigenvaluesOnly);
+  const Eigen::VectorXd eigenvalues = eigensystem(curvature).values;
   constexpr double rounding = 1e-8;
-  const bool is_saddle = eigen.eigenvalues()(0) < -rounding * eigen.eigenvalues().cwiseAbs().maxCoeff();
+  const bool is_saddle = eigenvalues(0) < -rounding * eigenvalues.cwiseAbs().maxCoeff();
   return is_saddle ? End::none : End::gradient_vanishes;
 }
 
@@ -314,12 +315,12 @@ std::string TrustRegionRun::end_message(End end) const {
 std::vector<InverseHessian::Pair> TrustRegionRun::pairs() const {
   if (solver_ == TrustRegionSolver::conjugate_gradients) return BoundedRun::pairs();
   if (nfev_ == 0) return {};
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model().curvature);
+  const Eigensystem eigen = eigensystem(model().curvature);
   std::vector<InverseHessian::Pair> pairs;
-  for (Eigen::Index k = 0; k < eigen.eigenvalues().size(); ++k) {
-    const double eigenvalue = eigen.eigenvalues()(k);
-    if (eigenvalue <= std::numeric_limits<double>::epsilon() * eigen.eigenvalues().maxCoeff()) continue;
-    const Eigen::VectorXd step = eigen.eigenvectors().col(k), change = eigenvalue * step;
+  for (Eigen::Index k = 0; k < eigen.values.size(); ++k) {
+    const double eigenvalue = eigen.values(k);
+    if (eigenvalue <= std::numeric_limits<double>::epsilon() * eigen.values.maxCoeff()) continue;
+    const Eigen::VectorXd step = eigen.vectors.col(k), change = eigenvalue * step;
     pairs.push_back({space_.spread({step.data(), bounds_.size()}), space_.spread({change.data(), bounds_.size()})});
   }
   return pairs;

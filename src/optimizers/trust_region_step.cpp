@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/eigensystem.hpp"
+
 namespace allgrad {
 
 namespace {
@@ -37,10 +39,10 @@ double find_shift(const Eigen::ArrayXd& eigenvalues, const Eigen::ArrayXd& gradi
 Eigen::VectorXd minimizing_step(const QuadraticModel& model, double radius) {
   const double size = std::max(model.gradient.lpNorm<Eigen::Infinity>(), model.curvature.lpNorm<Eigen::Infinity>());
   const double unit = std::ldexp(1.0, size > 0.0 ? std::ilogb(size) : 0);  // in which no square underflows
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(model.curvature / unit);
-  const Eigen::ArrayXd eigenvalues = eigen.eigenvalues().array();
-  const Eigen::ArrayXd gradient = (eigen.eigenvectors().transpose() * (model.gradient / unit)).array();
-  const auto back = [&](const Eigen::ArrayXd& step) -> Eigen::VectorXd { return eigen.eigenvectors() * step.matrix(); };
+  const Eigensystem eigen = eigensystem(model.curvature / unit);
+  const Eigen::ArrayXd eigenvalues = eigen.values.array();
+  const Eigen::ArrayXd gradient = (eigen.vectors.transpose() * (model.gradient / unit)).array();
+  const auto back = [&](const Eigen::ArrayXd& step) -> Eigen::VectorXd { return eigen.vectors * step.matrix(); };
   const double rounding = 10.0 * epsilon * eigenvalues.abs().maxCoeff();
   const double lowest = eigenvalues(0);
   if (lowest > rounding) {

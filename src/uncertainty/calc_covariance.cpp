@@ -12,6 +12,7 @@
 #include "allgrad/model_base.hpp"
 #include "allgrad/outer_product.hpp"
 #include "allgrad/reductions.hpp"
+#include "base/eigensystem.hpp"
 #include "base/finite.hpp"
 #include "comm/agreement.hpp"
 #include "comm/call.hpp"
@@ -109,14 +110,14 @@ std::string direction(const Eigen::VectorXd& vector, const std::vector<std::stri
 
 [[noreturn]] void refuse_hessian(const Eigen::MatrixXd& hessian, const std::vector<std::string>& names,
                                  SourceLocation where) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(hessian);
-  std::vector<double> eigenvalues(eigen.eigenvalues().begin(), eigen.eigenvalues().end());
+  const Eigensystem eigen = eigensystem(hessian);
+  std::vector<double> eigenvalues(eigen.values.begin(), eigen.values.end());
   throw ArgumentError(
       fmt::format(
           "{}: expected second derivatives that are positive definite, got the eigenvalues {:.6g}: along {} the "
           "loss does not rise. Minimize the loss first; where a parameter, or a combination of them, does not "
           "matter there, freeze one, or add a prior to the loss",
-          covariance_call, fmt::join(eigenvalues, ", "), direction(eigen.eigenvectors().col(0), names)),
+          covariance_call, fmt::join(eigenvalues, ", "), direction(eigen.vectors.col(0), names)),
       where);
 }
 
@@ -189,7 +190,7 @@ void make_robust(Covariance& covariance, const CovarianceOptions& options, Sourc
   const OuterProduct rows =
       calc_outer_product(options.row_losses, covariance.values, covariance.comm, options.randkey, where);
   const auto n = static_cast<Eigen::Index>(covariance.values.size());
-  const Eigen::Map<const RowMajorMatrix> g(rows.jtj.data(), n, n);
+  const Eigen::MatrixXd g = Eigen::Map<const RowMajorMatrix>(rows.jtj.data(), n, n);
   Eigen::Map<RowMajorMatrix> matrix(covariance.matrix.data(), n, n);
   const Eigen::MatrixXd inverse = matrix / (2.0 * covariance.errordef);
   const Eigen::MatrixXd sandwich = inverse * g * inverse;

@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "allgrad/error.hpp"
+#include "base/eigensystem.hpp"
 #include "uncertainty/positive_definite.hpp"
 
 namespace allgrad {
@@ -69,9 +70,9 @@ ErrorEllipse Covariance::error_ellipse(std::size_t i, std::size_t j, double num_
   }
   Eigen::Matrix2d part;
   part << matrix(i, i), matrix(i, j), matrix(j, i), matrix(j, j);
-  const Eigen::SelfAdjointEigenSolver<Eigen::Matrix2d> eigen(part);
-  const auto semi_axis = [&](Eigen::Index k) { return num_sigma * std::sqrt(std::max(eigen.eigenvalues()(k), 0.0)); };
-  const Eigen::Vector2d longer = eigen.eigenvectors().col(1) * (eigen.eigenvectors()(0, 1) < 0.0 ? -1.0 : 1.0);
+  const Eigensystem eigen = eigensystem(part);
+  const auto semi_axis = [&](Eigen::Index k) { return num_sigma * std::sqrt(std::max(eigen.values(k), 0.0)); };
+  const Eigen::Vector2d longer = eigen.vectors.col(1) * (eigen.vectors(0, 1) < 0.0 ? -1.0 : 1.0);
   return {.center = {values(i), values(j)},
           .semi_axes = {semi_axis(1), semi_axis(0)},
           .angle = std::atan2(longer(1), longer(0))};

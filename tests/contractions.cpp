@@ -14,40 +14,6 @@ using ag::Expr;
 
 namespace {
 
-/// Einstein's sum by one loop over all letters.
-Array plain_einsum(const std::vector<Array>& operands, const std::vector<std::string>& letters,
-                   const std::string& result) {
-  std::string all = result;
-  std::map<char, std::size_t> lengths;
-  for (std::size_t k = 0; k < operands.size(); ++k) {
-    for (std::size_t axis = 0; axis < letters[k].size(); ++axis) {
-      const char letter = letters[k][axis];
-      if (all.find(letter) == std::string::npos) all += letter;
-      lengths[letter] = std::max(lengths[letter], static_cast<std::size_t>(operands[k].shape()[axis]));
-    }
-  }
-  Lengths whole;
-  for (const char letter : all) whole.push_back(lengths[letter]);
-  const auto index_of = [&](const Lengths& index, const std::string& word, const Array* of) {
-    Lengths part;
-    for (std::size_t axis = 0; axis < word.size(); ++axis) {
-      const std::size_t i = index[all.find(word[axis])];
-      part.push_back(of == nullptr ? i : i % of->shape()[axis]);
-    }
-    return part;
-  };
-  Array sums = xt::zeros<double>(Lengths(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(result.size())));
-  for_each_index(whole, [&](const Lengths& index) {
-    double product = 1.0;
-    for (std::size_t k = 0; k < operands.size(); ++k) {
-      product *= element(operands[k], index_of(index, letters[k], &operands[k]));
-    }
-    const Lengths at = index_of(index, result, nullptr);
-    sums.element(at.begin(), at.end()) += product;
-  });
-  return sums;
-}
-
 Value contracted(const Expr& expr, const Value& x, const std::string& x_letters, const Value& y,
                  const std::string& y_letters, const std::string& result) {
   return apply(

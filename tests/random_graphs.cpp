@@ -246,22 +246,23 @@ class GraphBuilder {
   /// A row of operators.def, of operands that are brought into the middle of its domain.
   static Value operation(const ag::ElementwiseRow& row, std::vector<Expr> operands) {
     operands.resize(row.num_operands);
-    std::vector<ag::Array> corners(row.num_operands);  // all combinations of the ends of what operands can be
+    std::array<double, 3> centers{}, widths{};
     for (std::size_t k = 0; k < row.num_operands; ++k) {
       const auto [low, high] = row.domain[k];
-      const double center = 0.5 * (low + high), width = std::min(0.4 * (high - low), 1.0);
-      operands[k] = row.has_derivative(k) ? center + width * sin(operands[k]) : ag::constant(center);
-      const xt::xarray<double> corner = xt::arange<double>(8.0);
-      corners[k] = center + width * (2.0 * xt::fmod(xt::floor(corner / std::exp2(k)), 2.0) - 1.0);
+      centers[k] = 0.5 * (low + high);
+      widths[k] = std::min(0.4 * (high - low), 1.0);
+      operands[k] = row.has_derivative(k) ? centers[k] + widths[k] * sin(operands[k]) : ag::constant(centers[k]);
     }
     const bool asks_for_equality = row.kernel == ag::Kernel::equal || row.kernel == ag::Kernel::not_equal;
     // What is equal but for rounding has no finite differences.
     if (asks_for_equality) operands[1] = operands[1] + 0.123;
     if (row.kernel == ag::Kernel::power_below) operands[2] = pow(operands[0], operands[1]);  // what it is given
-    const ag::Array* const at[] = {&corners[0], &corners[std::min<std::size_t>(1, corners.size() - 1)],
-                                   &corners.back()};
-    const ag::Array values = row.evaluate(std::span(at).first(row.num_operands));
-    return {elementwise(row.kernel, std::move(operands), {}), 2.0 * (1.0 + largest(values.storage()))};
+    double most = 0.0;  // at all combinations of the ends of what operands can be
+    for (unsigned corner = 0; corner < 8; ++corner) {
+      const auto end = [&](std::size_t k) { return centers[k] + ((corner >> k & 1U) != 0 ? widths[k] : -widths[k]); };
+      most = std::max(most, std::abs(row.value(end(0), end(1), end(2))));
+    }
+    return {elementwise(row.kernel, std::move(operands), {}), 2.0 * (1.0 + most)};
   }
 
   /// What galaxies can look for in a value of halos, or of numbers.

@@ -5,6 +5,16 @@ import argparse
 from pathlib import Path
 import re
 import subprocess
+import tempfile
+
+
+def precompile(compiler, flags, folder):
+    """g++ finds the compiled header in front of the header itself."""
+    header = folder / 'header.hpp'
+    header.write_text('#include <allgrad/allgrad.hpp>\n')
+    (folder / 'allgrad').mkdir()
+    subprocess.run([*compiler, '-std=c++20', *flags, '-x', 'c++-header', header, '-o', folder / 'allgrad' / 'allgrad.hpp.gch'],
+                   check=True)
 
 
 def check(compiler, flags, source):
@@ -29,7 +39,10 @@ def main():
     parser.add_argument('--source', type=Path, action='append', required=True)
     parser.add_argument('compiler', nargs='+')
     args = parser.parse_args()
-    wrong = [line for source in args.source for line in check(args.compiler, args.flag, source)]
+    with tempfile.TemporaryDirectory() as folder:
+        precompile(args.compiler, args.flag, Path(folder))
+        flags = [f'-I{folder}', *args.flag]
+        wrong = [line for source in args.source for line in check(args.compiler, flags, source)]
     assert not wrong, '\n' + '\n'.join(wrong)
 
 

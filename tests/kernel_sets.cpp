@@ -1,4 +1,6 @@
 // Kernels for each instruction set: all that this machine has agree, the environment chooses, and ranks agree.
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "allgrad/error.hpp"
@@ -31,6 +33,24 @@ LossAndGradient evaluate_model() {
   return evaluate_with_gradient(loss, params, {0.3, 2.0}, world(), ag::ExecutorKind::tiled);
 }
 
+/// Counts in 603 bins, next to each other, in reverse order, beside each other and looked up again: values with many
+/// elements that are not per row.
+LossAndGradient evaluate_counts(ag::ExecutorKind executor) {
+  std::vector<double> bins = noise_column(1003, 2, -20.0, 620.0);  // some of no bin
+  std::ranges::transform(bins, bins.begin(), [](double bin) { return std::floor(bin); });
+  const ag::Table table = deal("table", {{"x", noise_column(1003, 1)}, {"bin", bins}}, uneven, world());
+  const Expr params = ag::parameters(3), bin = table["bin"];
+  const Expr counts = ag::histogram(bin, exp(params[0] * table["x"]), 603);
+  const Expr smooth = 0.5 * view(counts, ag::range(1, 603)) + params[1] * view(counts, ag::range(0, 602));
+  const Expr folded = where(smooth > ag::flip(smooth, 0), smooth, 0.5 * smooth);
+  const Expr joined = ag::concatenate({folded, log1p(counts), folded * folded}, 0);
+  const Expr both = ag::stack({counts, ag::flip(counts, 0)}, 0) * expand_dims(ag::Array{1.0, -0.5} * params[2], 1);
+  const Expr place = expand_dims(minimum(maximum(bin, 0.0), 602.0), 1);
+  const Expr looked_up = ag::take(both, place, 1);  // [rows, 2]
+  return evaluate_with_gradient(mean(square(joined - mean(joined))) + sum(sin(both)) + 1e-3 * sum(square(looked_up)),
+                                params, {0.3, 0.7, 1.1}, world(), executor);
+}
+
 }  // namespace
 
 TEST_CASE("all instruction sets of this machine give the same but for rounding") {
@@ -41,6 +61,17 @@ TEST_CASE("all instruction sets of this machine give the same but for rounding")
     const LossAndGradient value = evaluate_model();
     CHECK(value.loss == Approx(reference.loss).epsilon(1e-13));
     for (std::size_t k = 0; k < 2; ++k) CHECK(value.gradient[k] == Approx(reference.gradient[k]).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("values of many elements that are not per row are the same on all instruction sets") {
+  const LossAndGradient reference = evaluate_counts(ag::ExecutorKind::reference);
+  for (const ag::KernelSet& set : ag::available_kernel_sets()) {
+    INFO(set.instruction_set);
+    const Wanted wanted(set.instruction_set);
+    const LossAndGradient value = evaluate_counts(ag::ExecutorKind::tiled);
+    CHECK(value.loss == Approx(reference.loss).epsilon(1e-12));
+    for (std::size_t k = 0; k < 3; ++k) CHECK(value.gradient[k] == Approx(reference.gradient[k]).epsilon(1e-11));
   }
 }
 

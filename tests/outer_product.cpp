@@ -16,6 +16,11 @@ using namespace allgrad::testing;
 
 namespace {
 
+using Design = Eigen::Matrix<double, Eigen::Dynamic, 2>;
+
+/// a^T b, without Eigen's products of large matrices, which take seconds to compile.
+Eigen::Matrix2d gram(const Design& a, const Design& b) { return a.transpose().lazyProduct(b); }
+
 /// y = a + b x + noise with weights, row by row, of which the first of several ranks has none.
 struct Line {
   Line() {
@@ -36,8 +41,8 @@ struct Line {
   ag::Expr residuals(const ag::Expr& p) const { return p[0] + p[1] * (*table)["x"] - (*table)["y"]; }
 
   /// [40, 2]
-  Eigen::MatrixXd design() const {
-    Eigen::MatrixXd result(x.size(), 2);
+  Design design() const {
+    Design result(x.size(), 2);
     for (std::size_t i = 0; i < x.size(); ++i) result.row(static_cast<Eigen::Index>(i)) << 1.0, x[i];
     return result;
   }
@@ -54,7 +59,7 @@ struct Line {
   std::optional<ag::Table> table;
 };
 
-void check_close(const xt::xtensor<double, 2>& found, const Eigen::MatrixXd& expected, double epsilon) {
+void check_close(const xt::xtensor<double, 2>& found, const Eigen::Matrix2d& expected, double epsilon) {
   for (Eigen::Index i = 0; i < 2; ++i) {
     for (Eigen::Index k = 0; k < 2; ++k) {
       CHECK(found(static_cast<std::size_t>(i), static_cast<std::size_t>(k)) ==
@@ -68,13 +73,13 @@ void check_close(const xt::xtensor<double, 2>& found, const Eigen::MatrixXd& exp
 TEST_CASE("outer products of a linear model are those of its design") {
   const Line line;
   const auto found = ag::calc_outer_product([&](const ag::Expr& p) { return line.residuals(p); }, {0.2, -1.0});
-  const Eigen::MatrixXd design = line.design();
+  const Design design = line.design();
   const Eigen::VectorXd r = line.residuals_at(0.2, -1.0);
-  check_close(found.jtj, design.transpose() * design, 1e-12);
-  const Eigen::VectorXd jtr = design.transpose() * r;
+  check_close(found.jtj, gram(design, design), 1e-12);
+  const Eigen::Vector2d jtr = design.transpose() * r;
   for (std::size_t i = 0; i < 2; ++i) CHECK(found.jtr(i) == Approx(jtr(static_cast<Eigen::Index>(i))).epsilon(1e-12));
   CHECK(found.rtr == Approx(r.squaredNorm()).epsilon(1e-12));
-  check_close(found.calc_covariance(), (design.transpose() * design).inverse(), 1e-12);
+  check_close(found.calc_covariance(), gram(design, design).inverse(), 1e-12);
 }
 
 TEST_CASE("outer products take one message, and derivatives of totals in a row") {
@@ -88,14 +93,14 @@ TEST_CASE("outer products take one message, and derivatives of totals in a row")
   const auto found = ag::calc_outer_product(rows, {a, b});
   double mean = 0.0;
   for (const double x : line.x) mean += x / 40.0;
-  Eigen::MatrixXd design(40, 2);
+  Design design(40, 2);
   double rtr = 0.0;
   for (Eigen::Index i = 0; i < 40; ++i) {
     const double u = line.x[static_cast<std::size_t>(i)] - a * b * mean;
     design.row(i) << -2.0 * u * b * mean * b, u * u - 2.0 * u * a * mean * b;
     rtr += u * u * b * u * u * b;
   }
-  check_close(found.jtj, design.transpose() * design, 1e-11);
+  check_close(found.jtj, gram(design, design), 1e-11);
   CHECK(found.rtr == Approx(rtr).epsilon(1e-11));
 }
 
@@ -103,9 +108,9 @@ TEST_CASE("the Gauss-Newton and the exact covariance of a linear Gaussian model 
   const Line line;
   LambdaModel model([&](const ag::Expr& p) { return sum(square(line.residuals(p))); },
                     [](const ag::Sumstats& s) { return s.value; });
-  const Eigen::MatrixXd expected = (line.design().transpose() * line.design()).inverse();
-  const Eigen::VectorXd best =
-      expected * line.design().transpose() * Eigen::Map<const Eigen::VectorXd>(line.y.data(), 40);
+  const Eigen::Matrix2d expected = gram(line.design(), line.design()).inverse();
+  const Eigen::Vector2d by_y = line.design().transpose() * Eigen::Map<const Eigen::VectorXd>(line.y.data(), 40);
+  const Eigen::Vector2d best = expected * by_y;
   check_close(model.calc_covariance({best(0), best(1)}, {.errordef = 1.0}).matrix, expected, 1e-12);
 }
 
@@ -117,10 +122,10 @@ TEST_CASE("the robust covariance of weighted rows is the sandwich") {
                     [](const ag::Sumstats& s) { return s.value; });
   const auto json = read_json("sandwich.json");
   const auto best = json.at("best").get<std::vector<double>>();
-  const Eigen::MatrixXd design = line.design(), w = line.weights().asDiagonal();
+  const Design design = line.design(), weighted = line.weights().asDiagonal() * design;
   const Eigen::VectorXd r = line.residuals_at(best[0], best[1]);
-  const Eigen::MatrixXd bread = (design.transpose() * w * design).inverse();
-  const Eigen::MatrixXd meat = design.transpose() * w * r.cwiseAbs2().asDiagonal() * w * design;
+  const Eigen::Matrix2d bread = gram(design, weighted).inverse();
+  const Eigen::Matrix2d meat = gram(weighted, r.cwiseAbs2().asDiagonal() * weighted);
   for (const double errordef : {0.5, 1.0}) {
     const auto robust = model.calc_covariance(best, {.errordef = errordef, .row_losses = row_losses});
     check_close(robust.matrix, bread * meat * bread, 1e-11);
@@ -132,7 +137,7 @@ TEST_CASE("the robust covariance of weighted rows is the sandwich") {
   const ag::Params frozen = {{.name = "a", .frozen = true}, {.name = "b"}};
   const auto partial =
       model.calc_covariance(best, {.errordef = 0.5, .params = frozen, .row_losses = row_losses}).matrix;
-  const double of_b = 1.0 / (design.transpose() * w * design)(1, 1);
+  const double of_b = 1.0 / gram(design, weighted)(1, 1);
   CHECK(partial(1, 1) == Approx(of_b * meat(1, 1) * of_b).epsilon(1e-11));
   CHECK(partial(0, 0) == 0.0);
 }

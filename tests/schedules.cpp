@@ -164,6 +164,23 @@ TEST_CASE("a value of a rank that comes from its rows goes back to them in a lat
   }
 }
 
+TEST_CASE("long values that are not per row are computed in one loop, short ones in one for each instruction") {
+  const auto loops = [](std::size_t length) {
+    const Expr x = ag::parameters(length), y = square(x - 0.5);
+    const ag::Schedule schedule = schedule_of({sum(y) / 2.0, exp(y) * x, ag::constant(xt::zeros<double>({length}))});
+    return std::get<ag::DenseStep>(schedule.steps.at(0)).loops;
+  };
+  const std::vector<ag::LaneLoop> long_ones = loops(ag::long_loop);
+  const auto holds_all = [](const ag::LaneLoop& loop) {
+    const auto has = [&](ag::Kernel kernel) {
+      return std::ranges::count(loop.instructions, kernel, &ag::Instruction::kernel) == 1;
+    };
+    return has(ag::Kernel::subtract) && has(ag::Kernel::square) && has(ag::Kernel::exp) && has(ag::Kernel::multiply);
+  };
+  CHECK(std::ranges::count_if(long_ones, holds_all) == 1);
+  for (const ag::LaneLoop& loop : loops(ag::long_loop - 1)) CHECK(loop.instructions.size() == 1);
+}
+
 TEST_CASE("loops over few lanes are written out and joined, but for what is more than an elementwise operation") {
   const Inputs in;
   const Expr lanes = exp(ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x, 1)) * in.params[1];  // [rows, 3]

@@ -17,6 +17,16 @@ std::size_t lanes_of(const LaneLoop& loop) {
   return lanes;
 }
 
+/// Instructions that the code of a loop is worth, written out: sums at positions are added row by row.
+std::size_t size_of(const LaneLoop& loop) {
+  constexpr std::size_t of_scatter = 40;
+  std::size_t size = 0;
+  for (const Instruction& instruction : loop.instructions) {
+    size += instruction.kernel == Kernel::scatter_add ? of_scatter : 1;
+  }
+  return lanes_of(loop) * size;
+}
+
 /// The lane of a view at a place in the axes of its loop.
 View lane_at(const View& view, const std::vector<std::size_t>& place) {
   auto lane = static_cast<std::ptrdiff_t>(view.offset);
@@ -61,7 +71,7 @@ std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops, const std
   for (const LaneLoop& loop : loops) {
     const bool all_joinable = std::ranges::all_of(
         loop.instructions, [&](const Instruction& instruction) { return is_joinable(instruction, buffers); });
-    const std::size_t size = lanes_of(loop) * loop.instructions.size();
+    const std::size_t size = size_of(loop);
     if (!all_joinable || size > longest_chain) {
       finish();
       result.push_back(loop);

@@ -58,8 +58,10 @@ bool is_joinable(const Instruction& instruction, const std::vector<Buffer>& buff
   if (instruction.kernel != Kernel::take && instruction.kernel != Kernel::scatter_add) {
     return is_elementwise(instruction.kernel);
   }
-  const View& length = instruction.inputs[2];
-  return buffers[length.buffer].data[length.offset] <= std::numeric_limits<std::int32_t>::max();
+  constexpr double few = 16.0;  // a kernel holds so many in registers, which takes less time
+  const View& view = instruction.inputs[2];
+  const double length = buffers[view.buffer].data[view.offset];
+  return length <= std::numeric_limits<std::int32_t>::max() && (length > few || instruction.kernel != Kernel::take);
 }
 
 std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers) {

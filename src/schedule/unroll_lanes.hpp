@@ -12,8 +12,8 @@ namespace allgrad {
 /// one chain, so that its lane values, of which registers have room for one lane, never leave it.
 inline constexpr std::size_t longest_chain = 6000;
 
-/// True for what code can be written for beside other instructions: elementwise kernels, and those that look up or add
-/// to a table whose positions are 32-bit integers.
+/// True for what code is written for beside other instructions: elementwise kernels, and those that look up or add to a
+/// table whose positions are 32-bit integers, but for lookups in a few numbers.
 bool is_joinable(const Instruction& instruction, const std::vector<Buffer>& buffers);
 
 /// Writes loops over few lanes out, lane by lane, and joins those that come one after the other: for code that keeps

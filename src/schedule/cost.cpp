@@ -22,7 +22,7 @@ double weight_of(Kernel kernel) {
     case Kernel::divide:
     case Kernel::reciprocal: return function;
     case Kernel::take: return 15.0;
-    case Kernel::scatter_add: return 40.0;
+    case Kernel::scatter_add: return 60.0;
     case Kernel::safe_multiply: return 2.0;
     case Kernel::add_to_bins: return 15.0;
     case Kernel::pow: return 75.0;

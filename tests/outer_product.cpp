@@ -30,10 +30,10 @@ struct Line {
       y.push_back(0.5 - 1.3 * x.back() + 0.3 * std::cos(5.1 * t));
       weight.push_back(1.0 + 0.9 * std::sin(0.37 * t));
     }
-    const auto [first, last] = first_is_empty(x.size(), world().rank(), world().size());
-    const auto part = [&, first = first, last = last](const std::vector<double>& all) {
-      return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(first),
-                                 all.begin() + static_cast<std::ptrdiff_t>(last));
+    const auto rows = first_is_empty(x.size(), world().rank(), world().size());
+    const auto part = [&](const std::vector<double>& all) {
+      return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(rows.first),
+                                 all.begin() + static_cast<std::ptrdiff_t>(rows.second));
     };
     table.emplace("rows", ag::Table::Columns{{"x", part(x)}, {"y", part(y)}, {"w", part(weight)}}, world());
   }

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <numeric>
@@ -273,7 +274,9 @@ std::string to_hdf5(const Data& object) {
   const Handle creation = checked(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "make a file");
   require(H5Pset_fapl_core(access.get(), increment, false) >= 0, "make a file in memory");
   keep_order(creation.get());
-  const Handle file = checked(H5Fcreate("result of allgrad", H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose,
+  static std::atomic<std::uint64_t> count = 0;  // one that HDF5 could not close, for lack of memory, keeps its name
+  const std::string file_name = fmt::format("result {} of allgrad", count++);
+  const Handle file = checked(H5Fcreate(file_name.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose,
                               "make a file in memory");
   for (const auto& [name, data] : std::get<Data::Object>(object.value)) GroupWriter(file.get()).write(name, data);
   require(H5Fflush(file.get(), H5F_SCOPE_LOCAL) >= 0, "write a file in memory");

@@ -18,7 +18,7 @@ std::size_t lanes_of(const LaneLoop& loop) {
 }
 
 /// Instructions that the code of a loop is worth, written out: sums at positions are added row by row.
-std::size_t size_of(const LaneLoop& loop) {
+std::size_t code_size_of(const LaneLoop& loop) {
   constexpr std::size_t of_scatter = 40;
   std::size_t size = 0;
   for (const Instruction& instruction : loop.instructions) {
@@ -73,7 +73,7 @@ std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops, const std
   for (const LaneLoop& loop : loops) {
     const bool all_joinable = std::ranges::all_of(
         loop.instructions, [&](const Instruction& instruction) { return is_joinable(instruction, buffers); });
-    const std::size_t size = size_of(loop);
+    const std::size_t size = code_size_of(loop);
     if (!all_joinable || size > longest_chain) {
       finish();
       result.push_back(loop);

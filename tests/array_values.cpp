@@ -94,18 +94,23 @@ Value total(const Inputs& inputs, const Value& x) {
   return apply(sum(product.expr, static_cast<std::ptrdiff_t>(*rows)), plain, product);
 }
 
+namespace {
+
+Array plain_at(const Value& value, std::span<const double> params) {
+  return value.plain(xt::adapt(std::vector<double>(params.begin(), params.end()), Lengths{params.size()}));
+}
+
+}  // namespace
+
 void check(const Inputs& inputs, const Value& x) {
   const Value value = total(inputs, x);
   const std::vector<double> params = noise_column(Inputs::num_params, 3, 0.5, 1.5);
-  const auto plain = [&](std::span<const double> at) {
-    return value.plain(xt::adapt(std::vector<double>(at.begin(), at.end()), Lengths{at.size()}));
-  };
-  const Array expected = plain(params);
+  const Array expected = plain_at(value, params);
   std::uint64_t count = 0;
   const Array weights = generate(shape_of(expected), [&](const Lengths&) { return noise(count++); });
   const auto plain_loss = [&](std::span<const double> at) {
     double loss = 0.0;
-    const Array terms = weights * xt::square(plain(at));
+    const Array terms = weights * xt::square(plain_at(value, at));
     for (double term : terms.storage()) loss += term;
     return loss;
   };
@@ -132,15 +137,12 @@ void check(const Inputs& inputs, const Value& x) {
 void check_nonlinear(const Inputs& inputs, const Value& x, double tolerance) {
   const Value value = total(inputs, x);
   const std::vector<double> params = noise_column(Inputs::num_params, 3, 0.5, 1.5);
-  const auto plain = [&](std::span<const double> at) {
-    return value.plain(xt::adapt(std::vector<double>(at.begin(), at.end()), Lengths{at.size()}));
-  };
-  const Array expected = plain(params);
+  const Array expected = plain_at(value, params);
   std::uint64_t count = 0;
   const Array weights = generate(shape_of(expected), [&](const Lengths&) { return noise(count++, 0.5, 1.0); });
   const auto plain_loss = [&](std::span<const double> at) {
     double loss = 0.0;
-    const Array terms = weights * plain(at);
+    const Array terms = weights * plain_at(value, at);
     for (double term : terms.storage()) loss += term;
     return loss;
   };

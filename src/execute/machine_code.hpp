@@ -20,7 +20,7 @@ struct CodeOperand {
 /// A batch program with all that its function needs to know.
 struct CodeBody {
   BatchProgram program;
-  std::vector<CodeOperand> operands;         ///< of loads and stores
+  std::vector<CodeOperand> operands;         ///< of loads and stores, and tables of lookups and sums at positions
   std::vector<CodeOperand> sums;             ///< the numbers that sums over rows are added to
   std::vector<RegisterFunction> functions;   ///< of calls
   std::vector<std::ptrdiff_t> lane_strides;  ///< of each pointer, from lane to lane, in doubles

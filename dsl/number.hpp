@@ -8,6 +8,7 @@
 
 namespace allgrad {
 
+/// Where the functions of math_functions.def are found: those of C++, and one that it lacks.
 namespace in_library {
 
 using namespace std;

@@ -6,6 +6,8 @@
 #include "examples/models/smf.hpp"
 #include "examples/models/twostage.hpp"
 
+namespace test_allocation {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -69,3 +71,5 @@ TEST_CASE("an evaluation allocates nothing") {
   check_allocates_nothing<models::TwoStage>("twostage");
   for (const Split split : {all_on_first, uneven}) check_draws_allocate_nothing(split);
 }
+
+}  // namespace test_allocation

@@ -5,6 +5,8 @@
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
 
+namespace test_array_errors {
+
 namespace ag = allgrad;
 using ag::ExpressionError;
 
@@ -131,3 +133,5 @@ TEST_CASE("lookups misused") {
   CHECK_REFUSED((Parts{"soft_histogram: of the values and weights, shapes [rows] and [3] do not broadcast"}),
                 ag::soft_histogram({x(), zeros({3})}, {zeros({3}), zeros({3})}, {1.0, 1.0}));
 }
+
+}  // namespace test_array_errors

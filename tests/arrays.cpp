@@ -5,6 +5,8 @@
 #include "array_values.hpp"
 #include "catch.hpp"
 
+namespace test_arrays {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -314,3 +316,5 @@ TEST_CASE("values so wide that a tile has a few rows only") {
     check(in, diff_of(x, 1, 1));
   }
 }
+
+}  // namespace test_arrays

@@ -22,6 +22,8 @@
 #include "shared_folder.hpp"
 #include "world.hpp"
 
+namespace test_checkpoints {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using allgrad::testing::check_error;
@@ -422,3 +424,5 @@ TEST_CASE("a file that is damaged, cut off or something else is refused") {
   world().synchronize();
   check_refuses(adam, noisy.objective, declared, file, {"got 'Is a directory' on reading it"});
 }
+
+}  // namespace test_checkpoints

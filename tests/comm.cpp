@@ -12,6 +12,8 @@
 #include "comm/call.hpp"
 #include "comm_checks.hpp"
 
+namespace test_comm {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -245,3 +247,5 @@ TEST_CASE("communicators that cannot be used are refused") {
   MPI_Comm_free(&inter);
   MPI_Comm_free(&half);
 }
+
+}  // namespace test_comm

@@ -14,6 +14,8 @@
 #include "comm/envelope.hpp"
 #include "comm_checks.hpp"
 
+namespace test_comm_agreement {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -192,3 +194,5 @@ TEST_CASE("numbers that differ in their last bits become those of rank 0, others
   CHECK(agree({1.0 + more}, {100.0}) == std::vector{1.0});
   check_sum(world());
 }
+
+}  // namespace test_comm_agreement

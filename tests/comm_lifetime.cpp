@@ -8,6 +8,8 @@
 #include "allgrad/subcomms.hpp"
 #include "catch.hpp"
 
+namespace test_comm_lifetime {
+
 namespace ag = allgrad;
 
 namespace {
@@ -86,3 +88,5 @@ TEST_CASE("an error of MPI while a duplicate is made is thrown, where the origin
   MPI_Comm_free_keyval(&keyval);
   MPI_Comm_free(&original);
 }
+
+}  // namespace test_comm_lifetime

@@ -16,6 +16,8 @@
 #include "comm/short_sum.hpp"
 #include "comm_checks.hpp"
 
+namespace test_comm_payloads {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -154,3 +156,5 @@ TEST_CASE("messages of the user's own do not meet the library's") {
   MPI_Wait(&request, MPI_STATUS_IGNORE);
   CHECK(received == (world().rank() + world().size() - 1) % world().size());
 }
+
+}  // namespace test_comm_payloads

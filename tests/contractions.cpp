@@ -7,6 +7,8 @@
 #include "dsl/contraction.hpp"
 #include "schedule/schedule.hpp"
 
+namespace test_contractions {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -191,3 +193,5 @@ TEST_CASE("products of values per row are not stored") {
     if (const auto* rows = std::get_if<ag::RowLoop>(&step)) CHECK(rows->register_lanes <= 306);
   }
 }
+
+}  // namespace test_contractions

@@ -9,6 +9,8 @@
 #include "said.hpp"
 #include "world.hpp"
 
+namespace test_custom {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -288,3 +290,5 @@ TEST_CASE("a graph with a custom function says which matrices it has") {
   CHECK(!without.has_hessian(ag::Curvature::gauss_newton));
   CHECK(!without.has_hessian_product());
 }
+
+}  // namespace test_custom

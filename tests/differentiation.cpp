@@ -12,6 +12,8 @@
 #include "graph/shape.hpp"
 #include "graph/traversal.hpp"
 
+namespace test_differentiation {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -159,3 +161,5 @@ TEST_CASE("what stop_gradient gives counts as a constant, in both modes") {
     }
   }
 }
+
+}  // namespace test_differentiation

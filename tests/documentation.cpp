@@ -19,6 +19,8 @@
 namespace ag = allgrad;
 // [/shown]
 
+namespace test_documentation {
+
 namespace {
 
 // [shown]
@@ -479,3 +481,5 @@ TEST_CASE("jax.numpy's names of functions") {
     check_close(value, {expected[i].begin(), expected[i].end()}, 1e-14);
   }
 }
+
+}  // namespace test_documentation

@@ -14,6 +14,8 @@
 namespace ag = allgrad;
 // [/shown]
 
+namespace test_documentation_from_diffopt {
+
 namespace {
 
 // [shown]
@@ -154,3 +156,5 @@ TEST_CASE("from diffopt: many starts in place of a swarm") {
   CHECK(best(0) == Approx(-2.0).epsilon(1e-4));
   CHECK(best_loss < 1e-6);
 }
+
+}  // namespace test_documentation_from_diffopt

@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "readme_model.hpp"
 
+namespace test_documentation_optimizers {
+
 namespace ag = allgrad;
 
 TEST_CASE("what the page on optimizers shows") {
@@ -43,3 +45,5 @@ TEST_CASE("what the page on optimizers shows") {
   CHECK(found.best.x(0) == Approx(-2.0).epsilon(1e-4));
   CHECK(same.num_at_best == found.num_at_best);
 }
+
+}  // namespace test_documentation_optimizers

@@ -14,6 +14,8 @@
 #include "shared_file.hpp"
 #include "world.hpp"
 
+namespace test_documentation_recipes {
+
 namespace ag = allgrad;
 using allgrad::testing::noise_column;
 using allgrad::testing::world;
@@ -233,3 +235,5 @@ TEST_CASE("recipes: a function of one's own") {
   // [/shown]
   CHECK(check.passed);
 }
+
+}  // namespace test_documentation_recipes

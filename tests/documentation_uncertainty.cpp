@@ -11,6 +11,8 @@
 #include "catch.hpp"
 #include "readme_model.hpp"
 
+namespace test_documentation_uncertainty {
+
 namespace ag = allgrad;
 
 TEST_CASE("what the page on uncertainty shows") {
@@ -69,3 +71,5 @@ TEST_CASE("what the page on uncertainty shows") {
   std::filesystem::current_path("/");
   std::filesystem::remove_all(folder);
 }
+
+}  // namespace test_documentation_uncertainty

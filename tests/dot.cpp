@@ -15,6 +15,8 @@
 #include "passes/common_subexpressions.hpp"
 #include "schedule/row_loops.hpp"
 
+namespace test_dot {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -175,3 +177,5 @@ TEST_CASE("texts are cut between characters") {
   CHECK(ag::shortened("\u00e9\u00e9\u00e9", 3) == "\u00e9\u00e9\u00e9");
   CHECK(ag::shortened("\u00e9\u00e9\u00e9\u00e9", 3) == "\u00e9\u00e9\u2026");
 }
+
+}  // namespace test_dot

@@ -9,6 +9,8 @@
 #include "base/exception_text.hpp"
 #include "catch.hpp"
 
+namespace test_error {
+
 namespace ag = allgrad;
 
 TEST_CASE("a source location is a file without its folders and a line") {
@@ -75,3 +77,5 @@ TEST_CASE("what the library says goes to the sink that is set") {
   mine(ag::Severity::error, "the former sink");
   CHECK(texts.back() == "the former sink");
 }
+
+}  // namespace test_error

@@ -8,6 +8,8 @@
 #include "check_error.hpp"
 #include "world.hpp"
 
+namespace test_exact_numbers {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::ArgumentError;
@@ -145,3 +147,5 @@ TEST_CASE("all other integers are the doubles that they equal") {
   CHECK(numbers(ag::constant(xt::xarray<std::int64_t>{1, beyond - 1})) == std::vector{1.0, 0x1p53});
   CHECK(numbers(ag::constant(beyond + 1)) == std::vector{0x1p53 + 2});
 }
+
+}  // namespace test_exact_numbers

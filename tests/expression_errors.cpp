@@ -5,6 +5,8 @@
 #include "allgrad/allgrad.hpp"
 #include "check_error.hpp"
 
+namespace test_expression_errors {
+
 namespace ag = allgrad;
 using ag::ExpressionError;
 using ag::testing::check_error;
@@ -417,3 +419,5 @@ TEST_CASE("a column that the table does not have, and no parameters") {
     ag::parameters(0);
   });
 }
+
+}  // namespace test_expression_errors

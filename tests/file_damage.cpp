@@ -7,6 +7,8 @@
 #include "fits_test_file.hpp"
 #include "said.hpp"
 
+namespace test_file_damage {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -89,3 +91,5 @@ TEST_CASE("damaged text is refused or read") {
       "250.5}\na,b,c\n";
   check_damaged(valid_text(ecsv), ".ecsv", {100, 300, 4000}, choices, "box_size");
 }
+
+}  // namespace test_file_damage

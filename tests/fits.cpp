@@ -5,6 +5,8 @@
 #include "catch.hpp"
 #include "reference_models.hpp"
 
+namespace test_fits {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -101,3 +103,5 @@ TEST_CASE("a graph composed by hand is optimized in the same way") {
   check_path(reference.json.at("adam"), ag::Adam{.learning_rate = 0.02}.minimize(graph, reference.start));
   check_minimum(reference.json.at("lbfgsb"), ag::Lbfgsb{}.minimize(graph, reference.start));
 }
+
+}  // namespace test_fits

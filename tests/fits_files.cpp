@@ -14,6 +14,8 @@
 #include "shared_file.hpp"
 #include "world.hpp"
 
+namespace test_fits_files {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Table;
@@ -243,7 +245,7 @@ TEST_CASE("a table that is compressed tile by tile is refused with what unpacks 
   check_refused(tiled.path(), {"tile by tile (ZTABLE)", "funpack"});
 }
 
-TEST_CASE("of two columns of one name none is taken silently") {
+TEST_CASE("of two FITS columns of one name none is taken silently") {
   const SharedFile file(".fits", [](const std::string& path) {
     FitsWriter writer(path);
     writer.table(BINARY_TBL, "HALOS", {{"d", "1D"}, {"x", "1D"}, {"d", "1E"}, {"x", "4A"}});
@@ -309,3 +311,5 @@ TEST_CASE("a file that is cut short, or has no table, is refused") {
   const SharedText text("x,y\n1,2\n", ".fits");
   check_refused(text.path(), {"expected a FITS file", "CFITSIO cannot open it"});
 }
+
+}  // namespace test_fits_files

@@ -12,6 +12,8 @@
 #include "reference_models.hpp"
 #include "world.hpp"
 
+namespace test_groups {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -442,3 +444,5 @@ TEST_CASE("groups that cannot work are refused on every rank") {
   if (world().size() > 2)
     check_throws({"ranks that are not in it"}, [&] { ag::OnePointGroup group(everywhere, pair); });
 }
+
+}  // namespace test_groups

@@ -12,6 +12,8 @@
 #include "hdf5_reading.hpp"
 #include "io/hdf5_handle.hpp"
 
+namespace test_hdf5_columns {
+
 using allgrad::read_attribute;
 using allgrad::hdf5::Handle;
 using namespace allgrad::testing;
@@ -348,3 +350,5 @@ TEST_CASE("reading leaves HDF5's own printing of errors as it was") {
   H5Eget_auto2(H5E_DEFAULT, &after, &data);
   CHECK(after == before);
 }
+
+}  // namespace test_hdf5_columns

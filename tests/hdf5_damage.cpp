@@ -13,6 +13,8 @@
 #include "io/hdf5_handle.hpp"
 #include "said.hpp"
 
+namespace test_hdf5_damage {
+
 namespace ag = allgrad;
 using ag::hdf5::Handle;
 using namespace allgrad::testing;
@@ -112,3 +114,5 @@ TEST_CASE("damaged files are refused or read") {
   CHECK(reads >= files / 10);
   CHECK(refusals >= files / 10);
 }
+
+}  // namespace test_hdf5_damage

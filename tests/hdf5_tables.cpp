@@ -9,6 +9,8 @@
 #include "hdf5_reading.hpp"
 #include "io/hdf5_handle.hpp"
 
+namespace test_hdf5_tables {
+
 using allgrad::hdf5::Handle;
 using namespace allgrad::testing;
 
@@ -119,3 +121,5 @@ TEST_CASE("the only dataset of records is the table where no group is named") {
   two.write_as("b", record_type().get(), halos.data(), {halos.size()});
   check_refused([&] { read_columns(two.path(), {}); }, {"expected columns in the root group", "'a', 'b'"});
 }
+
+}  // namespace test_hdf5_tables

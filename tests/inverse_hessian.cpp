@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "optimizer_objectives.hpp"
 
+namespace test_inverse_hessian {
+
 namespace ag = allgrad;
 
 namespace {
@@ -124,3 +126,5 @@ TEST_CASE("a vector of the wrong length") {
         std::string::npos);
   CHECK(text.find("inverse_hessian.cpp:") != std::string::npos);
 }
+
+}  // namespace test_inverse_hessian

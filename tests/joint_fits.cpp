@@ -10,6 +10,8 @@
 #include "shared_folder.hpp"
 #include "world.hpp"
 
+namespace test_joint_fits {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -254,3 +256,5 @@ TEST_CASE("names and weights that cannot be used are refused on every rank") {
   }
   check_parts(text, {"OnePointGroup: expected one name and weight of a model on all of its ranks", "\"mine\""});
 }
+
+}  // namespace test_joint_fits

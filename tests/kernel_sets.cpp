@@ -10,6 +10,8 @@
 #include "execute/kernel_set.hpp"
 #include "world.hpp"
 
+namespace test_kernel_sets {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -96,3 +98,5 @@ TEST_CASE("a set that this machine does not have is refused on every rank") {
   wanted.reset();
   CHECK(evaluate_model().loss > 0.0);
 }
+
+}  // namespace test_kernel_sets

@@ -10,6 +10,8 @@
 #include "check_error.hpp"
 #include "world.hpp"
 
+namespace test_linear_algebra {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -439,3 +441,5 @@ TEST_CASE("matrices that do not fit are errors that say what was expected") {
   CHECK_REFUSED(multivariate_normal_logpdf(p, p, two), "expected x and mean of shape [.., 2]");
 #undef CHECK_REFUSED
 }
+
+}  // namespace test_linear_algebra

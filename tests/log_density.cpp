@@ -9,6 +9,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_log_density {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -95,3 +97,5 @@ TEST_CASE("a log density that cannot be used is refused") {
                                    ag::log_density(model, covariance, {.params = {{.name = "a"}}});
                                  });
 }
+
+}  // namespace test_log_density

@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "world.hpp"
 
+namespace test_lookup {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -349,3 +351,5 @@ TEST_CASE("interp_cubic is SciPy's spline, at rows and at parameters, inside and
   CHECK_THROWS_AS(interp_cubic(p, std::vector{0.0, 2.0, 1.0}, xp), ag::ExpressionError);
   CHECK_THROWS_AS(interp_cubic(p, std::vector{0.0}, std::vector{1.0}), ag::ExpressionError);
 }
+
+}  // namespace test_lookup

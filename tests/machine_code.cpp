@@ -14,6 +14,8 @@
 #include "dsl/kernel_id.hpp"
 #include "execute/kernel_set.hpp"
 
+namespace test_machine_code {
+
 namespace ag = allgrad;
 using ag::BatchProgram;
 using Op = BatchProgram::Op;
@@ -230,3 +232,5 @@ TEST_CASE("code does what its program says, whatever the program") {
     }));
   }
 }
+
+}  // namespace test_machine_code

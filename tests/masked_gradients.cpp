@@ -7,6 +7,8 @@
 #include "catch.hpp"
 #include "evaluation.hpp"
 
+namespace test_masked_gradients {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -146,3 +148,5 @@ TEST_CASE("the Hessian at a perfect fit, where all cotangents are 0") {
     }
   }
 }
+
+}  // namespace test_masked_gradients

@@ -10,6 +10,8 @@
 #include "lambda_model.hpp"
 #include "reference_models.hpp"
 
+namespace test_model_api {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -382,3 +384,5 @@ TEST_CASE("a model takes what its members are at its first use, and at the first
   CHECK(model.calc_loss_from_params({0.5, 1.0}) == Approx(2.25 * xx * xx));
   CHECK(built == 3);
 }
+
+}  // namespace test_model_api

@@ -7,6 +7,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_model_errors {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -289,3 +291,5 @@ TEST_CASE("a graph is written to a folder that does not exist") {
   }
   CHECK_FALSE(std::filesystem::exists("no_such_folder"));
 }
+
+}  // namespace test_model_errors

@@ -11,6 +11,8 @@
 #include "examples/models/twostage.hpp"
 #include "reference_models.hpp"
 
+namespace test_models {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -90,3 +92,5 @@ TEST_CASE("growth equals the reference") { check_model<models::Growth>("growth")
 TEST_CASE("photometry equals the reference") { check_model<models::Photometry>("photometry"); }
 TEST_CASE("kernels equals the reference") { check_model<models::Kernels>("kernels"); }
 TEST_CASE("twostage equals the reference") { check_model<models::TwoStage>("twostage"); }
+
+}  // namespace test_models

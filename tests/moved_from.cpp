@@ -14,6 +14,8 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 
+namespace test_moved_from {
+
 namespace ag = allgrad;
 using allgrad::testing::check_error;
 
@@ -70,3 +72,5 @@ TEST_CASE("a compiled graph") {
   check_refused(what, [&] { graph.write_dot("moved_from.dot"); });
   check_refused(what, [&] { ag::Lbfgsb{}.minimize(graph, point); });
 }
+
+}  // namespace test_moved_from

@@ -9,6 +9,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_multistart {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -145,3 +147,5 @@ TEST_CASE("frozen parameters keep their guess in all starts") {
     CHECK(found.fits[n].x(1) == 0.25);
   }
 }
+
+}  // namespace test_multistart

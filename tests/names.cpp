@@ -6,6 +6,8 @@
 #include "evaluation.hpp"
 #include "world.hpp"
 
+namespace test_names {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -164,3 +166,5 @@ TEST_CASE("explain tells what an evaluation does, the same on every rank") {
   Line model(table);
   CHECK(model.explain({1.0, 0.2, 0.0}).find("sum over ranks of") != std::string::npos);
 }
+
+}  // namespace test_names

@@ -8,6 +8,8 @@
 #include "reference_models.hpp"
 #include "world.hpp"
 
+namespace test_nonfinite {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -272,3 +274,5 @@ TEST_CASE("a guess whose gradient alone is not finite is told to mask, not to st
                      "The loss is finite there, its derivative is not: mask the result: where(ok, "});
   CHECK(text.find("Start where") == std::string::npos);
 }
+
+}  // namespace test_nonfinite

@@ -13,6 +13,8 @@
 #include "evaluation.hpp"
 #include "execute/kernel_set.hpp"
 
+namespace test_operator_kinds {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -231,3 +233,5 @@ TEST_CASE("operands of every kind and shape, on both executors, in both modes an
     }
   }
 }
+
+}  // namespace test_operator_kinds

@@ -7,6 +7,8 @@
 #include "execute/kernel_set.hpp"
 #include "operator_evaluation.hpp"
 
+namespace test_operator_points {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -328,3 +330,5 @@ TEST_CASE("erfinv in each range of its polynomials") {
     }
   }
 }
+
+}  // namespace test_operator_points

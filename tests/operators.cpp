@@ -15,6 +15,8 @@
 #include "execute/kernel_set.hpp"
 #include "operator_evaluation.hpp"
 
+namespace test_operators {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -147,3 +149,5 @@ TEST_CASE("NaN, infinity and huge numbers give the same on both executors") {
     }
   }
 }
+
+}  // namespace test_operators

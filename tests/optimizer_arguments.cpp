@@ -11,6 +11,8 @@
 #include "check_error.hpp"
 #include "optimizer_objectives.hpp"
 
+namespace test_optimizer_arguments {
+
 namespace ag = allgrad;
 using allgrad::testing::check_error;
 using allgrad::testing::check_parts;
@@ -274,3 +276,5 @@ TEST_CASE("ranks that part from each other during a run") {
     check({"step 0 of Adam", "these differ: random key"}, [&] { adam.step(state, 7 + static_cast<int>(rank)); });
   }
 }
+
+}  // namespace test_optimizer_arguments

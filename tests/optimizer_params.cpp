@@ -21,6 +21,8 @@
 #include "optimizer_objectives.hpp"
 #include "optimizers/param_space.hpp"
 
+namespace test_optimizer_params {
+
 namespace ag = allgrad;
 
 namespace {
@@ -403,3 +405,5 @@ TEST_CASE("results speak of parameters by name") {
   CHECK(ag::Lbfgsb{}.minimize(objective, {1.0, 1.0}).names == std::vector<std::string>{"params[0]", "params[1]"});
   CHECK(ag::Lbfgsb{}.minimize(objective, ag::Params{{.guess = 1.0}, {"b", 1.0}}).names[0] == "params[0]");
 }
+
+}  // namespace test_optimizer_params

@@ -17,6 +17,8 @@
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 
+namespace test_optimizer_runs {
+
 namespace ag = allgrad;
 using allgrad::testing::check_error;
 using allgrad::testing::check_parts;
@@ -396,3 +398,5 @@ TEST_CASE("the best point is that of the lowest loss") {
   CHECK((fit.best.params == fit.x));
   CHECK(fit.best.step == fit.nit);
 }
+
+}  // namespace test_optimizer_runs

@@ -21,6 +21,8 @@
 #include "said.hpp"
 #include "world.hpp"
 
+namespace test_optimizer_stops {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using allgrad::testing::check_parts;
@@ -451,3 +453,5 @@ TEST_CASE("an evaluation that throws in the middle of a run of L-BFGS-B leaves i
   CHECK(state.result().nfev == expected.nfev);
   CHECK(state.end_reason() == expected.end_reason);
 }
+
+}  // namespace test_optimizer_stops

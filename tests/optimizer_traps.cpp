@@ -20,6 +20,8 @@
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 
+namespace test_optimizer_traps {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -171,3 +173,5 @@ TEST_CASE("every optimizer goes on from points that are not finite where operati
   CHECK(std::ranges::any_of(scan.losses, [](double loss) { return std::isnan(loss); }));
   CHECK(model.find_nonfinite({2.0, 1.0}).has_value());
 }
+
+}  // namespace test_optimizer_traps

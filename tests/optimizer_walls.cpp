@@ -14,6 +14,8 @@
 #include "optimizer_objectives.hpp"
 #include "optimizers/line_search.hpp"
 
+namespace test_optimizer_walls {
+
 namespace ag = allgrad;
 
 namespace {
@@ -176,7 +178,7 @@ TEST_CASE("a loss that is finite at the guess only") {
   CHECK(fit.nfev < 100);
 }
 
-TEST_CASE("a loss that is not finite at the guess") {
+TEST_CASE("L-BFGS-B with a loss that is not finite at the guess") {
   const Wall wall = GENERATE(Wall::loss_nan, Wall::loss_infinite, Wall::gradient_nan);
   Analytic objective(1, [&](auto, auto gradient) {
     gradient[0] = 2.0;
@@ -289,3 +291,5 @@ TEST_CASE("success is never reported falsely") {
   CHECK(walled > 50);
   CHECK(2 * succeeded > walled);
 }
+
+}  // namespace test_optimizer_walls

@@ -13,6 +13,8 @@
 #include "catch.hpp"
 #include "optimizer_objectives.hpp"
 
+namespace test_optimizers {
+
 namespace ag = allgrad;
 
 namespace {
@@ -222,3 +224,5 @@ TEST_CASE("results print as text") {
         " message: all 4 steps were taken\n success: true\n  nsteps: 4\n    loss: 8.75 ... 8.0001831\n"
         "  params: x = 0.5, y = -1 ... x = 0.99804688, y = -1\n    best: 8.0001831 at step 3, x = 0.9921875, y = -1");
 }
+
+}  // namespace test_optimizers

@@ -11,6 +11,8 @@
 #include "reference_models.hpp"
 #include "world.hpp"
 
+namespace test_outer_product {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -171,3 +173,5 @@ TEST_CASE("outer products need an expression per row that depends on all paramet
     without.calc_covariance();
   });
 }
+
+}  // namespace test_outer_product

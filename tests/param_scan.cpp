@@ -6,6 +6,8 @@
 #include "check_error.hpp"
 #include "world.hpp"
 
+namespace test_param_scan {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -124,3 +126,5 @@ TEST_CASE("limits that cannot be used are refused") {
     model.run_lhs_param_scan(0.0, 1.0, 2, 6, world().rank());
   });
 }
+
+}  // namespace test_param_scan

@@ -17,7 +17,7 @@
 namespace allgrad::testing {
 
 /// What small graphs are built of.
-struct Inputs {
+struct SmallInputs {
   Table halos = deal("halos", {{"x", noise_column(4, 1)}, {"w", noise_column(4, 2)}}, all_on_first, self());
   Table galaxies = deal("galaxies", {{"x", noise_column(3, 3)}}, all_on_first, self());
   Expr params = parameters(2);

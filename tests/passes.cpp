@@ -28,6 +28,8 @@
 #include "passes/merge_collectives.hpp"
 #include "passes/simplify.hpp"
 
+namespace test_passes {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -48,7 +50,7 @@ std::vector<ag::Array> evaluate_constants(const std::vector<Expr>& outputs) {
 }  // namespace
 
 TEST_CASE("insert allreduce: under what is not linear in a share") {
-  const Inputs in;
+  const SmallInputs in;
   CHECK(operations(ag::insert_allreduce({log(sum(in.params[0] * in.x))})) == R"(
 %0 = parameters()
 %1 = index 0(%0)
@@ -62,7 +64,7 @@ out0 = %6
 }
 
 TEST_CASE("insert allreduce: behind what is linear in shares, once, in the result") {
-  const Inputs in;
+  const SmallInputs in;
   CHECK(operations(ag::insert_allreduce({in.params[1] * (sum(in.x) - sum(in.w)) / 2.0})) == R"(
 %0 = parameters()
 %1 = index 1(%0)
@@ -80,7 +82,7 @@ out0 = %10
 }
 
 TEST_CASE("insert allreduce: one for all uses of a total, beside a replicated value and per row") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr total = sum(in.x);
   const std::vector<Expr> graph = ag::insert_allreduce({total + in.params[0], sum(square(in.w - total))});
   CHECK(operations(graph) == R"(
@@ -102,7 +104,7 @@ out1 = %10
 }
 
 TEST_CASE("cancel shares: two allreduces are left of the common case, and no share of any") {
-  const Inputs in;
+  const SmallInputs in;
   const auto differentiated = [&](const Expr& loss) {
     const std::vector<Expr> totalled = ag::insert_allreduce({loss});
     return ag::insert_allreduce({totalled[0], ag::gradient(totalled[0], in.params)});
@@ -125,7 +127,7 @@ TEST_CASE("cancel shares: two allreduces are left of the common case, and no sha
 }
 
 TEST_CASE("merge collectives: one for each level of reductions") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr first = sum(in.x * in.params[0]), second = sum(expand_dims(in.w, 1) * in.params, 0);
   const std::vector<Expr> graph = ag::merge_collectives(ag::insert_allreduce({log(first), exp(second)}));
   CHECK(operations(graph) == R"(
@@ -156,7 +158,7 @@ out1 = %16
 }
 
 TEST_CASE("fold constants: a value that is used beside another one that is computed from it") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr inner = exp(ag::constant(1.0)), outer = log(inner) * 2.0;
   CHECK(operations(ag::fold_constants({inner * in.params[0] + outer * in.params[1]}, evaluate_constants)) == R"(
 %0 = constant 2.718281828459045()
@@ -172,7 +174,7 @@ out0 = %7
 }
 
 TEST_CASE("fold constants: what depends on no parameter is computed once, of rows as long as they stay") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr number = log(ag::constant(xt::xarray<double>(2.0))) * 3.0;
   const Expr loss = log(in.params[0]) * number + square(mean(in.x)) * in.params[1] + sum(in.x * exp(in.w));
   const auto fold = [&](const std::vector<Expr>& graph) { return ag::fold_constants(graph, evaluate_constants); };
@@ -198,7 +200,7 @@ out0 = %10
 }
 
 TEST_CASE("common subexpressions: one node for what is computed twice, not for columns of two tables") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr twice = sum(exp(in.halos["x"] * in.params[0])) * log(sum(exp(in.halos["x"] * in.params[0])));
   CHECK(operations(ag::common_subexpressions({twice})) == R"(
 %0 = column halos.x()
@@ -245,7 +247,7 @@ TEST_CASE("common subexpressions: the shape is part of what a node is") {
 }
 
 TEST_CASE("simplify: operations that change nothing go, unless they change the shape") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr p = in.params, scalar = in.params[0];
   for (const Expr& same : {p + -0.0, -0.0 + p, p - 0.0, p * 1.0, 1.0 * p, p / 1.0, -(-p)}) {
     INFO(operations({same}));
@@ -355,7 +357,7 @@ TEST_CASE("rewrites keep zeros with their signs, infinities and NaN") {
 }
 
 TEST_CASE("hoist broadcasts: what does not depend on rows leaves the loop over them") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr stretched = broadcast_to(in.params[0], in.x.shape());
   CHECK(operations(ag::hoist_broadcasts({sum(exp(stretched) * in.x)})) == R"(
 %0 = parameters()
@@ -369,7 +371,7 @@ out0 = %5
 }
 
 TEST_CASE("the verifier names the pass and the node that it left broken") {
-  const Inputs in;
+  const SmallInputs in;
   const auto message = [](const Expr& broken) -> std::string {
     try {
       ag::verify({broken}, "some pass");
@@ -396,3 +398,5 @@ TEST_CASE("the verifier names the pass and the node that it left broken") {
   CHECK(message(2.0 * altered(good, {2}, good.placement())) ==
         start + "a shape is wrong: sum axes=[0] from " + good_line);
 }
+
+}  // namespace test_passes

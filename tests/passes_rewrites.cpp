@@ -17,6 +17,8 @@
 #include "passes/skip_zeros.hpp"
 #include "passes/split_sums.hpp"
 
+namespace test_passes_rewrites {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -33,7 +35,7 @@ std::string after(std::vector<Expr> (*pass)(const ag::Graph&), const std::vector
 }  // namespace
 
 TEST_CASE("hoist broadcasts: through slices, pads, changes of axes and sums over other axes") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr lanes = expand_dims(in.params, 0);  // [1, 2]
   const ag::Shape shape = ag::broadcast(ag::expand_dims(in.x, 1).shape(), lanes.shape());
   const Expr wide = broadcast_to(lanes, shape);  // [rows, 2]
@@ -77,7 +79,7 @@ out0 = %6
 }
 
 TEST_CASE("hoist broadcasts: along rows, through any operation that works row by row") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr wide = broadcast_to(expand_dims(in.params, 0), ag::Shape{in.x.shape()[0], ag::Extent(2)});  // [rows, 2]
   CHECK(after(ag::hoist_broadcasts, {sum(ag::expand_dims(in.x, 0) * transpose(ag::cumsum(wide, 1)))}) == R"(
 %0 = column halos.x()
@@ -93,7 +95,7 @@ out0 = %7
 }
 
 TEST_CASE("skip zeros: sums over what a constant factor leaves, of products that are 0 for certain alone") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr lanes = expand_dims(in.x, 1) * in.params;  // [rows, 2]
   const Expr four = ag::concatenate({lanes, log(lanes)}, 1);
   const xt::xarray<double> one_lane = {0.0, 2.0}, two_lanes = {0.0, 3.0, 4.0, 0.0}, no_lanes = {0.0, 0.0};
@@ -144,7 +146,7 @@ out0 = %4
 }
 
 TEST_CASE("powers: exponentials of exact bases, products and roots of small exponents, no others") {
-  const Inputs in;
+  const SmallInputs in;
   CHECK(after(ag::powers, {pow(10.0, in.x), pow(2.0, in.x), pow(0.25, in.x)}) == R"(
 %0 = column halos.x()
 %1 = exp10(%0)
@@ -199,7 +201,7 @@ out1 = %3
 }
 
 TEST_CASE("move factors: what no row changes leaves sums, and a divisor becomes a factor") {
-  const Inputs in;
+  const SmallInputs in;
   CHECK(after(ag::move_factors, {sum(in.params[0] * in.x / in.params[1])}) == R"(
 %0 = parameters()
 %1 = index 0(%0)
@@ -239,7 +241,7 @@ out0 = %7
 }
 
 TEST_CASE("move factors: what is used whole gives its factors to sums") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr z = in.params[0] * (in.x * in.w);
   CHECK(after(ag::move_factors, {sum(exp(z)), sum(-z)}) == R"(
 %0 = parameters()
@@ -263,7 +265,7 @@ out1 = %14
 }
 
 TEST_CASE("move factors: a factor of each lane is multiplied when rows are summed, one of each row when lanes are") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr wide = exp(ag::expand_dims(in.x, 1) + xt::xarray<double>{1.0, 2.0});
   CHECK(after(ag::move_factors, {sum(wide * in.params)}) == R"(
 %0 = column halos.x()
@@ -296,7 +298,7 @@ out0 = %10
 }
 
 TEST_CASE("move factors: powers of 2 leave differences of neighbours, other factors and addends stay") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr wide = ag::expand_dims(in.x, 1) + in.params;
   CHECK(after(ag::move_factors, {sum(diff(0.5 * wide), 0)}) == R"(
 %0 = constant 0.5()
@@ -318,7 +320,7 @@ out0 = %9
 }
 
 TEST_CASE("join sums: one sum of a sum of sums, split sums: by one that there is") {
-  const Inputs in;
+  const SmallInputs in;
   const Expr wide = exp(ag::expand_dims(in.x, 1) + in.params), lanes = sum(wide, 1);
   CHECK(after(ag::join_sums, {sum(squeeze(expand_dims(lanes, 1), 1))}) == R"(
 %0 = column halos.x()
@@ -348,7 +350,7 @@ out1 = %9
 }
 
 TEST_CASE("share functions: sigmoid of x and -x by one exponential, cosh by sinh") {
-  const Inputs in;
+  const SmallInputs in;
   CHECK(after(ag::share_functions, {sum(sigmoid(in.x)), sum(sigmoid(in.x) * sigmoid(-in.x))}) == R"(
 %0 = constant 1()
 %1 = column halos.x()
@@ -387,3 +389,5 @@ out1 = %11
     CHECK(after(ag::share_functions, {other}) == operations({other}));
   }
 }
+
+}  // namespace test_passes_rewrites

@@ -11,6 +11,8 @@
 #include "examples/models/twostage.hpp"
 #include "graph/operator.hpp"
 
+namespace test_placement {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -358,3 +360,5 @@ TEST_CASE("no share passes where another operand is per row") {
     check_close(value_of(Inputs::in_one_process(split)), value_of(Inputs::on_ranks(split)), 1e-12);
   }
 }
+
+}  // namespace test_placement

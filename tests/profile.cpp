@@ -7,6 +7,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_profile {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -144,3 +146,5 @@ TEST_CASE("profiles refuse what they cannot be of") {
     ag::asymmetric_error(model, elsewhere, "params[1]", 1.0);
   });
 }
+
+}  // namespace test_profile

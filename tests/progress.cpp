@@ -13,6 +13,8 @@
 #include "optimizer_objectives.hpp"
 #include "said.hpp"
 
+namespace test_progress {
+
 namespace ag = allgrad;
 using allgrad::testing::Said;
 using Lines = std::vector<std::string>;
@@ -129,3 +131,5 @@ TEST_CASE("short runs are silent") {
   ag::Adam{.nsteps = 10}.minimize(objective, {-1.2, 1.0});
   CHECK(said.progress.empty());
 }
+
+}  // namespace test_progress

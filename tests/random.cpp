@@ -16,6 +16,8 @@
 #include "graph/traversal.hpp"
 #include "schedule/row_loops.hpp"
 
+namespace test_random {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -483,3 +485,5 @@ TEST_CASE("what is no key, no bound and no number to fold in") {
     });
   }
 }
+
+}  // namespace test_random

@@ -15,6 +15,8 @@
 #include "evaluation.hpp"
 #include "graph/shape.hpp"
 
+namespace test_random_graphs {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -393,3 +395,5 @@ TEST_CASE("in random graphs, a row without a finite value or derivative is found
     RC_ASSERT(on_all_ranks(text.empty()));
   }));
 }
+
+}  // namespace test_random_graphs

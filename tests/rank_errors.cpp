@@ -10,6 +10,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_rank_errors {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -390,3 +392,5 @@ TEST_CASE("an operator throws on one rank behind the last message of an evaluati
   check_rank_error({"no value here"}, [&](unsigned&) { graph.value(at); });
   check_rank_error({"no value here"}, [&](unsigned&) { graph.value(at); });
 }
+
+}  // namespace test_rank_errors

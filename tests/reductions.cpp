@@ -5,6 +5,8 @@
 #include "array_values.hpp"
 #include "catch.hpp"
 
+namespace test_reductions {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -239,3 +241,5 @@ TEST_CASE("count_nonzero, all, any, argmax and argmin") {
     CHECK(value(sum(of_rows)) == Numbers{expected});
   }
 }
+
+}  // namespace test_reductions

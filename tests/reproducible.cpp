@@ -9,6 +9,8 @@
 #include "examples/models/smf.hpp"
 #include "world.hpp"
 
+namespace test_reproducible {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -160,3 +162,5 @@ TEST_CASE("both executors make the same of the same bins") {
   const auto reference = evaluate(sums, ag::parameters(1), {0.0}, world(), ag::ExecutorKind::reference);
   for (std::size_t i = 0; i < 4; ++i) CHECK(bits(tiled[i]) == bits(reference[i]));
 }
+
+}  // namespace test_reproducible

@@ -28,6 +28,8 @@
 #include "shared_folder.hpp"
 #include "world.hpp"
 
+namespace test_results {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using allgrad::testing::check_error;
@@ -316,3 +318,5 @@ TEST_CASE("a file that cannot be written is an error on every rank") {
   allgrad::testing::check_parts(
       text, {"save: the result cannot be written to '" + file.path() + "/none/fit.json': No such file or directory."});
 }
+
+}  // namespace test_results

@@ -23,6 +23,8 @@
 #include "passes/cancel_shares.hpp"
 #include "passes/insert_allreduce.hpp"
 
+namespace test_rewrites {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -262,3 +264,5 @@ TEST_CASE("what is summed over no elements keeps its factors") {
     CHECK(actual[0] == expected[0]);
   }
 }
+
+}  // namespace test_rewrites

@@ -5,6 +5,8 @@
 #include "check_error.hpp"
 #include "world.hpp"
 
+namespace test_rows {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -328,3 +330,5 @@ TEST_CASE("units are kept with their columns and shown") {
     Table("mock", {{"x", ag::with_unit(std::vector{1.0}, is_culprit() ? "kpc" : "Mpc")}}, world());
   });
 }
+
+}  // namespace test_rows

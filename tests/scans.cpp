@@ -6,6 +6,8 @@
 #include "array_values.hpp"
 #include "catch.hpp"
 
+namespace test_scans {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -119,3 +121,5 @@ TEST_CASE("simpson, with an even and an odd number of points") {
     }
   }
 }
+
+}  // namespace test_scans

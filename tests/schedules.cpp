@@ -18,6 +18,8 @@
 #include "schedule/unroll_lanes.hpp"
 #include "schedule/verify.hpp"
 
+namespace test_schedules {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -285,3 +287,5 @@ TEST_CASE("wide values run in tiles of rows and blocks of lanes as they do at on
       CHECK(tiled.gradient[k] == Approx(reference.gradient[k]).epsilon(1e-10).margin(1e-10));
   }
 }
+
+}  // namespace test_schedules

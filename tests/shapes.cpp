@@ -3,6 +3,8 @@
 #include "array_values.hpp"
 #include "catch.hpp"
 
+namespace test_shapes {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -146,3 +148,5 @@ TEST_CASE("view goes backwards, has new axes, and an ellipsis") {
                 view(x.expr, 0, ag::ellipsis()), [](const Array& a) { return plain_squeeze(plain_take(a, 0, {0}), 0); },
                 x));
 }
+
+}  // namespace test_shapes

@@ -13,6 +13,8 @@
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 
+namespace test_source_lines {
+
 namespace ag = allgrad;
 
 namespace {
@@ -155,3 +157,5 @@ TEST_CASE("each operation of an expression over several lines has a line of that
   CHECK(line_of(sums.node()->operands[1]) == first + 1);
 }
 // clang-format on
+
+}  // namespace test_source_lines

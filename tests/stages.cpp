@@ -14,6 +14,8 @@
 #include "compile/pipeline.hpp"
 #include "evaluation.hpp"
 
+namespace test_stages {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -93,3 +95,5 @@ TEST_CASE("an aux value may be called as an output is") {
   CHECK(aux["gradient"]() == 75.0);
   CHECK(aux["loss"]() == 50.0);
 }
+
+}  // namespace test_stages

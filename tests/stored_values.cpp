@@ -9,6 +9,8 @@
 #include "hdf5_test_file.hpp"
 #include "world.hpp"
 
+namespace test_stored_values {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Array;
@@ -262,3 +264,5 @@ TEST_CASE("store of lanes, of an axis of rows that is not the first, and of what
     store(ag::random::normal(ag::random::key(), m.shape()));
   });
 }
+
+}  // namespace test_stored_values

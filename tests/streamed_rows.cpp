@@ -13,6 +13,8 @@
 #include "shared_file.hpp"
 #include "world.hpp"
 
+namespace test_streamed_rows {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -320,3 +322,5 @@ TEST_CASE("options that do not go with streams, or differ from rank to rank, are
     Table::read(file.path(), world(), {.stream = own});
   });
 }
+
+}  // namespace test_streamed_rows

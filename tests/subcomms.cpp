@@ -10,6 +10,8 @@
 #include "check_error.hpp"
 #include "world.hpp"
 
+namespace test_subcomms {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -144,3 +146,5 @@ TEST_CASE("reduce_sum refuses what has no sum") {
   });
   CHECK(ag::reduce_sum(1) == size);
 }
+
+}  // namespace test_subcomms

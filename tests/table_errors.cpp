@@ -10,6 +10,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_table_errors {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::DataError;
@@ -227,3 +229,5 @@ TEST_CASE("NaN in a dataset") {
   CHECK(sum_of_numbers(table, "log_mass") == Approx(39.0));
   CHECK(sum_of_numbers(table, "radius") == Approx(6.0));
 }
+
+}  // namespace test_table_errors

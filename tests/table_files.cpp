@@ -14,6 +14,8 @@
 #include "shared_file.hpp"
 #include "world.hpp"
 
+namespace test_table_files {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -211,3 +213,5 @@ TEST_CASE("a cut may leave out what is missing or NaN, keeps none or all, and wh
                   std::exception);
   CHECK(read(nullptr).total_rows() == 5);
 }
+
+}  // namespace test_table_files

@@ -11,6 +11,8 @@
 #include "graph/operator.hpp"
 #include "graph/traversal.hpp"
 
+namespace test_tangents {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -139,3 +141,5 @@ TEST_CASE("the Jacobian of lanes of one number per row: each parameter adds prod
   const std::size_t for_each_param = 4;  // two of the number, one of its tangent, one in lanes
   CHECK(count_per_row(many, "multiply") - count_per_row(few, "multiply") == 5 * for_each_param);
 }
+
+}  // namespace test_tangents

@@ -9,6 +9,8 @@
 #include "shared_file.hpp"
 #include "world.hpp"
 
+namespace test_text_files {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Table;
@@ -281,3 +283,5 @@ TEST_CASE("an ECSV file with a damaged header or another shape in a row is refus
                 {.may_be_nan = {"pos"}});
   check_refused(replaced(ecsv, "3.0,null", "3.0,x"), {"expected a number, got \"x\""}, {.may_be_nan = {"pos"}});
 }
+
+}  // namespace test_text_files

@@ -19,6 +19,8 @@
 #include "reference_models.hpp"
 #include "world.hpp"
 
+namespace test_trust_region {
+
 namespace ag = allgrad;
 using allgrad::testing::check_error;
 using allgrad::testing::LambdaModel;
@@ -423,3 +425,5 @@ TEST_CASE("conjugate gradients can be forced, and find the same minimum") {
     ag::TrustRegion{.solver = by_products}.minimize(objective, {-1.2, 1.0});
   });
 }
+
+}  // namespace test_trust_region

@@ -8,6 +8,8 @@
 #include "evaluation.hpp"
 #include "world.hpp"
 
+namespace test_two_tables {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -354,3 +356,5 @@ TEST_CASE("a gradient through rows of two tables can be checked, drawn, dumped a
     CHECK(text.find(part) != std::string::npos);
   }
 }
+
+}  // namespace test_two_tables

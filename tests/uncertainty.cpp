@@ -10,6 +10,8 @@
 #include "lambda_model.hpp"
 #include "world.hpp"
 
+namespace test_uncertainty {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -361,3 +363,5 @@ TEST_CASE("the Gauss-Newton matrix of a sum of squares is that of its residuals"
     }
   }
 }
+
+}  // namespace test_uncertainty

@@ -12,6 +12,8 @@
 #include "graph/traversal.hpp"
 #include "world.hpp"
 
+namespace test_value_ranges {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -84,3 +86,5 @@ TEST_CASE("ranges as text have a line for each node") {
         "%0                   -1            2.5            0\n"
         "%1                    -              -            7\n");
 }
+
+}  // namespace test_value_ranges

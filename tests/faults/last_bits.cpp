@@ -9,6 +9,8 @@
 #include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
+namespace test_last_bits {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 
@@ -108,3 +110,5 @@ TEST_CASE("parameters that differ in their last bits are those of rank 0 in an e
     group.calc_loss_from_params({is_culprit() ? 0.3 + 1e-8 : 0.3});
   });
 }
+
+}  // namespace test_last_bits

@@ -14,6 +14,8 @@
 #include "../world.hpp"
 #include "allgrad/allgrad.hpp"
 
+namespace test_matrix {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using ag::Expr;
@@ -235,3 +237,5 @@ TEST_CASE("an aux value, a key or a model function on one rank alone is an error
   });
   CHECK(ag::reduce_sum(1) == world().size());
 }
+
+}  // namespace test_matrix

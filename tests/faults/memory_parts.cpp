@@ -11,9 +11,9 @@
 #include "../hdf5_test_file.hpp"
 #include "memory_models.hpp"
 
-using namespace allgrad::testing;
-
 namespace memory {
+
+using namespace allgrad::testing;
 
 std::string file_of(const char* name) {
   static const std::uint64_t number = world().allgather(static_cast<std::uint64_t>(getpid()))[0];

@@ -17,6 +17,8 @@
 #include "allgrad/allgrad.hpp"
 #include "memory_parts.hpp"
 
+namespace test_out_of_memory {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using namespace memory;
@@ -163,3 +165,5 @@ TEST_CASE("the other rank learns that one has run out of memory") {
   std::filesystem::remove(file_of("results") + ".h5");
   if (!every.empty() && world().is_root()) fmt::print("{} of {} allocations were refused\n", tried, total);
 }
+
+}  // namespace test_out_of_memory

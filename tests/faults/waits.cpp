@@ -15,6 +15,8 @@
 #include "comm/comm_state.hpp"
 #include "comm/wait.hpp"
 
+namespace test_waits {
+
 namespace ag = allgrad;
 using namespace allgrad::testing;
 using namespace std::chrono_literals;
@@ -144,3 +146,5 @@ TEST_CASE("an envelope that was given up is there when another rank answers it")
   }
   world().synchronize();
 }
+
+}  // namespace test_waits

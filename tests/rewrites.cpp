@@ -183,7 +183,7 @@ class Pair {
 /// How exactly two results are compared.
 struct Tolerance {
   double ulps;
-  double share = 0.0;          ///< of the largest finite result
+  double share = 0.0;  ///< of the largest finite result
   /// Where a factor is not finite: NaN may be infinity, and infinity NaN; and a derivative is 0 where its terms cancel
   /// before they are multiplied by the factor.
   bool any_nonfinite = false;

@@ -174,7 +174,8 @@ TEST_CASE("datasets that are missing, of another type or shape, or of unequal le
   };
   check({"log_mas"},
         {"expected a dataset 'log_mas' in '" + file + "'", "'bins', 'log_mass', 'name', 'position', 'volume'"});
-  check({"log_mass", "name"}, {"'name'", "column of integers, floating-point numbers or booleans", "holds strings of shape [4]"});
+  check({"log_mass", "name"},
+        {"'name'", "column of integers, floating-point numbers or booleans", "holds strings of shape [4]"});
   check({"volume"}, {"'volume'", "floating-point numbers of 64 bits of shape []", "shape [rows] or [rows, ..]"});
   check({"bins", "position"}, {"'bins' has 2 rows and 'position' has 4", "name the columns that belong to one table"});
   check({"log_mass", "bins"}, {"'log_mass' has 4 rows and 'bins' has 2", "name the columns that belong to one table"});

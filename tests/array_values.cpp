@@ -7,7 +7,7 @@
 
 namespace allgrad::testing {
 
-Value operator*(const Value& x, const Value& y) { return apply(x.expr * y.expr, plain_product, x, y); }
+Value operator*(const Value& x, const Value& y) { return apply(x.expr * y.expr, plain_multiply, x, y); }
 
 Value constant_value(const Array& x) {
   return {constant(x), [x](const Array&) { return x; }};
@@ -176,6 +176,6 @@ Lengths lane_axes(const Value& x) {
   return axes;
 }
 
-Value operator+(const Value& x, const Value& y) { return apply(x.expr + y.expr, plain_addition, x, y); }
+Value operator+(const Value& x, const Value& y) { return apply(x.expr + y.expr, plain_add, x, y); }
 
 }  // namespace allgrad::testing

@@ -42,9 +42,9 @@ Lengths without_axes(const Lengths& lengths, const Lengths& axes) {
 // What is called often is inlined whole: of a template that another source of the program has too, compiled without
 // optimization, the linker takes either.
 
-[[gnu::flatten]] Array plain_product(const Array& x, const Array& y) { return x * y; }
+[[gnu::flatten]] Array plain_multiply(const Array& x, const Array& y) { return x * y; }
 
-[[gnu::flatten]] Array plain_addition(const Array& x, const Array& y) { return x + y; }
+[[gnu::flatten]] Array plain_add(const Array& x, const Array& y) { return x + y; }
 
 [[gnu::flatten]] Array plain_sum(const Array& x, const Lengths& axes) {
   Array result = xt::zeros<double>(without_axes(shape_of(x), axes));

@@ -23,8 +23,8 @@ Array generate(const Lengths& shape, const std::function<double(const Lengths& i
 
 Lengths without_axes(const Lengths& lengths, const Lengths& axes);
 
-Array plain_product(const Array& x, const Array& y);
-Array plain_addition(const Array& x, const Array& y);
+Array plain_multiply(const Array& x, const Array& y);
+Array plain_add(const Array& x, const Array& y);
 Array plain_sum(const Array& x, const Lengths& axes);
 Array plain_mean(const Array& x, const Lengths& axes);
 

@@ -44,18 +44,14 @@ void GroupAux::add(std::size_t term, const AuxValues& values, std::span<double> 
   }
 }
 
-AuxValues GroupAux::values(std::span<const double> numbers) const {
+std::vector<AuxValues::Entry> GroupAux::room() const {
   std::vector<AuxValues::Entry> entries;
-  auto from = numbers.begin();
   for (std::size_t term = 0; term < layouts_.size(); ++term) {
     for (const AuxShape& aux : layouts_[term]) {
-      Array& value =
-          entries.emplace_back(fmt::format("{}.{}", names_[term], aux.name), Array::from_shape(aux.shape)).second;
-      std::copy_n(from, value.size(), value.storage().begin());
-      from += static_cast<std::ptrdiff_t>(value.size());
+      entries.emplace_back(fmt::format("{}.{}", names_[term], aux.name), Array::from_shape(aux.shape));
     }
   }
-  return AuxValues(std::move(entries));
+  return entries;
 }
 
 AuxLayout layout_of(const Aux& aux) {

@@ -25,8 +25,8 @@ class GroupAux {
   /// Adds those of a term.
   void add(std::size_t term, const AuxValues& values, std::span<double> numbers) const;
 
-  /// All of them, by names as "sdss.chi2".
-  AuxValues values(std::span<const double> numbers) const;
+  /// Room for all of them, by names as "sdss.chi2".
+  std::vector<AuxValues::Entry> room() const;
 
  private:
   std::vector<std::string> names_;

@@ -21,6 +21,16 @@ void add(double weight, std::span<const double> own, std::span<double> sum) {
   std::ranges::transform(own, sum, sum.begin(), [=](double a, double b) { return weight * a + b; });
 }
 
+/// Values with their numbers, which lie one after the other. Allocates nothing.
+AuxValues filled(std::vector<AuxValues::Entry> room, std::span<const double> numbers) {
+  auto from = numbers.begin();
+  for (auto& [name, value] : room) {
+    std::copy_n(from, value.size(), value.storage().begin());
+    from += static_cast<std::ptrdiff_t>(value.size());
+  }
+  return AuxValues(std::move(room));
+}
+
 }  // namespace
 
 OnePointGroup::Sum::Sum(const Members& members, std::size_t num_params, const Communicator& comm, SourceLocation where)
@@ -30,9 +40,9 @@ OnePointGroup::Sum::Sum(const Members& members, std::size_t num_params, const Co
       params_(num_params),
       gradient_(num_params),
       number_(comm.next_number()) {
+  for (const Term& term : members_.own) weights_.push_back(term.weight);
   const Operation compilation("the compilation of a group", where);
   check_same_num_params(num_params, comm_, compilation, where);
-  for (const Term& term : members_.own) weights_.push_back(term.weight);
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     attempt(members_.members[i].comm, [&] { graph_of(i); });
   }
@@ -258,6 +268,7 @@ double OnePointGroup::Sum::evaluate(std::span<const double> params, bool with_he
     }
     run_with_same(comm_, evaluation, {"parameters", params_, {}}, [&](const Operation& operation) {
       sum_over_models(options, evaluate_model);
+      comm_.attempt([&] { make_room(options); });
       comm_.allreduce(*message_, operation);
     });
     is_done = changed() == 0.0;
@@ -268,17 +279,18 @@ double OnePointGroup::Sum::evaluate(std::span<const double> params, bool with_he
         "expected no random key, since no model of the group draws random numbers, got one; leave randkey away",
         where_);
   }
-  comm_.attempt([&] {
-    if (options.aux != nullptr) *options.aux = aux_.values(aux());
-    if (options.terms == nullptr) return;
-    std::vector<AuxValues::Entry> values;
-    for (const double term : terms()) {
-      const auto name = (members_.terms.weights.begin() + static_cast<std::ptrdiff_t>(values.size()))->first;
-      values.emplace_back(name, Array(term));
-    }
-    *options.terms = AuxValues(std::move(values));
-  });
+  if (options.aux != nullptr) *options.aux = filled(std::move(aux_room_), aux());
+  if (options.terms != nullptr) *options.terms = filled(std::move(terms_room_), terms());
   return loss();
+}
+
+/// Results have their memory before the group's last message: what the other ranks do next may begin in a model, where
+/// they would not learn of a rank that has none.
+void OnePointGroup::Sum::make_room(const EvaluationOptions& options) {
+  if (options.aux != nullptr) aux_room_ = aux_.room();
+  if (options.terms == nullptr) return;
+  terms_room_.clear();
+  for (const auto& [name, weight] : members_.terms.weights) terms_room_.emplace_back(name, Array(0.0));
 }
 
 void OnePointGroup::Sum::use_message(bool with_hessian, bool with_aux) {

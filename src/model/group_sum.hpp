@@ -69,6 +69,7 @@ class OnePointGroup::Sum final : public Objective {
   template <class Evaluate>
   void sum_over_models(const EvaluationOptions& options, const Evaluate& evaluate_model);
   void use_message(bool with_hessian, bool with_aux);
+  void make_room(const EvaluationOptions& options);
 
   // The parts of the message.
   double& loss() { return message_->payload()[0]; }
@@ -91,6 +92,7 @@ class OnePointGroup::Sum final : public Objective {
   AuxValues model_aux_;                                            // and its aux values
   std::array<std::array<std::optional<Message>, 2>, 2> messages_;  // with a Hessian or without, with aux or without
   Message* message_ = nullptr;                                     // of this evaluation
+  std::vector<AuxValues::Entry> aux_room_, terms_room_;            // of results, until they are given
   EvaluationOptions model_options_;
   bool have_tangents_ = true, have_second_derivatives_ = true;
   const std::uint64_t number_;

@@ -68,7 +68,7 @@ ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLim
     const auto evaluate = [&](std::span<const double> params) { return evaluate_for_scan(params, randkey, where); };
     ParamScan scan =
         scan_latin_hypercube({xmins, xmaxs, n_dim, num_evaluations, seed}, evaluate, communicator(), where);
-    communicator().attempt([&] {
+    const auto describe = [&] {
       for (const Param& param : Guess(std::vector<double>(n_dim)).declared_by(params()).params()) {
         scan.names.push_back(param.name);
         scan.units.push_back(param.unit);
@@ -76,7 +76,8 @@ ParamScan ModelBase::run_lhs_param_scan(const ParamLimits& xmins, const ParamLim
       scan.weights = objective(n_dim, where).weights();
       scan.randkey = randkey;
       scan.origin = origin_of_now();
-    });
+    };
+    communicator().guarded(describe, Operation("the end of a scan", where));
     return scan;
   });
 }

@@ -198,10 +198,12 @@ Multistart run_multistart(ModelBase& model, const Params& params, const Multista
   return in_call(multistart_call, where, model.communicator(), [&] {
     const Communicator& comm = model.communicator();
     const Params named = Guess(params).params();
+    const Operation collection("the collection of fits", where);
     auto starts = comm.attempt([&] { return starts_of(named, options, where); });
     check_same(starts, named, options, comm, where);
     auto fits = run_share(model, named, starts, 0, 1, options, where);
-    return comm.attempt([&] { return collect(std::move(fits), std::move(starts), options.tolerance, where); });
+    return comm.guarded([&] { return collect(std::move(fits), std::move(starts), options.tolerance, where); },
+                        collection);
   });
 }
 
@@ -209,6 +211,7 @@ Multistart run_multistart(const MakeModel& make_model, const Params& params, con
                           const Communicator& comm, SourceLocation where) {
   return in_call(multistart_call, where, comm, [&] {
     const Params named = Guess(params).params();
+    const Operation collection("the collection of fits", where);
     auto starts = comm.attempt([&] {
       if (options.ranks_per_fit < 1) {
         refuse_multistart(fmt::format("ranks_per_fit of at least 1, got {}", options.ranks_per_fit), where);
@@ -228,15 +231,16 @@ Multistart run_multistart(const MakeModel& make_model, const Params& params, con
           own = run_share(*model, named, starts, share, step, options, where);
         },
         Operation("the end of fits from several starts", where));
-    const std::vector<std::uint64_t> part_of_rank = comm.allgather(share, Operation("the collection of fits", where));
+    const std::vector<std::uint64_t> part_of_rank = comm.allgather(share, collection);
     std::vector<OptimizeResult> fits;
     for (std::size_t n = 0; n < num_starts; ++n) {
       const auto root = static_cast<int>(std::ranges::find(part_of_rank, n % step) - part_of_rank.begin());
       const std::string text =
           comm.attempt([&] { return comm.rank() == root ? text_of(own[n / step]) : std::string(); });
-      fits.push_back(optimize_result_of(comm.broadcast(text, root, Operation("the collection of fits", where)), comm));
+      fits.push_back(optimize_result_of(comm.broadcast(text, root, collection), comm));
     }
-    return comm.attempt([&] { return collect(std::move(fits), std::move(starts), options.tolerance, where); });
+    return comm.guarded([&] { return collect(std::move(fits), std::move(starts), options.tolerance, where); },
+                        collection);
   });
 }
 

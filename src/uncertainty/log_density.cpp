@@ -110,11 +110,12 @@ LogDensity log_density(ModelBase& model, const Covariance& covariance, const Log
                        SourceLocation where) {
   return in_call("log_density", where, model.communicator(), [&] {
     Objective& objective = model.objective(covariance.values.size(), where);
-    return model.communicator().attempt([&] {
+    const auto make = [&] {
       LogDensityOptions own = options;
       if (own.params.empty()) own.params = model.params();
       return LogDensity(objective, covariance, own, where);
-    });
+    };
+    return model.communicator().guarded(make, Operation("the making of a log density", where));
   });
 }
 

@@ -155,6 +155,17 @@ std::vector<Part> fit_parts() {
            return numbers;
          };
        }},
+      {"results of a group again",
+       [](const ag::Communicator& comm) -> Action {
+         const auto model = std::make_shared<Model>(ag::Communicator(comm.handle()));  // where the next result begins
+         const auto group = std::make_shared<ag::OnePointGroup>(*model, comm);
+         group->calc_loss_from_params(at);
+         return [=] {
+           (void)model;
+           const double first = group->calc_loss_from_params(at);
+           return Numbers{first, group->calc_loss_from_params(at)};
+         };
+       }},
       {"scan of a group again",
        [](const ag::Communicator& comm) -> Action {
          const auto model = std::make_shared<Model>(ag::Communicator(comm.handle()));

@@ -16,7 +16,7 @@ enum class Kernel : int {
   copy,         ///< out = x
   add_to_bins,  ///< adds x to the bins at out; see dsl/bins.hpp
   take,         ///< out = x[y], where y is a position below z; what lies behind z where it is none
-  scatter_add,  ///< out[y] += x, where y is a position below z
+  scatter_add,  ///< out[s y] += x, where y is a position below z; s is the number behind z
 #define ALLGRAD_DRAW(name, ...) name,
 #include "dsl/draws.def"
   call,  ///< the operator's own function, Operator::call

@@ -150,7 +150,7 @@ View ScatterAdd::lower(const Node& node, Lowering& lowering) const {
   first.strides.pop_back();
   lowering.emit_add(Kernel::scatter_add, broadcast_view(first, without_last(shape_), from),
                     {lowering.operand(0), broadcast_view(lowering.operand(1), index, from),
-                     broadcast_view(lowering.external(&length_, {}), {}, from)},
+                     broadcast_view(lowering.external(length_and_step_.data(), {}), {}, from)},
                     from);
   return sums;
 }

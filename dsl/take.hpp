@@ -34,7 +34,8 @@ class Take final : public CallOperator {
 class ScatterAdd final : public CallOperator {
  public:
   explicit ScatterAdd(Shape shape)
-      : shape_(std::move(shape)), length_(shape_.empty() ? 0.0 : static_cast<double>(shape_.back().length)) {}
+      : shape_(std::move(shape)),
+        length_and_step_{shape_.empty() ? 0.0 : static_cast<double>(shape_.back().length), 1.0} {}
 
   std::string_view name() const override { return "scatter_add"; }
   std::string attributes() const override { return "shape=" + to_string(shape_); }
@@ -52,7 +53,7 @@ class ScatterAdd final : public CallOperator {
 
  private:
   Shape shape_;
-  double length_;  ///< of the last axis
+  std::array<double, 2> length_and_step_;  ///< of the last axis, for the kernel: its numbers lie side by side
 };
 
 /// The position that a number is, or -1 where it is none of `length`.

@@ -77,6 +77,33 @@ TEST_CASE("values of many elements that are not per row are the same on all inst
   }
 }
 
+TEST_CASE("sums of rows at the same positions are those of a plain loop on all instruction sets") {
+  constexpr std::size_t num_rows = 1037, num_bins = 23;
+  const std::vector<double> x = noise_column(num_rows, 1);
+  std::vector<double> bins = noise_column(num_rows, 2, -3.0, 26.0);  // some of no bin
+  std::ranges::transform(bins, bins.begin(), [](double bin) { return std::floor(bin); });
+  const ag::Table table = deal("table", {{"x", x}, {"bin", bins}}, uneven, world());
+  const Expr params = ag::parameters(1);
+  for (const std::size_t num_sums : {2U, 3U, 11U}) {  // a pair, one more, and more than a line of the cache has
+    std::vector<Expr> sums;
+    std::vector<double> expected(num_sums * num_bins);
+    for (std::size_t k = 0; k < num_sums; ++k) {
+      const auto factor = static_cast<double>(k + 1);
+      sums.push_back(ag::histogram(table["bin"], params[0] + factor * table["x"], num_bins));
+      for (std::size_t row = 0; row < num_rows; ++row) {
+        if (bins[row] < 0.0 || bins[row] >= static_cast<double>(num_bins)) continue;
+        expected[k * num_bins + static_cast<std::size_t>(bins[row])] += 2.0 + factor * x[row];
+      }
+    }
+    for (const ag::KernelSet& set : ag::available_kernel_sets()) {
+      INFO(set.instruction_set << ", " << num_sums << " sums");
+      const Wanted wanted(set.instruction_set);
+      const std::vector<double> values = evaluate(ag::stack(sums, 0), params, {2.0}, world(), ag::ExecutorKind::tiled);
+      CHECK_THAT(values, Catch::Matchers::Approx(expected).epsilon(1e-12));
+    }
+  }
+}
+
 TEST_CASE("ranks take the slowest set that one of them wants") {
   const ag::KernelSet slowest = ag::available_kernel_sets().front();
   std::optional<Wanted> wanted;

@@ -33,7 +33,7 @@ using Choice = std::array<std::uint8_t, 4>;
 /// Memory of a run: columns, single numbers and tables that are read, columns that are written, sums, and tables that
 /// are added to; each differs from lane to lane.
 struct Memory {
-  using Table = std::array<double, table_length * max_lanes>;
+  using Table = std::array<double, table_length * max_lanes + 1>;  // pairs reach one number more
   std::array<std::array<double, max_rows * max_lanes>, num_columns> columns{}, results{};
   std::array<std::array<double, max_lanes>, num_numbers> numbers{}, sums{};
   Table table{}, counts{};
@@ -109,7 +109,10 @@ Random make_program(const std::vector<Choice>& choices, const ag::KernelSet& set
       const int position = program.add(Op::floor, {value(second)});
       const int is_there = ag::append_is_position(program, position, table_length);
       if (op == Op::gather) values.push_back(program.add(op, {is_there, position}, table));
-      if (op == Op::scatter) program.add(op, {value(first), position, is_there}, table + 1);
+      if (op == Op::scatter && third % 2 == 0) program.add(op, {value(first), position, is_there}, table + 1);
+      if (op == Op::scatter && third % 2 == 1) {
+        program.add(op, {value(first), position, is_there, value(third)}, table + 1);
+      }
     } else if (op < Op::call) {
       values.push_back(program.add(op, {mask(first), value(second), value(third)}));
     } else if (op == Op::call) {
@@ -172,7 +175,9 @@ void read_through(const Random& random, Memory& memory, std::size_t lanes, std::
           case Op::store: memory.results[step.index - num_columns - num_numbers][lane * max_rows + row] = in(0); break;
           case Op::accumulate: sums[step.index][row % batch] += in_mask(1) ? in(0) : 0.0; break;
           case Op::scatter:
-            if (in_mask(2)) memory.counts[place(in(1))] += in(0);
+            if (!in_mask(2)) break;
+            memory.counts[place(in(1))] += in(0);
+            if (step.in[3] != BatchProgram::none) memory.counts[place(in(1)) + 1] += in(3);
             break;
         }
       }

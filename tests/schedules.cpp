@@ -183,6 +183,27 @@ TEST_CASE("long values that are not per row are computed in one loop, short ones
   for (const ag::LaneLoop& loop : loops(ag::long_loop - 1)) CHECK(loop.instructions.size() == 1);
 }
 
+TEST_CASE("sums of rows at the same positions lie side by side, others apart") {
+  const Inputs in;
+  constexpr std::size_t n = 40;
+  const Expr bin = floor(abs(in.x)), other = floor(abs(in.w)), w = exp(in.w);
+  ag::Schedule schedule = schedule_of({histogram(bin, w, n), histogram(bin, square(w), n), histogram(bin, in.x, n + 1),
+                                       histogram(other, w, n), histogram(bin, in.x, n), segment_sum(w, bin, 1)});
+  ag::verify(schedule);
+  const ag::RowLoop& sweep = first_row_loop(schedule);
+  std::vector<std::size_t> lanes, places;
+  for (const std::size_t buffer : sweep.accumulators) lanes.push_back(schedule.buffers[buffer].lanes);
+  CHECK(lanes == std::vector<std::size_t>{3 * n, n + 1, n, 1});
+  for (const ag::LaneLoop& loop : sweep.loops) {
+    for (const ag::Instruction& sum : loop.instructions) {
+      if (sum.kernel == ag::Kernel::scatter_add && sum.out.buffer == sweep.accumulators[0]) {
+        places.push_back(sum.out.offset);
+      }
+    }
+  }
+  CHECK(places == std::vector<std::size_t>{0, 1, 2});
+}
+
 TEST_CASE("loops over few lanes are written out and joined, but for what is more than an elementwise operation") {
   const Inputs in;
   const Expr lanes = exp(ag::Array{1.0, 2.0, 3.0} - expand_dims(in.x, 1)) * in.params[1];  // [rows, 3]

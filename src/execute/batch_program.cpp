@@ -24,8 +24,7 @@ bool BatchProgram::Step::computes_as(const Step& other) const {
 }
 
 int BatchProgram::add(Op op, std::initializer_list<int> in, std::size_t index, double number) {
-  Step step{op, {none, none, none}, index, number};
-  std::ranges::copy(in, step.in.begin());
+  const Step step{op, operands(in), index, number};
   const auto place = static_cast<int>(steps_.size());
   if (!step.is_root()) {
     Fingerprint hash;
@@ -59,13 +58,13 @@ void BatchProgram::join_masks() {
         const Step compare = steps_[static_cast<std::size_t>(step.in[k])];
         const bool is_plain = compare.op >= Op::less && compare.op <= Op::not_equal && compare.in[2] == none;
         if (!is_plain || uses[static_cast<std::size_t>(step.in[k])] != 1) continue;
-        step = {compare.op, {compare.in[0], compare.in[1], step.in[1 - k]}};
+        step = {compare.op, operands({compare.in[0], compare.in[1], step.in[1 - k]})};
         break;
       }
     } else if (step.op == Op::accumulate) {
       const Step select = steps_[static_cast<std::size_t>(step.in[0])];
       const bool is_masked = select.op == Op::select && steps_[static_cast<std::size_t>(select.in[2])].is_constant(0.0);
-      if (is_masked) step.in = {select.in[1], select.in[0], none};
+      if (is_masked) step.in = operands({select.in[1], select.in[0]});
     }
   }
 }
@@ -218,7 +217,7 @@ T value_of_kernel(Kernel kernel, const T& x, const T& y, const T& z) {
 
 }  // namespace
 
-int append(BatchProgram& program, Kernel kernel, const std::array<int, 3>& operands) {
+int append(BatchProgram& program, Kernel kernel, const BatchProgram::Operands& operands) {
   const auto traced = [&](std::size_t k) {
     return operands[k] == BatchProgram::none ? Traced(0.0) : Traced(program, operands[k]);
   };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -45,14 +46,22 @@ class BatchProgram {
     call,            ///< the function `index` of the operands
     store,           ///< x to operand `index`
     accumulate,      ///< adds x to the sum `index`, where a second operand, a mask, says so if there is one
-    scatter,         ///< adds x to the number at position y of the table at operand `index`, where a mask says so
+    scatter,         ///< adds x to the number at position y of the table at operand `index`, where a mask says so, and
+                     ///< a fourth operand, where there is one, to the number behind it
   };
 
   static constexpr int none = -1;
+  using Operands = std::array<int, 4>;  ///< steps, behind the last of them `none`
+
+  static constexpr Operands operands(std::initializer_list<int> in) {
+    Operands all{none, none, none, none};
+    std::ranges::copy(in, all.begin());
+    return all;
+  }
 
   struct Step {
     Op op;
-    std::array<int, 3> in{none, none, none};  ///< steps
+    Operands in = operands({});
     std::size_t index = 0;
     double number = 0.0;
     std::size_t batch = 0;  ///< the batch that it belongs to, where several are computed together
@@ -80,7 +89,7 @@ class BatchProgram {
 };
 
 /// Appends the value of an arithmetic kernel, which is its formula in the table of operators; returns its step.
-int append(BatchProgram& program, Kernel kernel, const std::array<int, 3>& operands);
+int append(BatchProgram& program, Kernel kernel, const BatchProgram::Operands& operands);
 
 /// Appends the mask of where a value is a position in a table of so many numbers; returns its step.
 int append_is_position(BatchProgram& program, int value, double length);

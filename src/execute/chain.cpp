@@ -64,11 +64,7 @@ std::vector<ChainRange> cut_into_chains(const LaneLoop& loop, const std::vector<
 }
 
 void ChainBuilder::add(const Instruction& instruction, const std::function<bool(std::size_t)>& is_kept) {
-  if (instruction.kernel == Kernel::scatter_add) {
-    const int x = value_of(instruction.inputs[0]), position = value_of(instruction.inputs[1]);
-    body_.program.add(Op::scatter, {x, position, is_position(instruction)}, operand_of(instruction.out));
-    return;
-  }
+  if (instruction.kernel == Kernel::scatter_add) return add_at_positions(instruction);
   int value = value_of(instruction);
   if (!is_run_(instruction.out)) {
     body_.program.add(Op::accumulate, {value}, body_.sums.size());
@@ -83,7 +79,7 @@ void ChainBuilder::add(const Instruction& instruction, const std::function<bool(
 
 int ChainBuilder::value_of(const Instruction& instruction) {
   if (instruction.kernel == Kernel::take) return taken(instruction);
-  std::array<int, 3> in{BatchProgram::none, BatchProgram::none, BatchProgram::none};
+  BatchProgram::Operands in = BatchProgram::operands({});
   std::ranges::transform(instruction.inputs, in.begin(), [&](const View& view) { return value_of(view); });
   if (instruction.kernel == Kernel::copy && lies_in_register(instruction.inputs[0])) {
     return body_.program.add(Op::copy, {in[0]});
@@ -96,10 +92,36 @@ int ChainBuilder::value_of(const Instruction& instruction) {
   return body_.program.add(Op::call, {in[0], in[1], in[2]}, place);
 }
 
+/// Two sums that lie side by side are one step, which waits for the second of them.
+void ChainBuilder::add_at_positions(const Instruction& instruction) {
+  const double step = numbers_of(instruction.inputs[2])[1];
+  SumAtPositions sum{&instruction.out, value_of(instruction.inputs[0]), value_of(instruction.inputs[1]),
+                     is_position(instruction)};
+  if (step != 1.0) {
+    sum.position = body_.program.add(Op::multiply, {sum.position, body_.program.add(Op::constant, {}, 0, step)});
+  }
+  const auto before = std::ranges::find_if(waiting_, [&](const SumAtPositions& other) {
+    return other.table->buffer == sum.table->buffer && other.table->offset + 1 == sum.table->offset &&
+           other.position == sum.position && other.is_there == sum.is_there;
+  });
+  if (before != waiting_.end()) {
+    body_.program.add(Op::scatter, {before->x, sum.position, sum.is_there, sum.x}, operand_of(*before->table));
+    waiting_.erase(before);
+  } else if (step != 1.0) {
+    if (lies_in_register(instruction.inputs[0])) sum.x = body_.program.add(Op::copy, {sum.x});
+    waiting_.push_back(sum);
+  } else {
+    add(sum);
+  }
+}
+
+void ChainBuilder::add(const SumAtPositions& sum) {
+  body_.program.add(Op::scatter, {sum.x, sum.position, sum.is_there}, operand_of(*sum.table));
+}
+
 /// Of a table at a position, or what stands outside.
 int ChainBuilder::taken(const Instruction& instruction) {
-  const View& length = instruction.inputs[2];
-  const double outside = buffers_[length.buffer].data[length.offset + 1];
+  const double outside = numbers_of(instruction.inputs[2])[1];
   const int is_there = is_position(instruction);
   const int value =
       body_.program.add(Op::gather, {is_there, value_of(instruction.inputs[1])}, operand_of(instruction.inputs[0]));
@@ -109,12 +131,11 @@ int ChainBuilder::taken(const Instruction& instruction) {
 
 /// The mask of where an instruction on a table has a position in it.
 int ChainBuilder::is_position(const Instruction& instruction) {
-  const View& length = instruction.inputs[2];
-  return append_is_position(body_.program, value_of(instruction.inputs[1]),
-                            buffers_[length.buffer].data[length.offset]);
+  return append_is_position(body_.program, value_of(instruction.inputs[1]), numbers_of(instruction.inputs[2])[0]);
 }
 
 std::pair<CodeBody, std::vector<BoundOperand>> ChainBuilder::finish() {
+  for (const SumAtPositions& sum : waiting_) add(sum);
   body_.program.finish();
   return {std::move(body_), std::move(pointers_)};
 }

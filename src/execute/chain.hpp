@@ -52,6 +52,15 @@ class ChainBuilder {
   };
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
+  /// Steps of what is added where, and of a mask.
+  struct SumAtPositions {
+    const View* table;
+    int x, position, is_there;
+  };
+
+  void add(const SumAtPositions& sum);
+  void add_at_positions(const Instruction& instruction);
+  const double* numbers_of(const View& constant) const { return buffers_[constant.buffer].data + constant.offset; }
   Known& known(const View& view);
   int value_of(const Instruction& instruction);
   int value_of(const View& view);
@@ -66,6 +75,7 @@ class ChainBuilder {
   Bind bind_;
   IsRun is_run_;
   CodeBody body_;
+  std::vector<SumAtPositions> waiting_;
   std::vector<BoundOperand> pointers_;
   std::vector<std::ptrdiff_t> positions_;  // of the pointers
   std::vector<std::size_t> memories_;

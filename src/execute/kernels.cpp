@@ -342,14 +342,16 @@ void scatter_add(const KernelSteps& steps, const KernelOperands& at, std::size_t
                      [&](std::ptrdiff_t lane, std::ptrdiff_t first, std::size_t count, const Positions& positions) {
                        double* table = at.out + lane * steps.out_outer;
                        const double* x = at.in[0] + lane * steps.in_outer[0] + first * steps.in_inner[0];
-                       const std::ptrdiff_t step = steps.in_inner[0];
-                       const auto term = [&](std::size_t i) { return x[static_cast<std::ptrdiff_t>(i) * step]; };
+                       const auto step = static_cast<std::ptrdiff_t>(at.in[2][1]);
+                       const auto add = [&](std::size_t i) {
+                         table[positions.at[i] * step] += x[static_cast<std::ptrdiff_t>(i) * steps.in_inner[0]];
+                       };
                        if (positions.all_valid) {
-                         for (std::size_t i = 0; i < count; ++i) table[positions.at[i]] += term(i);
+                         for (std::size_t i = 0; i < count; ++i) add(i);
                          return;
                        }
                        for (std::size_t i = 0; i < count; ++i) {
-                         if (positions.valid[i] != 0.0) table[positions.at[i]] += term(i);
+                         if (positions.valid[i] != 0.0) add(i);
                        }
                      });
 }

@@ -29,9 +29,8 @@ std::vector<Step> two_batches(const BatchProgram& program, const std::function<b
   for (const Step& step : program.steps()) {
     if (step.op == Op::accumulate && step.in[1] == BatchProgram::none) {  // both at once: sums wait for themselves
       const std::array<int, 2>& terms = places[static_cast<std::size_t>(step.in[0])];
-      both.push_back({Op::add, {terms[0], terms[1], BatchProgram::none}});
-      both.push_back(
-          {Op::accumulate, {static_cast<int>(both.size()) - 1, BatchProgram::none, BatchProgram::none}, step.index});
+      both.push_back({Op::add, BatchProgram::operands({terms[0], terms[1]})});
+      both.push_back({Op::accumulate, BatchProgram::operands({static_cast<int>(both.size()) - 1}), step.index});
       places.push_back({});
       continue;
     }

@@ -22,12 +22,18 @@ double weight_of(Kernel kernel) {
     case Kernel::divide:
     case Kernel::reciprocal: return function;
     case Kernel::take: return 15.0;
-    case Kernel::scatter_add: return 60.0;
+    case Kernel::scatter_add: return 60.0;  // alone, or the first of those that lie side by side
     case Kernel::safe_multiply: return 2.0;
     case Kernel::add_to_bins: return 15.0;
     case Kernel::pow: return 75.0;
     default: return is_arithmetic(kernel) ? 1.0 : function;
   }
+}
+
+double weight_of(const Instruction& instruction) {
+  constexpr double beside_another = 15.0;
+  const bool is_beside = instruction.kernel == Kernel::scatter_add && instruction.out.offset != 0;
+  return is_beside ? beside_another : weight_of(instruction.kernel);
 }
 
 double cost_of(const std::vector<LaneLoop>& loops, double rows) {
@@ -37,7 +43,7 @@ double cost_of(const std::vector<LaneLoop>& loops, double rows) {
     for (const std::size_t extent : loop.extents) lanes *= static_cast<double>(extent);
     for (const Instruction& instruction : loop.instructions) {
       const double calls = lanes * rows / rows_per_call + 1.0;
-      cost += lanes * rows * weight_of(instruction.kernel) * per_number + calls * per_call;
+      cost += lanes * rows * weight_of(instruction) * per_number + calls * per_call;
     }
   }
   return cost;

@@ -4,6 +4,7 @@
 #include "schedule/add_directly.hpp"
 #include "schedule/collapse_axes.hpp"
 #include "schedule/fuse_lanes.hpp"
+#include "schedule/interleave_sums.hpp"
 #include "schedule/keep_rows.hpp"
 #include "schedule/lower.hpp"
 #include "schedule/regions.hpp"
@@ -17,6 +18,7 @@ bool Instruction::is_call() const { return kernel == Kernel::call; }
 Schedule make_schedule(const std::vector<Expr>& outputs) {
   const Graph graph = keep_rows(Graph(outputs));
   Schedule schedule = lower(cut_into_regions(graph), graph);
+  interleave_sums(schedule);
   for (auto& step : schedule.steps) {
     if (auto* dense = std::get_if<DenseStep>(&step)) {
       for (LaneLoop& loop : dense->loops) collapse_axes(loop, schedule.buffers);

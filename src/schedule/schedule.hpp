@@ -95,8 +95,9 @@ struct CollectiveStep {
 struct Schedule {
   std::vector<Buffer> buffers;
   std::vector<std::variant<DenseStep, RowLoop, CollectiveStep>> steps;
-  std::vector<std::size_t> results;  ///< buffers of the outputs
-  std::vector<Expr> graph;           ///< keeps nodes, constants and columns alive
+  std::vector<std::size_t> results;                           ///< buffers of the outputs
+  std::vector<Expr> graph;                                    ///< keeps nodes, constants and columns alive
+  std::vector<std::unique_ptr<const double[]>> numbers = {};  ///< that constants were made of here
 };
 
 /// Cuts a graph, in which all shares are totalled where they need to be, into steps. Outputs are not per row.

@@ -59,9 +59,10 @@ bool is_joinable(const Instruction& instruction, const std::vector<Buffer>& buff
     return is_elementwise(instruction.kernel);
   }
   constexpr double few = 16.0;  // a kernel holds so many in registers, which takes less time
+  constexpr double most = std::numeric_limits<std::int32_t>::max();
   const View& view = instruction.inputs[2];
-  const double length = buffers[view.buffer].data[view.offset];
-  return length <= std::numeric_limits<std::int32_t>::max() && (length > few || instruction.kernel != Kernel::take);
+  const double* table = buffers[view.buffer].data + view.offset;
+  return instruction.kernel == Kernel::take ? table[0] > few && table[0] <= most : table[0] * table[1] <= most;
 }
 
 std::vector<LaneLoop> unroll_lanes(const std::vector<LaneLoop>& loops, const std::vector<Buffer>& buffers) {

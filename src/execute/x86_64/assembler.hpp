@@ -43,6 +43,7 @@ class MachineCode::Assembler : public Xbyak::CodeGenerator {
   void leave();
   void write_lanes();
   void write_rows();
+  void fetch_ahead(const std::vector<Step>& steps);
   void prepare_lane();
   void prepare_tail();
   void add_up_sums();

@@ -121,6 +121,7 @@ void MachineCode::Assembler::write_rows() {
     je(one, T_NEAR);
     align(16);
     L(two);
+    fetch_ahead(both);
     write_body(both, false);
     add(rbx, static_cast<std::uint32_t>(2 * batch_));
     cmp(rbx, field(even_rows));
@@ -131,6 +132,7 @@ void MachineCode::Assembler::write_rows() {
   je(tail, T_NEAR);
   align(16);
   L(next);
+  fetch_ahead(single);
   write_body(single, false);
   add(rbx, static_cast<std::uint32_t>(batch_));
   cmp(rbx, field(full_rows));
@@ -141,6 +143,19 @@ void MachineCode::Assembler::write_rows() {
   prepare_tail();
   write_body(single, true);
   L(done);
+}
+
+/// Tables that are read or added to at any place keep the processor from seeing which rows come next.
+void MachineCode::Assembler::fetch_ahead(const std::vector<Step>& steps) {
+  constexpr std::ptrdiff_t rows_ahead = 64;
+  const auto reaches_table = [](const Step& step) { return step.op == Op::gather || step.op == Op::scatter; };
+  if (std::ranges::none_of(steps, reaches_table)) return;
+  for (const Step& step : steps) {
+    if (step.op != Op::load || !body_->operands[step.index].per_row) continue;
+    CodeOperand later = body_->operands[step.index];
+    later.offset += rows_ahead;
+    prefetcht0(rows_of(later, rbx, step.batch));
+  }
 }
 
 /// Pointers to registers, single numbers to whole registers of them, and sums to zero.

@@ -236,11 +236,22 @@ void MachineCode::Assembler::write_gather(std::size_t i) {
   }
 }
 
-/// Row by row, since several may add to one number of the table.
+/// Row by row, since several may add to one number of the table. Where there are two terms, those of a row are put side
+/// by side: of even rows in one register, of odd ones in another.
 void MachineCode::Assembler::write_scatter(std::size_t i) {
   const CodeOperand& table = body_->operands[steps()[i].index];
-  const int terms = new_slot(), integers = new_slot();
-  vmovapd(slot(terms), in_register(in(i, 0)));
+  const bool has_two = has(i, 3);
+  const int integers = new_slot(), terms = new_slot(), odd_terms = has_two ? new_slot() : terms;
+  const Xmm x = in_register(in(i, 0));
+  if (has_two) {
+    const Xmm y = in_register(in(i, 3));
+    vunpckhpd(scratch(), x, y);
+    vmovapd(slot(odd_terms), scratch());
+    vunpcklpd(scratch(), x, y);
+    vmovapd(slot(terms), scratch());
+  } else {
+    vmovapd(slot(terms), x);
+  }
   if (wide_) {
     vcvttpd2dq(Ymm(scratch().getIdx()), in_register(in(i, 1)));
     vmovapd(slot(integers), Ymm(scratch().getIdx()));
@@ -266,9 +277,15 @@ void MachineCode::Assembler::write_scatter(std::size_t i) {
     const Xmm sum(scratch().getIdx());
     mov(eax, dword[slot_at(integers) + row * sizeof(std::int32_t)]);
     const Address element = ptr[r11 + rax * 8 + static_cast<std::size_t>(table.offset * 8)];
-    vmovsd(sum, element);
-    vaddsd(sum, sum, ptr[slot_at(terms) + row * sizeof(double)]);
-    vmovsd(element, sum);
+    if (has_two) {
+      vmovupd(sum, element);
+      vaddpd(sum, sum, ptr[slot_at(row % 2 == 0 ? terms : odd_terms) + row / 2 * 2 * sizeof(double)]);
+      vmovupd(element, sum);
+    } else {
+      vmovsd(sum, element);
+      vaddsd(sum, sum, ptr[slot_at(terms) + row * sizeof(double)]);
+      vmovsd(element, sum);
+    }
   };
   Xbyak::Label some, done;
   cmp(eax, static_cast<std::uint32_t>((1U << batch_) - 1));
@@ -286,6 +303,7 @@ void MachineCode::Assembler::write_scatter(std::size_t i) {
   }
   L(done);
   free_slots_.insert(free_slots_.end(), {terms, integers});
+  if (has_two) free_slots_.push_back(odd_terms);
   use_operands(i);
 }
 

@@ -1,5 +1,6 @@
 #include "schedule/cost.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -36,14 +37,24 @@ double weight_of(const Instruction& instruction) {
   return is_beside ? beside_another : weight_of(instruction.kernel);
 }
 
-double cost_of(const std::vector<LaneLoop>& loops, double rows) {
+/// True where numbers that are not per row do not lie one behind the other, so that each is read alone.
+bool reads_one_by_one(const Instruction& instruction) {
+  return std::ranges::any_of(instruction.inputs, [](const View& view) {
+    return !view.strides.empty() && view.strides.back() != 0 && view.strides.back() != 1;
+  });
+}
+
+/// Of instructions for each number, or for each of so many rows.
+double cost_of(const std::vector<LaneLoop>& loops, double rows, bool per_row) {
+  constexpr double one_by_one = 30.0;
   double cost = 0.0;
   for (const LaneLoop& loop : loops) {
     double lanes = 1.0;
     for (const std::size_t extent : loop.extents) lanes *= static_cast<double>(extent);
     for (const Instruction& instruction : loop.instructions) {
       const double calls = lanes * rows / rows_per_call + 1.0;
-      cost += lanes * rows * weight_of(instruction) * per_number + calls * per_call;
+      const double reading = !per_row && reads_one_by_one(instruction) ? one_by_one : 0.0;
+      cost += lanes * rows * (weight_of(instruction) + reading) * per_number + calls * per_call;
     }
   }
   return cost;
@@ -55,9 +66,9 @@ double estimated_nanoseconds(const Schedule& schedule, std::size_t num_ranks) {
   double cost = 0.0;
   for (const auto& step : schedule.steps) {
     if (const auto* dense = std::get_if<DenseStep>(&step)) {
-      cost += cost_of(dense->loops, 1.0);
+      cost += cost_of(dense->loops, 1.0, false);
     } else if (const auto* rows = std::get_if<RowLoop>(&step)) {
-      cost += cost_of(rows->loops, static_cast<double>(rows->rows->total_rows) / static_cast<double>(num_ranks));
+      cost += cost_of(rows->loops, static_cast<double>(rows->rows->total_rows) / static_cast<double>(num_ranks), true);
     } else {
       cost += per_message * static_cast<double>(std::bit_width(num_ranks - 1));
     }

@@ -94,7 +94,7 @@ int ChainBuilder::value_of(const Instruction& instruction) {
 
 /// Two sums that lie side by side are one step, which waits for the second of them.
 void ChainBuilder::add_at_positions(const Instruction& instruction) {
-  const double step = numbers_of(instruction.inputs[2])[1];
+  const double step = numbers_of(instruction.inputs[2], buffers_)[1];
   SumAtPositions sum{&instruction.out, value_of(instruction.inputs[0]), value_of(instruction.inputs[1]),
                      is_position(instruction)};
   if (step != 1.0) {
@@ -121,7 +121,7 @@ void ChainBuilder::add(const SumAtPositions& sum) {
 
 /// Of a table at a position, or what stands outside.
 int ChainBuilder::taken(const Instruction& instruction) {
-  const double outside = numbers_of(instruction.inputs[2])[1];
+  const double outside = numbers_of(instruction.inputs[2], buffers_)[1];
   const int is_there = is_position(instruction);
   const int value =
       body_.program.add(Op::gather, {is_there, value_of(instruction.inputs[1])}, operand_of(instruction.inputs[0]));
@@ -131,7 +131,8 @@ int ChainBuilder::taken(const Instruction& instruction) {
 
 /// The mask of where an instruction on a table has a position in it.
 int ChainBuilder::is_position(const Instruction& instruction) {
-  return append_is_position(body_.program, value_of(instruction.inputs[1]), numbers_of(instruction.inputs[2])[0]);
+  return append_is_position(body_.program, value_of(instruction.inputs[1]),
+                            numbers_of(instruction.inputs[2], buffers_)[0]);
 }
 
 std::pair<CodeBody, std::vector<BoundOperand>> ChainBuilder::finish() {

@@ -60,7 +60,6 @@ class ChainBuilder {
 
   void add(const SumAtPositions& sum);
   void add_at_positions(const Instruction& instruction);
-  const double* numbers_of(const View& constant) const { return buffers_[constant.buffer].data + constant.offset; }
   Known& known(const View& view);
   int value_of(const Instruction& instruction);
   int value_of(const View& view);

@@ -16,7 +16,7 @@ namespace {
 /// Numbers that fit into one line of the cache.
 constexpr std::size_t most_sums = 64 / sizeof(double);
 
-/// Calls f(view) for all views of a schedule, with their instruction and whether they are read in a sweep.
+/// Calls f(instruction, view, whether it is read in a sweep) for all views of a schedule.
 template <class F>
 void for_each_view(Schedule& schedule, F f) {
   const auto visit = [&](std::vector<LaneLoop>& loops, bool in_sweep) {
@@ -69,13 +69,11 @@ class Interleaver {
         }
       }
     }
-    if (has_moved_) move_views();
+    if (!schedule_.numbers.empty()) move_views();
   }
 
  private:
-  double length_of(const Instruction& sum) const {
-    return schedule_.buffers[sum.inputs[2].buffer].data[sum.inputs[2].offset];
-  }
+  double length_of(const Instruction& sum) const { return numbers_of(sum.inputs[2], schedule_.buffers)[0]; }
 
   bool is_whole_table(const Instruction& instruction) const {
     if (instruction.kernel != Kernel::scatter_add) return false;
@@ -85,7 +83,6 @@ class Interleaver {
 
   /// Into the buffer of the first of them.
   void join(RowLoop& sweep, std::span<Instruction* const> sums) {
-    if (sums.size() < 2) return;
     const double length = length_of(*sums[0]);
     const View table_form = add_numbers({length, static_cast<double>(sums.size())});
     for (std::size_t k = 0; k < sums.size(); ++k) {
@@ -99,7 +96,6 @@ class Interleaver {
         std::erase(sweep.accumulators, buffer);
       }
     }
-    has_moved_ = true;
   }
 
   View add_numbers(const std::array<double, 2>& numbers) {
@@ -122,11 +118,19 @@ class Interleaver {
 
   Schedule& schedule_;
   std::vector<Move> moves_;  // of each buffer; none where its step is 0
-  bool has_moved_ = false;
 };
 
 }  // namespace
 
-void interleave_sums(Schedule& schedule) { Interleaver(schedule).run(); }
+void interleave_sums(Schedule& schedule) {
+  std::size_t num_sums = 0;
+  for (const auto& step : schedule.steps) {
+    const auto* sweep = std::get_if<RowLoop>(&step);
+    if (sweep == nullptr) continue;
+    num_sums += static_cast<std::size_t>(std::ranges::count_if(
+        sweep->loops, [](const LaneLoop& loop) { return loop.instructions[0].kernel == Kernel::scatter_add; }));
+  }
+  if (num_sums > 1) Interleaver(schedule).run();
+}
 
 }  // namespace allgrad

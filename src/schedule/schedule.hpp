@@ -59,6 +59,11 @@ struct Instruction {
   bool is_call() const;
 };
 
+/// Where a constant lies in memory.
+inline const double* numbers_of(const View& constant, const std::vector<Buffer>& buffers) {
+  return buffers[constant.buffer].data + constant.offset;
+}
+
 /// Instructions over the same lanes, one round after the other: in a row loop, all instructions are run for a few lanes
 /// of the tile before the next.
 struct LaneLoop {

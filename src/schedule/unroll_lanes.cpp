@@ -60,8 +60,7 @@ bool is_joinable(const Instruction& instruction, const std::vector<Buffer>& buff
   }
   constexpr double few = 16.0;  // a kernel holds so many in registers, which takes less time
   constexpr double most = std::numeric_limits<std::int32_t>::max();
-  const View& view = instruction.inputs[2];
-  const double* table = buffers[view.buffer].data + view.offset;
+  const double* table = numbers_of(instruction.inputs[2], buffers);
   return instruction.kernel == Kernel::take ? table[0] > few && table[0] <= most : table[0] * table[1] <= most;
 }
 

@@ -17,10 +17,14 @@ namespace {
 constexpr std::string_view no_order = "rows have no order; choose an axis of lanes";
 
 /// Stretched along a new axis of length `times` at `place`, which then becomes one with the axis behind or before it.
-Expr stretched(const Operand& x, std::size_t times, std::size_t axis, std::size_t place) {
+Expr stretched(const Operand& x, std::size_t times, std::size_t axis, std::size_t place, std::string_view function) {
   const NodeOrigin origin(x.where(), false);
   Shape shape = x.expr().shape();
-  check_size({shape[axis], times});
+  try {
+    check_size({shape[axis], times});
+  } catch (const ExpressionError& error) {
+    throw ExpressionError(fmt::format("{}({}, {}): {}", function, to_string(shape), times, error.what()), x.where());
+  }
   shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(place), Extent(1));
   const Expr single = reshaped(x, shape);
   shape[place] = Extent(times);
@@ -50,6 +54,11 @@ Expr flip(const Operand& x, const Axes& axes) {
 
 Expr roll(const Operand& x, const Position& shift, const Position& axis) {
   const std::size_t at = chosen_lane_axis(x, axis, "roll", no_order);
+  if (shift.is_too_large()) {
+    throw ExpressionError(fmt::format("roll({}): expected a shift below 2^63, got {}; use signed integers",
+                                      to_string(x.expr().shape()), shift.str()),
+                          x.where());
+  }
   const auto length = static_cast<std::ptrdiff_t>(x.expr().shape()[at].length);
   if (length == 0) return x.expr();
   const auto places = static_cast<std::size_t>((shift.value() % length + length) % length);
@@ -61,12 +70,12 @@ Expr roll(const Operand& x, const Position& shift, const Position& axis) {
 
 Expr tile(const Operand& x, std::size_t times, const Position& axis) {
   const std::size_t at = chosen_lane_axis(x, axis, "tile", no_order);
-  return stretched(x, times, at, at);
+  return stretched(x, times, at, at, "tile");
 }
 
 Expr repeat(const Operand& x, std::size_t times, const Position& axis) {
   const std::size_t at = chosen_lane_axis(x, axis, "repeat", no_order);
-  return stretched(x, times, at, at + 1);
+  return stretched(x, times, at, at + 1, "repeat");
 }
 
 Expr pad(const Operand& x, std::size_t before, std::size_t after, const Position& axis, const Operand& value) {

@@ -56,6 +56,13 @@ TEST_CASE("shapes misused") {
   CHECK_REFUSED((Parts{"roll([rows], 0): ", "rows have no order"}), roll(x(), 1, 0));
   CHECK_REFUSED((Parts{"tile([rows], 0): ", "rows have no order"}), tile(x(), 2, 0));
   CHECK_REFUSED((Parts{"repeat([2], 1): ", "axis 1 is out of bounds"}), repeat(zeros({2}), 2, 1));
+  CHECK_REFUSED((Parts{"tile([2], 18446744073709551615): ", "more elements than any memory"}),
+                tile(zeros({2}), static_cast<std::size_t>(-1)));
+  CHECK_REFUSED((Parts{"repeat([2], 17592186044416): ", "more elements than any memory"}),
+                repeat(zeros({2}), std::size_t{1} << 44));
+  CHECK_REFUSED((Parts{"more elements than any memory"}), pad(zeros({2}), 0, static_cast<std::size_t>(-1)));
+  CHECK_REFUSED((Parts{"roll([2]): ", "a shift below 2^63, got 18446744073709551615"}),
+                roll(zeros({2}), static_cast<std::size_t>(-1)));
   CHECK_REFUSED((Parts{"pad([rows], -1): ", "belong to a table"}), pad(x(), 1, 1));
   CHECK_REFUSED((Parts{"pad([2]): ", "one number to pad with", "got shape [3]"}), pad(zeros({2}), 1, 1, 0, zeros({3})));
   CHECK_REFUSED((Parts{"ravel([rows, 2]): ", "reshape(x, {-1, lanes})"}), ravel(wide()));

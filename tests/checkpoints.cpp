@@ -1,5 +1,8 @@
 // Runs that go on from a checkpoint, and checkpoints that are refused.
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <bit>
 #include <cmath>
 #include <csignal>
@@ -291,6 +294,17 @@ void check_refuses(const Optimizer& optimizer, ag::Objective& objective, const a
 }
 
 }  // namespace
+
+TEST_CASE("a run does not wait for a checkpoint that is a pipe") {
+  const SharedFolder folder;
+  const std::string file = folder.file("run");
+  if (world().is_root()) REQUIRE(mkfifo(file.c_str(), 0600) == 0);
+  world().synchronize();
+  alarm(60);  // ends a reader that waits for a writer
+  Noisy noisy;
+  check_refuses(ag::Adam{.nsteps = 3}, noisy.objective, declared, file, {"'Not a regular file' on reading it"});
+  alarm(0);
+}
 
 TEST_CASE("a checkpoint of another run is refused") {
   const SharedFolder folder;

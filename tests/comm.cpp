@@ -9,6 +9,7 @@
 
 #include "allgrad/communicator.hpp"
 #include "allgrad/error.hpp"
+#include "check_error.hpp"
 #include "comm/call.hpp"
 #include "comm_checks.hpp"
 
@@ -233,7 +234,13 @@ TEST_CASE("collectives are counted") {
 }
 
 TEST_CASE("communicators that cannot be used are refused") {
-  CHECK(thrown<ag::ArgumentError>([] { ag::Communicator comm(MPI_COMM_NULL); }) ==
+  const auto check = [](MPI_Comm comm, const std::string& text) {
+    check_error<ag::ArgumentError>({text}, [&](unsigned& line) {
+      line = __LINE__ + 1;
+      const ag::Communicator made(comm);
+    });
+  };
+  check(MPI_COMM_NULL,
         "Communicator: expected a communicator, got MPI_COMM_NULL. Ranks that MPI_Comm_split left out (MPI_UNDEFINED) "
         "belong to no Communicator and must not make one.");
   if (world().size() < 2) return;
@@ -242,7 +249,7 @@ TEST_CASE("communicators that cannot be used are refused") {
   MPI_Comm_split(MPI_COMM_WORLD, first ? 0 : 1, 0, &half);
   MPI_Comm inter = MPI_COMM_NULL;
   MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, first ? 1 : 0, 0, &inter);
-  CHECK(thrown<ag::ArgumentError>([&] { ag::Communicator comm(inter); }) ==
+  check(inter,
         "Communicator: expected an intra-communicator, got an inter-communicator. Merge it by MPI_Intercomm_merge.");
   MPI_Comm_free(&inter);
   MPI_Comm_free(&half);

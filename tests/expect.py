@@ -9,7 +9,7 @@ import sys
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--exit', type=int, default=0, help='the exit code')
+    parser.add_argument('--exit', type=int, default=0, help='the exit code; -1 for any but 0')
     parser.add_argument('--line', action='append', default=[],
                         help='a line after "allgrad: "; all such lines are given, in any order, each as often as it comes')
     parser.add_argument('--pattern', action='append', default=[],
@@ -32,7 +32,8 @@ def main():
         as_expected = all(any(re.search(pattern, line) for line in lines) for pattern in args.pattern)
     else:
         as_expected = sorted(lines) == sorted(args.line)
-    if process.returncode != args.exit or not as_expected:
+    code_is_expected = process.returncode != 0 if args.exit == -1 else process.returncode == args.exit
+    if not code_is_expected or not as_expected:
         sys.exit(f'expected exit code {args.exit} and the lines {args.pattern or args.line},\n'
                  f'got exit code {process.returncode} and the lines {lines};\n'
                  f'printed on standard error:\n{printed}')

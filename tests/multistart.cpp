@@ -137,6 +137,18 @@ TEST_CASE("fits on parts of a communicator have the same arguments on all of it"
   });
 }
 
+TEST_CASE("a number of starts that cannot be used is refused") {
+  const auto model = make_model(world());
+  const auto check = [&](std::size_t num_starts, const std::string& part) {
+    check_error<ag::ArgumentError>({part}, [&](unsigned& line) {
+      line = __LINE__ + 1;
+      ag::run_multistart(*model, params, {.num_starts = num_starts});
+    });
+  };
+  check(0, "num_starts of at least 1, got 0");
+  check(static_cast<std::size_t>(-1), "starts that fit into memory, got num_starts = 18446744073709551615");
+}
+
 TEST_CASE("frozen parameters keep their guess in all starts") {
   const auto model = make_model(world());
   ag::Params some = params;

@@ -112,6 +112,22 @@ TEST_CASE("limits that cannot be used are refused") {
     line = __LINE__ + 1;
     model.run_lhs_param_scan({0.0, 1.0}, {1.0, 0.5}, 2, 6);
   });
+  constexpr auto none_less_one = static_cast<std::size_t>(-1);
+  check_error<ag::ArgumentError>(
+      {"points that fit into memory", "num_evaluations = 6 and n_dim = 18446744073709551615"}, [&](unsigned& line) {
+        line = __LINE__ + 1;
+        model.run_lhs_param_scan(0.0, 1.0, none_less_one, 6);
+      });
+  check_error<ag::ArgumentError>(
+      {"points that fit into memory", "num_evaluations = 18446744073709551615 and n_dim = 2"}, [&](unsigned& line) {
+        line = __LINE__ + 1;
+        model.run_lhs_param_scan(0.0, 1.0, 2, none_less_one);
+      });
+  check_error<ag::ArgumentError>({"an array that fits into memory, got [1048576, 17592186044416]"},
+                                 [&](unsigned& line) {
+                                   line = __LINE__ + 1;
+                                   ag::latin_hypercube(std::size_t{1} << 20, std::size_t{1} << 44, 1);
+                                 });
   check_error<ag::ArgumentError>({"num_evaluations of at least 1"}, [&](unsigned& line) {
     line = __LINE__ + 1;
     model.run_lhs_param_scan(0.0, 1.0, 2, 0);

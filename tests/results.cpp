@@ -3,6 +3,7 @@
 
 #include <hdf5.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cmath>
@@ -305,6 +306,43 @@ TEST_CASE("HDF5 files that lead out of themselves, or round in them, are refused
         [&](hid_t id) { return H5Lcreate_external(pipe.c_str(), "/", id, "out", H5P_DEFAULT, H5P_DEFAULT); });
   check("expected groups in at most 16 others",
         [](hid_t id) { return H5Lcreate_hard(id, "/", id, "round", H5P_DEFAULT, H5P_DEFAULT); });
+}
+
+TEST_CASE("a result in no regular file is refused before it is opened") {
+  alarm(60);  // ends a reader that waits for a writer
+  const auto check = [](const std::string& path, const std::string& reason) {
+    check_error<ag::DataError>({"in '" + path + "', got '", reason}, [&](unsigned& line) {
+      line = __LINE__ + 1;
+      ag::load_optimize_result(path);
+    });
+  };
+  for (const std::string& ending : endings) {
+    const File file(ending);
+    if (world().is_root()) REQUIRE(mkfifo(file.path().c_str(), 0600) == 0);
+    world().synchronize();
+    check(file.path(), "Not a regular file");
+  }
+  check("/dev/zero", "Not a regular file");
+  check("/", "Is a directory");
+  alarm(0);
+}
+
+TEST_CASE("arrays whose sizes no memory has are refused") {
+  const File file;
+  ag::save(ag::OptimizeResult{}, file.path());
+  auto json = file.json();
+  world().synchronize();
+  const std::size_t huge = std::size_t{1} << 62;
+  for (const char* const pairs : {"steps", "changes"}) {
+    json["hess_inv"][pairs] = {{"shape", {huge, 0}}, {"values", nlohmann::json::array()}};
+  }
+  json["hess_inv"]["scale"] = nlohmann::json::array();
+  file.write(json.dump());
+  check_error<ag::DataError>({"what it cannot be read from: expected a shape of an array that fits into memory"},
+                             [&](unsigned& line) {
+                               line = __LINE__ + 1;
+                               ag::load_optimize_result(file.path());
+                             });
 }
 
 TEST_CASE("a file that cannot be written is an error on every rank") {

@@ -1,7 +1,9 @@
 // A program inside allgrad::run that ends in the way its argument names; tests/meson.build says what is expected.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <future>
 #include <map>
@@ -10,12 +12,15 @@
 #include <string>
 #include <thread>
 
-#include "allgrad/error.hpp"
-#include "allgrad/run.hpp"
+#include "allgrad/allgrad.hpp"
 #include "base/emit.hpp"
 #include "comm/call.hpp"
+#include "lambda_model.hpp"
+#include "said.hpp"
 
 namespace ag = allgrad;
+using allgrad::testing::LambdaModel;
+using allgrad::testing::Said;
 
 namespace {
 
@@ -24,6 +29,23 @@ void check_sum(const ag::Communicator& world) {
   message.payload()[0] = world.rank();
   world.allreduce(message);
   if (message.payload()[0] != world.size() * (world.size() - 1) / 2) throw std::runtime_error("wrong sum");
+}
+
+// From the table to the result, with a split, a scan and text on the way.
+void check_fit(const ag::Communicator& comm) {
+  const ag::Subcomm part = ag::split_subcomms({.num_groups = 1}, comm);
+  const ag::Table halos("halos", {{"x", std::vector<double>(3, comm.rank() + 1.0)}}, part.subcomm);
+  LambdaModel model([x = halos["x"]](const ag::Expr& p) { return sum(p[0] * x, 0); },
+                    [](const ag::Sumstats& s) { return square(s.value - 2.0); }, part.subcomm);
+  const double total = 1.5 * comm.size() * (comm.size() + 1);
+  if (std::abs(model.run_bfgs({0.0}, {.progress = false}).x(0) - 2.0 / total) > 1e-9)
+    throw std::runtime_error("wrong x");
+  const auto scan = model.run_lhs_param_scan(0.0, 1.0, 1, 4, 1);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double miss = scan.params(i, 0) * total - 2.0;
+    if (std::abs(scan.losses(i) - miss * miss) > 1e-9) throw std::runtime_error("wrong loss");
+  }
+  ag::emit(ag::Severity::progress, "fitted");
 }
 
 bool mpi_serves_threads() {
@@ -82,10 +104,15 @@ const std::map<std::string, Body> bodies{
        const ag::Communicator first(MPI_COMM_WORLD), second(MPI_COMM_WORLD);
        const auto use = [](const ag::Communicator& comm) {
          for (int i = 0; i < 500; ++i) check_sum(comm);
+         for (int i = 0; i < 10; ++i) check_fit(comm);
        };
+       const Said said;  // which is no place for two threads at once
        auto other = std::async(std::launch::async, [&] { use(second); });
        use(first);
        other.get();
+       if (said.progress != std::vector<std::string>(20, "fitted") || !said.warnings.empty()) {
+         throw std::runtime_error(fmt::format("expected 20 texts, got {} and {}", said.progress, said.warnings));
+       }
      }},
     {"two threads in turn",
      [](const ag::Communicator& world) {

@@ -61,7 +61,7 @@ class Communicator {
 
   /// A duplicate of the user's communicator; collective over it. Throws ArgumentError for MPI_COMM_NULL and for an
   /// inter-communicator, and where ALLGRAD_TIMEOUT is no number of seconds above 0; and Error where MPI has no
-  /// communicator left.
+  /// communicator left, or where a former one of `comm` was given up, since other ranks may still wait in it.
   explicit Communicator(MPI_Comm comm, SourceLocation where = SourceLocation::current());
 
   int rank() const;

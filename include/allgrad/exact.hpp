@@ -49,7 +49,10 @@ extern const char* const why_inexact;
 /// Throws ArgumentError that tells the number, and its index in an array of the given shape.
 [[noreturn]] void refuse(const Inexact& inexact, std::span<const std::size_t> shape, SourceLocation where);
 
-/// Throws ArgumentError where an array of this shape has more elements than there is memory for anywhere.
+/// False where an array of this shape has more elements than there is memory for anywhere.
+bool is_array_size(std::span<const std::size_t> shape);
+
+/// Throws ArgumentError there.
 void check_array_size(std::span<const std::size_t> shape, SourceLocation where);
 
 /// The number as a double. Throws ArgumentError where that is another number; it tells the place, where there is one.

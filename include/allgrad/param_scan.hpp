@@ -15,6 +15,7 @@
 #include "allgrad/loss.hpp"
 #include "allgrad/origin.hpp"
 #include "allgrad/param_values.hpp"
+#include "allgrad/source_location.hpp"
 
 namespace allgrad {
 
@@ -65,6 +66,8 @@ struct ParamScan {
 
 /// A Latin hypercube sample [num_samples, n_dim] of the unit cube: in each dimension, each of `num_samples` equal
 /// intervals has exactly one point, at a random place in it. McKay, Beckman, Conover 1979 (Technometrics 21, 239).
-xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_dim, const Key& key);
+/// Throws ArgumentError where the points do not fit into memory.
+xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_dim, const Key& key,
+                                       SourceLocation where = SourceLocation::current());
 
 }  // namespace allgrad

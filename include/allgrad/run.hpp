@@ -19,7 +19,9 @@ namespace allgrad {
 /// throw a RankError. Where the body has thrown on some ranks and the others do not leave theirs within 5 seconds,
 /// since they wait elsewhere for a rank that never comes, MPI_Abort ends all of them; so it does where MPI_Finalize
 /// waits for a collective that was given up, and where a rank cannot begin since MPI has no communicator left, which is
-/// reported too. Throws Error where MPI is finalized already.
+/// reported too. A rank that has left `body` waits for the others as in any collective: a warning after 60 seconds says
+/// who is missing, and where ALLGRAD_TIMEOUT sets a limit, an error does and MPI_Abort ends the program. Throws Error
+/// where MPI is finalized already.
 int run(int argc, char** argv, const std::function<void(const Communicator& world)>& body);
 
 }  // namespace allgrad

@@ -3,7 +3,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
-#include <utility>
+#include <mutex>
 
 namespace allgrad {
 
@@ -11,7 +11,8 @@ namespace {
 
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may write no other");
 std::atomic<int> noted = 0;
-bool was_asked_for = false;
+std::atomic<bool> was_asked_for = false;
+std::mutex mutex_of_guards;  // of different threads
 int guards = 0;
 
 extern "C" void allgrad_note_signal(int signal) { noted = signal; }
@@ -40,15 +41,20 @@ void restore() {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  const std::scoped_lock lock(mutex_of_guards);
   if (guards++ == 0) install();
 }
 
 InterruptGuard::~InterruptGuard() {
-  if (--guards > 0) return;
-  restore();
-  const int signal = noted.exchange(0);
-  const bool handled = std::exchange(was_asked_for, false);
-  if (signal != 0 && !handled) std::raise(signal);
+  int unhandled = 0;
+  {
+    const std::scoped_lock lock(mutex_of_guards);
+    if (--guards > 0) return;
+    restore();
+    const int signal = noted.exchange(0);
+    if (!was_asked_for.exchange(false)) unhandled = signal;
+  }
+  if (unhandled != 0) std::raise(unhandled);
 }
 
 std::string_view InterruptGuard::signal() {

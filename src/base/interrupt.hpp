@@ -6,7 +6,7 @@ namespace allgrad {
 
 /// While one lives, SIGINT (Ctrl-C) and SIGTERM (as batch systems send) are noted instead of ending the process. The
 /// second of a kind gets the system's default behaviour. The last one to go restores the former handlers and passes
-/// them a signal that nobody has asked for. A signal that is ignored stays so. For one thread of the process at a time.
+/// them a signal that nobody has asked for. A signal that is ignored stays so. Any thread may have one.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <utility>
 
 #include "base/emit.hpp"
@@ -16,6 +17,9 @@ namespace allgrad {
 namespace {
 
 constexpr const char* start_of_line = "\r\x1b[K";  // and clears it
+
+// One thread at a time writes, and a sink may call what it stands in for.
+std::recursive_mutex mutex_of_sink;
 
 bool status_is_open = false;
 
@@ -33,6 +37,7 @@ std::string_view prefix(Severity severity) {
 
 // Does not throw, as users call it from sinks of their own.
 void say_on_standard_error(Severity severity, std::string_view text) {
+  const std::scoped_lock lock(mutex_of_sink);
   try {
     end_status();
     if (write_to_standard_error(fmt::format("{}{}\n", prefix(severity), text))) return;
@@ -91,14 +96,19 @@ std::size_t terminal_width() {
 }  // namespace
 
 Sink set_sink(Sink sink) {
+  const std::scoped_lock lock(mutex_of_sink);
   end_status();
   if (!sink) sink = say_on_standard_error;
   return std::exchange(current_sink(), std::move(sink));
 }
 
-std::size_t dropped_texts() { return dropped; }
+std::size_t dropped_texts() {
+  const std::scoped_lock lock(mutex_of_sink);
+  return dropped;
+}
 
 void emit(Severity severity, std::string_view text) {
+  const std::scoped_lock lock(mutex_of_sink);
   if (severity == Severity::progress && wanted_progress() == "off") return;
   if (tell_dropped()) {
     say(severity, text);
@@ -108,18 +118,21 @@ void emit(Severity severity, std::string_view text) {
 }
 
 bool can_show_status() {
+  const std::scoped_lock lock(mutex_of_sink);
   const std::string_view wanted = wanted_progress();
   if (wanted == "plain" || wanted == "off" || !sink_is_default()) return false;
   return wanted == "line" || isatty(STDERR_FILENO) != 0;
 }
 
 void show_status(std::string_view line) {
+  const std::scoped_lock lock(mutex_of_sink);
   if (!can_show_status()) return;
   status_is_open = write_to_standard_error(fmt::format("{}{}", start_of_line, utf8_prefix(line, terminal_width() - 1)));
   if (!status_is_open) ++dropped;
 }
 
 void end_status() {
+  const std::scoped_lock lock(mutex_of_sink);
   if (std::exchange(status_is_open, false)) write_to_standard_error("\n");
 }
 

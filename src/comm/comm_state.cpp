@@ -30,14 +30,13 @@ int ranks_of(MPI_Comm comm) {
 }
 
 /// The rank of its first process in MPI_COMM_WORLD, and how many that process has made before; collective.
-std::uint64_t agree_on_id(MPI_Comm comm, std::span<const int> ranks, const std::shared_ptr<std::uint64_t>& id,
-                          const Operation& operation) {
+std::uint64_t agree_on_id(MPI_Comm comm, const std::shared_ptr<std::uint64_t>& id, const Awaited& awaited) {
   static std::atomic<std::uint32_t> made = 0;
   if (rank_in(comm) == 0) *id = static_cast<std::uint64_t>(rank_in(MPI_COMM_WORLD)) << 32 | ++made;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, id.get(), 1, MPI_UINT64_T, MPI_MAX, comm, &request), "MPI_Iallreduce");
   PendingRequest pending(request, id);
-  wait(pending, {operation, {}, ranks});
+  wait(pending, awaited);
   return *id;
 }
 
@@ -61,11 +60,12 @@ Communicator::State::State(MPI_Comm original)
   check_time_limit();
 }
 
-void Communicator::State::open(MPI_Comm original, const Operation& operation) {
-  comm.duplicate(original, world_ranks, operation);
-  if (size > 1) lane.duplicate(comm.get(), world_ranks, operation);
+void Communicator::State::open(MPI_Comm original, const CollectiveId& opening, const Operation& operation) {
+  const Awaited awaited{operation, opening, world_ranks};
+  comm.duplicate(original, awaited);
+  if (size > 1) lane.duplicate(comm.get(), awaited);
   envelopes->use(lane.get());
-  id = agree_on_id(comm.get(), world_ranks, own_id, operation);
+  id = agree_on_id(comm.get(), own_id, awaited);
 }
 
 void Communicator::State::require_usable(const Operation& operation) const {

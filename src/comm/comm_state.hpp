@@ -24,8 +24,8 @@ struct Communicator::State {
   /// Makes room, and sends no message.
   explicit State(MPI_Comm original);
 
-  /// Makes the duplicate. Collective; allocates nothing unless it throws.
-  void open(MPI_Comm original, const Operation& operation);
+  /// Makes the duplicate; `opening` is from prepare_duplicate. Collective; allocates nothing unless it throws.
+  void open(MPI_Comm original, const CollectiveId& opening, const Operation& operation);
 
   /// The one collective with which all others begin: the sum of the envelopes. The beginning of a payload, at most as
   /// much as there is room for, travels in them and is summed in place.

@@ -30,8 +30,8 @@ Message::Message(std::size_t size) : payload_(std::make_shared<std::vector<doubl
 
 Communicator::Communicator(MPI_Comm comm, SourceLocation where) {
   const Operation operation("Communicator", where);
-  prepare_duplicate(comm, operation, [&] { state_ = std::make_shared<State>(comm); });
-  state_->open(comm, operation);
+  const CollectiveId opening = prepare_duplicate(comm, operation, [&] { state_ = std::make_shared<State>(comm); });
+  state_->open(comm, opening, operation);
 }
 
 Communicator Communicator::world() {

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "allgrad/error.hpp"
@@ -75,6 +77,9 @@ std::string read_here(const std::string& file, const std::function<std::string(c
   using Status = FileText::Status;
   const auto answer = [](Status status, const std::string& text) { return static_cast<char>(status) + text; };
   if (access(file.c_str(), F_OK) != 0 && errno == ENOENT) return answer(Status::absent, {});
+  // A pipe would make the reader wait, a device may have no end.
+  std::error_code unknown;
+  if (std::filesystem::is_other(file, unknown)) return answer(Status::unreadable, "Not a regular file");
   try {
     return answer(Status::read, read(file));
   } catch (const DataError& error) {

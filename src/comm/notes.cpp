@@ -8,6 +8,7 @@
 
 #include "comm/mpi_check.hpp"
 #include "comm/record_merge.hpp"
+#include "comm/wait.hpp"
 
 namespace allgrad {
 
@@ -23,11 +24,11 @@ Notes& Notes::of_world() {
   const Operation operation("Communicator::world");
   std::unique_ptr<Notes> notes;
   std::vector<int> ranks;
-  prepare_duplicate(MPI_COMM_WORLD, operation, [&] {
+  const CollectiveId id = prepare_duplicate(MPI_COMM_WORLD, operation, [&] {
     notes.reset(new Notes);
     ranks = ranks_in_world(MPI_COMM_WORLD);
   });
-  notes->comm_.duplicate(MPI_COMM_WORLD, ranks, operation);
+  notes->comm_.duplicate(MPI_COMM_WORLD, {operation, id, ranks});
   notes_of_world = notes.release();  // not destroyed: MPI_Finalize frees the duplicate
   return *notes_of_world;
 }

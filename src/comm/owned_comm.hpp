@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "allgrad/operation.hpp"
 
 namespace allgrad {
+
+struct Awaited;
+struct CollectiveId;
 
 /// A duplicate of an MPI communicator whose calls return their errors. It is freed with its owner, or by MPI_Finalize
 /// where the owner lives longer.
@@ -21,9 +23,8 @@ class OwnedComm {
   OwnedComm(const OwnedComm&) = delete;
   OwnedComm& operator=(const OwnedComm&) = delete;
 
-  /// Collective over `original`, whose ranks in MPI_COMM_WORLD are `ranks`: they are waited for as in any collective,
-  /// named by `operation`. Allocates nothing unless it throws.
-  void duplicate(MPI_Comm original, std::span<const int> ranks, const Operation& operation);
+  /// Collective over `original`, whose ranks are waited for as in any collective. Allocates nothing unless it throws.
+  void duplicate(MPI_Comm original, const Awaited& awaited);
 
   /// MPI_COMM_NULL before there is one, and after MPI_Finalize.
   MPI_Comm get() const { return comm_; }
@@ -34,8 +35,9 @@ class OwnedComm {
 };
 
 /// What comes before a duplicate of a user's communicator: `prepare` makes room for it, and sends no message. Where it
-/// throws on any rank, every rank throws. Collective over `original`.
-void prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare);
+/// throws on any rank, every rank throws. Returns what names the waits for the duplicate. Throws Error where such a
+/// wait was given up before on `original`. Collective over it.
+CollectiveId prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare);
 
 /// The ranks of a communicator as ranks of MPI_COMM_WORLD; MPI_UNDEFINED for those that it does not have.
 std::vector<int> ranks_in_world(MPI_Comm comm);

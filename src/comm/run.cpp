@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
@@ -25,6 +28,7 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 5s;
 constexpr auto poll_interval = 1ms;
+constexpr std::string_view threw = "threw: ";
 
 // MPI_Finalize may wait for a collective that was given up: then MPI_Abort ends the process, after a while.
 class FinalizeLimit {
@@ -60,30 +64,93 @@ class MpiSession {
   bool owns_ = false;
 };
 
-[[noreturn]] void abort_all(const Communicator& meeting, const std::exception_ptr& failure) {
+[[noreturn]] void abort_all(const Communicator& meeting, std::string_view why) {
   emit(Severity::error,
-       fmt::format(
-           "rank {} of {}: {}. The other ranks did not follow within {} seconds, since they wait for this one or "
-           "still compute: MPI_Abort ends them all.",
-           meeting.rank(), meeting.size(), exception_text(failure), patience.count()));
+       fmt::format("rank {} of {}: {}: MPI_Abort ends them all.", meeting.rank(), meeting.size(), why));
   MPI_Abort(MPI_COMM_WORLD, 1);
   std::abort();
 }
 
-// Returns when every rank has left its body; a rank that failed does not wait longer than its patience.
-void meet_at_end(const Communicator& meeting, const std::exception_ptr& failure) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  MPI_Request request = MPI_REQUEST_NULL;
-  check_mpi(MPI_Ibarrier(meeting.handle(), &request), "MPI_Ibarrier");
-  for (;;) {
-    int all_are_here = 0;
-    check_mpi(MPI_Test(&request, &all_are_here, MPI_STATUS_IGNORE), "MPI_Test");
-    if (all_are_here != 0) return;
-    if (failure && std::chrono::steady_clock::now() > deadline) abort_all(meeting, failure);
-    Notes::of_world().look();  // and answers
-    std::this_thread::sleep_for(poll_interval);
+/// The wait for the ranks that have not left their bodies yet.
+class EndOfRun {
+ public:
+  EndOfRun(const Communicator& meeting, const std::exception_ptr& failure) : meeting_(meeting), failure_(failure) {}
+
+  void wait() {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Ibarrier(meeting_.handle(), &request), "MPI_Ibarrier");
+    for (;;) {
+      int all_are_here = 0;
+      check_mpi(MPI_Test(&request, &all_are_here, MPI_STATUS_IGNORE), "MPI_Test");
+      if (all_are_here != 0) return;
+      notes_.look();  // and answers
+      look_at_clock(std::chrono::steady_clock::now() - start_);
+      std::this_thread::sleep_for(poll_interval);
+    }
   }
-}
+
+ private:
+  void look_at_clock(std::chrono::duration<double> waited) {
+    if (failure_ && waited > patience) {
+      abort_all(meeting_,
+                fmt::format("{}. The other ranks did not follow within {} seconds, since they wait for this one or "
+                            "still compute",
+                            exception_text(failure_), patience.count()));
+    }
+    const std::optional<double> limit = time_limit();
+    // One that has failed ends it with what it failed by, and the others give the one that speaks the time to do so.
+    if (limit && !any_has_failed() &&
+        waited.count() > *limit + (speaks() ? 0.0 : std::chrono::duration<double>(patience).count())) {
+      abort_all(meeting_, fmt::format("the end of allgrad::run has waited {} seconds, the limit that ALLGRAD_TIMEOUT "
+                                      "sets, for {}",
+                                      *limit, text_of_missing()));
+    }
+    if (warned_ || waited < time_until_warning) return;
+    warned_ = true;
+    if (speaks()) warn();
+  }
+
+  void warn() const {
+    try {
+      emit(Severity::warning,
+           fmt::format("the end of allgrad::run has waited {} seconds for {}",
+                       std::chrono::duration<double>(time_until_warning).count(), text_of_missing()));
+    } catch (const std::bad_alloc&) {  // which is no reason to end
+    }
+  }
+
+  bool is_here(int rank) const { return rank == meeting_.rank() || notes_.left(rank) != nullptr; }
+
+  bool any_has_failed() const {
+    if (failure_) return true;
+    for (int rank = 0; rank < meeting_.size(); ++rank) {
+      const std::string* how = notes_.left(rank);
+      if (how != nullptr && how->starts_with(threw)) return true;
+    }
+    return false;
+  }
+
+  /// The lowest of those that wait does.
+  bool speaks() const {
+    int lowest = 0;
+    while (!is_here(lowest)) ++lowest;
+    return lowest == meeting_.rank();
+  }
+
+  std::string text_of_missing() const {
+    std::vector<std::size_t> missing;
+    for (int rank = 0; rank < meeting_.size(); ++rank) {
+      if (!is_here(rank)) missing.push_back(static_cast<std::size_t>(rank));
+    }
+    return describe_missing(missing, static_cast<std::size_t>(meeting_.size()));
+  }
+
+  const Communicator& meeting_;
+  const std::exception_ptr& failure_;
+  Notes& notes_ = Notes::of_world();
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  bool warned_ = false;
+};
 
 // Reports each text once, on the lowest rank that threw it; returns the exit code. Collective.
 int report(const Communicator& meeting, const std::exception_ptr& failure) {
@@ -150,8 +217,8 @@ int run(int argc, char** argv, const std::function<void(const Communicator& worl
     failure = std::current_exception();
   }
   Notes& notes = Notes::of_world();
-  notes.leave(failure ? fmt::format("threw: {}", exception_text(failure)) : "returned normally");
-  meet_at_end(meeting, failure);
+  notes.leave(failure ? fmt::format("{}{}", threw, exception_text(failure)) : "returned normally");
+  EndOfRun(meeting, failure).wait();
   notes.settle();
   return report(meeting, failure);
 }

@@ -40,15 +40,6 @@ double seconds(Clock::duration time) { return std::chrono::duration<double>(time
 
 constexpr const char* timeout_variable = "ALLGRAD_TIMEOUT";
 
-/// Nothing where the variable is not set, or cannot be used: a wait must not end by that.
-std::optional<double> time_limit() {
-  const char* text = std::getenv(timeout_variable);
-  if (text == nullptr) return std::nullopt;
-  char* end = nullptr;
-  const double limit = std::strtod(text, &end);
-  return *end == '\0' && std::isfinite(limit) && limit > 0.0 ? std::optional(limit) : std::nullopt;
-}
-
 /// One wait that is not over at once.
 class Wait {
  public:
@@ -128,7 +119,7 @@ class Wait {
     if (now - *signal_time_ < time_to_stop) return;
     give_up(0, [&] {
       return fmt::format("{} was interrupted by {} while it waited for {}", describe_call(awaited_.operation), signal,
-                         text_of(find_missing()));
+                         describe_missing(find_missing(), awaited_.ranks.size()));
     });
   }
 
@@ -137,7 +128,7 @@ class Wait {
     if (is_done_within(0s)) return;
     give_up(missing.empty() ? 0 : static_cast<int>(missing[0]), [&] {
       return fmt::format("{} has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
-                         describe_call(awaited_.operation), limit, text_of(missing));
+                         describe_call(awaited_.operation), limit, describe_missing(missing, awaited_.ranks.size()));
     });
   }
 
@@ -150,7 +141,7 @@ class Wait {
       break;
     }
     emit(Severity::warning, fmt::format("{} has waited {} seconds for {}", describe_call(awaited_.operation),
-                                        seconds(time_until_warning), text_of(missing)));
+                                        seconds(time_until_warning), describe_missing(missing, awaited_.ranks.size())));
   }
 
   /// Of the ranks of the communicator, those that do not say that they wait.
@@ -165,18 +156,6 @@ class Wait {
       if (awaited_.ranks[i] != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
     }
     return missing;
-  }
-
-  std::string text_of(const std::vector<std::size_t>& missing) const {
-    if (missing.empty()) return "other ranks";
-    constexpr std::size_t most = 10;
-    const std::size_t shown = std::min(missing.size(), most);
-    std::string text =
-        fmt::format("{} {}", missing.size() == 1 ? "rank" : "ranks",
-                    fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
-    if (missing.size() > shown) text += fmt::format(" and {} more", missing.size() - shown);
-    return fmt::format("{} of {}, which {} not come to it", text, awaited_.ranks.size(),
-                       missing.size() == 1 ? "has" : "have");
   }
 
   /// Without memory for the text, or to tell the others, it gives up too.
@@ -236,12 +215,30 @@ void wait(Pending& pending, const Awaited& awaited) {
 
 bool any_collective_given_up() { return any_given_up; }
 
+std::optional<double> time_limit() {
+  const char* text = std::getenv(timeout_variable);
+  if (text == nullptr) return std::nullopt;
+  char* end = nullptr;
+  const double limit = std::strtod(text, &end);
+  return *end == '\0' && std::isfinite(limit) && limit > 0.0 ? std::optional(limit) : std::nullopt;
+}
+
+std::string describe_missing(const std::vector<std::size_t>& missing, std::size_t num_ranks) {
+  if (missing.empty()) return "other ranks";
+  constexpr std::size_t most = 10;
+  const std::size_t shown = std::min(missing.size(), most);
+  std::string text =
+      fmt::format("{} {}", missing.size() == 1 ? "rank" : "ranks",
+                  fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  if (missing.size() > shown) text += fmt::format(" and {} more", missing.size() - shown);
+  return fmt::format("{} of {}, which {} not come to it", text, num_ranks, missing.size() == 1 ? "has" : "have");
+}
+
 void check_time_limit() {
   const char* text = std::getenv(timeout_variable);
   if (text == nullptr || *text == '\0' || time_limit()) return;
-  throw ArgumentError(
-      fmt::format("{}: expected a number of seconds above 0, or no such environment variable, got \"{}\"",
-                  timeout_variable, text));
+  throw ArgumentError(fmt::format(
+      "{}: expected a number of seconds above 0, or no such environment variable, got \"{}\"", timeout_variable, text));
 }
 
 }  // namespace allgrad

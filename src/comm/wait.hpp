@@ -1,7 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "allgrad/operation.hpp"
 #include "allgrad/source_location.hpp"
@@ -28,6 +31,12 @@ extern std::chrono::milliseconds time_until_warning;
 
 /// Whether any collective of this process was given up.
 bool any_collective_given_up();
+
+/// The seconds that ALLGRAD_TIMEOUT sets; nothing where it is not set, or cannot be used: a wait must not end by that.
+std::optional<double> time_limit();
+
+/// "rank 1 of 3, which has not come to it", for texts of what was waited for.
+std::string describe_missing(const std::vector<std::size_t>& missing, std::size_t num_ranks);
 
 /// Throws ArgumentError where ALLGRAD_TIMEOUT is set to something else than a number of seconds above 0.
 void check_time_limit();

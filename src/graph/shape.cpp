@@ -195,8 +195,10 @@ void check_size(const Shape& shape) {
                                     to_string(shape)));
 }
 
+bool detail::is_array_size(std::span<const std::size_t> shape) { return bounded_product(shape).has_value(); }
+
 void detail::check_array_size(std::span<const std::size_t> shape, SourceLocation where) {
-  if (bounded_product(shape)) return;
+  if (is_array_size(shape)) return;
   throw ArgumentError(fmt::format("expected a shape of an array that fits into memory, got {}; is a length a wrong "
                                   "one, or negative?",
                                   to_string(Shape(shape.begin(), shape.end()))),

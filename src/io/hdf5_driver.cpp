@@ -36,9 +36,9 @@ H5FD_t* open_to_read(const char* name, unsigned flags, hid_t, haddr_t) {
     H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, H5E_RESOURCE, H5E_NOSPACE, "out of memory");
     return nullptr;
   }
-  file->descriptor = open(name, O_RDONLY | O_CLOEXEC);
+  file->descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a link may lead to a pipe without a writer
   if (file->descriptor < 0) return nullptr;
-  if (fstat(file->descriptor, &file->status) != 0) {
+  if (fstat(file->descriptor, &file->status) != 0 || !S_ISREG(file->status.st_mode)) {
     close(file->descriptor);
     return nullptr;
   }

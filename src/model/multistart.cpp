@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "allgrad/exact.hpp"
 #include "allgrad/subcomms.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/call.hpp"
@@ -47,7 +49,10 @@ xt::xtensor<double, 2> hypercube_between_bounds(const Params& params, const Mult
     refuse_multistart(fmt::format("a parameter that is free, got {} that are frozen", params.size()), where);
   }
   if (options.num_starts == 0) refuse_multistart("num_starts of at least 1, got 0", where);
-  const xt::xtensor<double, 2> unit = latin_hypercube(options.num_starts, num_free, options.seed);
+  if (!detail::is_array_size(std::array{options.num_starts, params.size()})) {
+    refuse_multistart(fmt::format("starts that fit into memory, got num_starts = {}", options.num_starts), where);
+  }
+  const xt::xtensor<double, 2> unit = latin_hypercube(options.num_starts, num_free, options.seed, where);
   auto starts = xt::xtensor<double, 2>::from_shape({options.num_starts, params.size()});
   for (std::size_t n = 0; n < options.num_starts; ++n) {
     std::size_t k = 0;

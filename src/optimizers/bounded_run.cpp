@@ -189,6 +189,7 @@ OptimizeResult BoundedRun::result() const {
   std::ranges::copy(iterate_.params, result.x.begin());
   std::ranges::copy(iterate_.gradient, result.jac.begin());
   for (const std::size_t i : space_.at_bounds(iterate_.params)) result.at_bounds.push_back(names_[i]);
+  if (!result.at_bounds.empty()) result.message += fmt::format("; at bounds: {}", fmt::join(result.at_bounds, ", "));
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "allgrad/error.hpp"
+#include "allgrad/exact.hpp"
 #include "allgrad/random.hpp"
 #include "comm/require_same.hpp"
 #include "optimizers/aux_record.hpp"
@@ -22,6 +24,12 @@ void check_limits(const ScanPoints& points, SourceLocation where) {
   const auto refuse = [&](const std::string& text) { throw ArgumentError("run_lhs_param_scan: " + text, where); };
   if (points.n_dim == 0) refuse("expected at least one parameter, got n_dim = 0; give the number of parameters");
   if (points.num_evaluations == 0) refuse("expected num_evaluations of at least 1, got 0; give the number of points");
+  if (!detail::is_array_size(std::array{points.num_evaluations, points.n_dim})) {
+    refuse(
+        fmt::format("expected points that fit into memory, got num_evaluations = {} and n_dim = {}; is one a wrong "
+                    "number, or negative?",
+                    points.num_evaluations, points.n_dim));
+  }
   for (const auto& [name, limits] : {std::pair("xmins", &points.xmins), std::pair("xmaxs", &points.xmaxs)}) {
     if (limits->fits(points.n_dim)) continue;
     refuse(fmt::format("expected one number in {} for all parameters or {}, one for each, got {}", name, points.n_dim,
@@ -75,7 +83,7 @@ ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
   const std::size_t n = points.num_evaluations;
   ParamScan scan;
   scan.seed = seed;
-  scan.params = latin_hypercube(n, points.n_dim, scan.seed);
+  scan.params = latin_hypercube(n, points.n_dim, scan.seed, where);
   scan.losses = xt::xtensor<double, 1>::from_shape({n});
   AuxRecord sumstats, aux, terms;
   for (std::size_t i = 0; i < n; ++i) {
@@ -99,7 +107,9 @@ ParamScan evaluate_all(const ScanPoints& points, std::uint64_t seed,
 
 }  // namespace
 
-xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_dim, const Key& key) {
+xt::xtensor<double, 2> latin_hypercube(std::size_t num_samples, std::size_t n_dim, const Key& key,
+                                       SourceLocation where) {
+  detail::check_array_size(std::array{num_samples, n_dim}, where);
   auto points = xt::xtensor<double, 2>::from_shape({num_samples, n_dim});
   std::vector<std::size_t> interval(num_samples);
   for (std::size_t d = 0; d < n_dim; ++d) {

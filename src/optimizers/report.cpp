@@ -69,7 +69,6 @@ std::string OptimizeResult::str() const {
       message, success, shown(fun), named_or_listed(names, numbers(x), units), named_or_listed(names, numbers(jac)),
       nfev, nit);
   if (!terms.empty()) text += fmt::format("\n   terms: {}", describe_terms(terms, weights));
-  if (!at_bounds.empty()) text += fmt::format("\nat bounds: {}", fmt::join(at_bounds, ", "));
   if (std::isless(best.loss, fun)) text += fmt::format("\n    best: {}", describe_result(best, names, units));
   if (covariance) text += fmt::format("\n{}", *covariance);
   if (backed_off > 0) text += fmt::format("\nbacked off: {}; the last: {}", backed_off, not_finite);

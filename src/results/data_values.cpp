@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "allgrad/error.hpp"
+#include "allgrad/exact.hpp"
 #include "base/finite.hpp"
 
 namespace allgrad {
@@ -68,6 +69,7 @@ Data::Numbers numbers_in(const Data& data) {
   for (const std::size_t length : numbers.shape) left = length != 0 && left % length == 0 ? left / length : 0;
   const bool is_empty = std::ranges::find(numbers.shape, std::size_t{0}) != numbers.shape.end();
   if (is_empty ? !numbers.values.empty() : left != 1) throw DataError("expected as many numbers as the shape says");
+  if (!detail::is_array_size(numbers.shape)) throw DataError("expected a shape of an array that fits into memory");
   return numbers;
 }
 

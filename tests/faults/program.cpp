@@ -3,12 +3,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "../lambda_model.hpp"
 #include "allgrad/allgrad.hpp"
@@ -66,6 +68,33 @@ const std::map<std::string, Body> bodies{
      [](const ag::Communicator& world, LambdaModel& model) {
        if (world.rank() == 1) std::raise(SIGSTOP);
        evaluate(model);
+     }},
+    {"blocked write",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       std::array<int, 2> pipe{};
+       if (world.rank() == 1 && ::pipe(pipe.data()) == 0) {  // which nobody reads
+         const std::vector<char> much(1 << 20);
+         if (write(pipe[1], much.data(), much.size()) >= 0) throw std::runtime_error("the pipe took it");
+       }
+       evaluate(model);
+     }},
+    {"killed process",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) std::raise(SIGKILL);
+       evaluate(model);
+     }},
+    {"endless loop after the last call",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       evaluate(model);
+       if (world.rank() == 1) loop_for_ever();
+     }},
+    {"error is caught while another rank loops",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       if (world.rank() == 1) loop_for_ever();
+       try {
+         evaluate(model);
+       } catch (const ag::Error&) {
+       }
      }},
     {"late rank",
      [](const ag::Communicator& world, LambdaModel& model) {

@@ -147,4 +147,36 @@ TEST_CASE("an envelope that was given up is there when another rank answers it")
   world().synchronize();
 }
 
+TEST_CASE("where the making of a communicator was given up, others can be made, but not of the same one") {
+  MPI_Comm users = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &users);
+  const auto make = [&](unsigned& line) {
+    line = __LINE__ + 1;
+    const ag::Communicator comm(users);
+  };
+  if (world().is_root()) {
+    const TimeLimit limit;
+    check_error<ag::RankError>({"Communicator", "has waited 0.2 seconds"}, make);
+    for (int rank = 1; rank < world().size(); ++rank) send(rank);
+  } else {
+    receive(0);
+    check_error<ag::RankError>({"Communicator", "has waited 0.2 seconds, the limit that ALLGRAD_TIMEOUT sets"}, make);
+  }
+  world().synchronize();
+  check_error<ag::Error>({"Communicator: the MPI communicator cannot be used any more"}, make);
+
+  if (world().rank() == 1) std::this_thread::sleep_for(1500ms);  // longer than what was sent before a note may take
+  const ag::Communicator other(MPI_COMM_WORLD);
+  other.synchronize();
+  // So that MPI_Finalize finds nothing that goes on.
+  if (world().is_root()) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Comm duplicate = MPI_COMM_NULL;
+    MPI_Comm_idup(users, &duplicate, &request);
+    MPI_Wait(&request, MPI_STATUS_IGNORE);
+    MPI_Comm_free(&duplicate);
+  }
+  world().synchronize();
+}
+
 }  // namespace test_waits

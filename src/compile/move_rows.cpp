@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "allgrad/error.hpp"
 #include "allgrad/table.hpp"
+#include "base/archive.hpp"
 #include "comm/call.hpp"
 #include "compile/check_graph.hpp"
 #include "compile/row_values.hpp"
@@ -40,6 +40,16 @@ void broadcast_numbers(const double* numbers, std::size_t count, int root, const
     });
   }
 }
+
+/// What a rank without a column has to know of it.
+struct ColumnHeader {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::string unit;
+  bool may_be_nan, may_be_infinite;
+
+  void fields(Archive& archive) { archive(name, shape, unit, may_be_nan, may_be_infinite); }
+};
 
 std::size_t product(const std::vector<std::size_t>& lengths) {
   return std::accumulate(lengths.begin(), lengths.end(), std::size_t{1}, std::multiplies());
@@ -95,20 +105,22 @@ Array gather_rows(const Operand& value) {
 Table Table::scatter(std::string name, const Columns& columns, Communicator comm, SourceLocation where) {
   return in_call("Table::scatter", where, comm, [&] {
     const Operation operation("the dealing out of rows", where);
-    const std::string own = comm.attempt([&] {
-      nlohmann::json header = nlohmann::json::array();
-      if (comm.is_root()) {
-        check_columns(name, columns, Communicator(MPI_COMM_SELF), where);
-        for (const auto& [column_name, column] : columns) {
-          header.push_back({column_name, column.shape_, column.may_be_nan_, column.may_be_infinite_, column.unit_});
-        }
+    Archive own;
+    if (comm.is_root()) {
+      check_columns(name, columns, Communicator(MPI_COMM_SELF), where);
+      std::vector<ColumnHeader> own_headers;
+      for (const auto& [column_name, column] : columns) {
+        own_headers.push_back({column_name, column.shape_, column.unit_, column.may_be_nan_, column.may_be_infinite_});
       }
-      return header.dump();
-    });
-    const auto header = nlohmann::json::parse(comm.broadcast(own, 0, operation));
+      own(own_headers);
+    }
+    const std::string bytes = comm.broadcast(own.written(), 0, operation);
+    std::vector<ColumnHeader> headers;
+    Archive of_root(bytes);
+    of_root(headers);
     Columns shares;
-    for (std::size_t i = 0; i < header.size(); ++i) {
-      auto shape = header[i][1].get<std::vector<std::size_t>>();
+    for (std::size_t i = 0; i < headers.size(); ++i) {
+      std::vector<std::size_t> shape = headers[i].shape;
       const std::size_t total = shape[0];
       const RowShare share = share_of_rows(total, comm);
       shape[0] = share.count();
@@ -123,10 +135,10 @@ Table Table::scatter(std::string name, const Columns& columns, Communicator comm
         });
       }
       Column column(numbers, numbers->data(), shape);
-      column.may_be_nan_ = header[i][2].get<bool>();
-      column.may_be_infinite_ = header[i][3].get<bool>();
-      column.unit_ = header[i][4].get<std::string>();
-      shares.emplace_back(header[i][0].get<std::string>(), std::move(column));
+      column.may_be_nan_ = headers[i].may_be_nan;
+      column.may_be_infinite_ = headers[i].may_be_infinite;
+      column.unit_ = headers[i].unit;
+      shares.emplace_back(headers[i].name, std::move(column));
     }
     return Table(std::move(name), std::move(shares), comm, where);
   });

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "allgrad/error.hpp"
-#include "optimizers/archive.hpp"
+#include "base/archive.hpp"
 
 namespace allgrad {
 

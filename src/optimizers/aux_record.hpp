@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "allgrad/aux_values.hpp"
-#include "optimizers/archive.hpp"
+#include "base/archive.hpp"
 
 namespace allgrad {
 

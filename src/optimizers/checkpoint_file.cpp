@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "allgrad/error.hpp"
+#include "base/archive.hpp"
 #include "base/fingerprint.hpp"
 #include "comm/file.hpp"
-#include "optimizers/archive.hpp"
 
 namespace allgrad {
 

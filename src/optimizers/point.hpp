@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "base/archive.hpp"
 #include "base/finite.hpp"
-#include "optimizers/archive.hpp"
 #include "optimizers/aux_record.hpp"
 
 namespace allgrad {

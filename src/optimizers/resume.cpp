@@ -7,11 +7,11 @@
 #include <cstdint>
 
 #include "allgrad/error.hpp"
+#include "base/archive.hpp"
 #include "base/emit.hpp"
 #include "base/exception_text.hpp"
 #include "comm/failure_record.hpp"
 #include "comm/file.hpp"
-#include "optimizers/archive.hpp"
 #include "optimizers/minimization.hpp"
 #include "optimizers/named.hpp"
 

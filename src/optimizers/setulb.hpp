@@ -8,7 +8,7 @@
 
 #include "allgrad/params.hpp"
 #include "allgrad/source_location.hpp"
-#include "optimizers/archive.hpp"
+#include "base/archive.hpp"
 
 namespace allgrad {
 

@@ -146,6 +146,35 @@ std::vector<Part> table_parts() {
            return Numbers{static_cast<double>(few.total_rows()), ag::evaluate(total, comm)()};
          };
        }},
+      {"rows on their way",
+       [](const ag::Communicator& comm) -> Action {
+         const ag::Table table("halos", columns(), comm);
+         const ag::Expr twice = 2.0 * table["x"];
+         const ag::Table::Columns all = comm.is_root() ? columns() : ag::Table::Columns{};
+         return [=] {
+           Numbers numbers;
+           append(numbers, ag::gather_rows(twice));
+           const ag::Table dealt = ag::Table::scatter("dealt", all, comm);
+           numbers.push_back(static_cast<double>(dealt.first_row()));
+           return numbers;
+         };
+       }},
+      {"streamed rows",
+       [](const ag::Communicator& comm) -> Action {
+         static const auto file = std::make_shared<TestFile>(static_cast<std::uint64_t>(getpid()) + 1000000);
+         static const std::string path = [] {
+           file->write("x", std::vector(5000, 0.5));
+           return world().broadcast(file->path(), 0);
+         }();
+         return [=] {
+           const ag::Table table = ag::Table::read(path, comm, {.stream = 1000});
+           const ag::Expr params = comm.attempt([] { return ag::parameters(1); });
+           const ag::Expr loss = comm.attempt([&] { return square(sum(params[0] * table["x"], 0)); });
+           ag::CompiledGraph graph = ag::compile(loss, params, comm);
+           double param = 2.0, gradient = 0.0;
+           return Numbers{graph.value_and_gradient({&param, 1}, {&gradient, 1}), gradient};
+         };
+       }},
       {"ranks that do not do the same",
        [](const ag::Communicator& comm) -> Action {
          return [=] {

@@ -1,10 +1,21 @@
 // A model without a fit.
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 
 #include "memory_models.hpp"
 
 namespace memory {
+
+namespace {
+
+/// Where it goes, stages are written no more.
+struct NoDump {
+  ~NoDump() { unsetenv("ALLGRAD_DUMP"); }
+};
+
+}  // namespace
 
 std::vector<Part> model_parts() {
   return {
@@ -47,6 +58,37 @@ std::vector<Part> model_parts() {
            const double value = graph.value_and_gradient({&param, 1}, {&gradient, 1});
            graph.write_dot("/dev/null");
            return Numbers{value, gradient, graph.value({&param, 1})};
+         };
+       }},
+      {"functions of the user's",
+       [](const ag::Communicator& comm) -> Action {
+         const ag::Table table("halos", columns(), comm);
+         const ag::CustomFunction twice{
+             .value = [](const auto& x) { return ag::Array(2.0 * x[0]); },
+             .vjp = [](const auto&, const ag::Array&,
+                       const ag::Array& cotangent) { return std::vector<ag::Array>{2.0 * cotangent}; }};
+         return [=] {
+           const ag::Expr params = comm.attempt([] { return ag::parameters(1); });
+           const ag::Loss loss = comm.attempt([&] {
+             const ag::Expr rows = params[0] * table["x"];
+             return ag::Loss(square(sum(ag::custom("twice", {rows}, rows.shape(), twice), 0)));
+           });
+           ag::CompiledGraph graph = ag::compile(loss, params, comm);
+           double param = 2.0, gradient = 0.0;
+           const double value = graph.value_and_gradient({&param, 1}, {&gradient, 1});
+           return Numbers{value, gradient};
+         };
+       }},
+      {"a page and the stages of a compilation",
+       [](const ag::Communicator& comm) -> Action {
+         const auto model = std::make_shared<Model>(comm);
+         const std::string folder = file_of("stages");
+         if (comm.is_root()) std::filesystem::remove_all(folder);
+         return [=] {
+           setenv("ALLGRAD_DUMP", folder.c_str(), 1);
+           const NoDump after;
+           const std::string page = model->explain(at);
+           return Numbers{page.empty() ? 0.0 : 1.0, model->calc_loss_from_params(at).value};
          };
        }},
       {"evaluate",

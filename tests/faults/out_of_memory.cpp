@@ -163,6 +163,7 @@ TEST_CASE("the other rank learns that one has run out of memory") {
   }
   for (const char* name : {"checkpoint", "results"}) std::filesystem::remove(file_of(name));
   std::filesystem::remove(file_of("results") + ".h5");
+  if (world().is_root()) std::filesystem::remove_all(file_of("stages"));
   if (!every.empty() && world().is_root()) fmt::print("{} of {} allocations were refused\n", tried, total);
 }
 

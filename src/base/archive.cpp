@@ -1,4 +1,4 @@
-#include "optimizers/archive.hpp"
+#include "base/archive.hpp"
 
 #include <cstring>
 

@@ -14,6 +14,7 @@ def main():
                         help='a line after "allgrad: "; all such lines are given, in any order, each as often as it comes')
     parser.add_argument('--pattern', action='append', default=[],
                         help='in place of lines: a regular expression that one of them matches')
+    parser.add_argument('--every', default='', help='beside patterns: one that every line matches')
     parser.add_argument('--within', type=float, default=60.0, metavar='SECONDS')
     parser.add_argument('command', nargs='+')
     args = parser.parse_args()
@@ -30,6 +31,7 @@ def main():
     lines = [line.removeprefix(prefix) for line in printed.replace('\0', '').splitlines() if line.startswith(prefix)]
     if args.pattern:
         as_expected = all(any(re.search(pattern, line) for line in lines) for pattern in args.pattern)
+        as_expected = as_expected and all(re.search(args.every, line) for line in lines)
     else:
         as_expected = sorted(lines) == sorted(args.line)
     code_is_expected = process.returncode != 0 if args.exit == -1 else process.returncode == args.exit

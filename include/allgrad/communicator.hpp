@@ -42,7 +42,9 @@ class Message {
 /// cause is then raised on every rank: as the rank's own exception where all ranks failed, as RankError where only some
 /// did. After either the communicator works as before.
 ///
-/// A rank that waits for one that has left the body of `allgrad::run` throws a RankError that names it. Where the
+/// A rank that waits for one that has left the body of `allgrad::run` throws a RankError that names it. Ranks that wait
+/// for each other on two communicators throw a DivergenceError with both calls after some two seconds, or a RankError
+/// where one of them has failed; not where MPI serves several threads, of which another one may come. Where the
 /// environment variable ALLGRAD_TIMEOUT gives a number of seconds, a rank that has waited so long throws a RankError
 /// that names the ranks that are missing; without it, a warning says so once after 60 seconds. A collective that was
 /// given up in such a way leaves the communicator broken: every later use throws an Error that says why.

@@ -60,12 +60,17 @@ Communicator::State::State(MPI_Comm original)
   check_time_limit();
 }
 
+Communicator::State::~State() {
+  if (Notes* notes = Notes::get()) notes->forget(id);
+}
+
 void Communicator::State::open(MPI_Comm original, const CollectiveId& opening, const Operation& operation) {
   const Awaited awaited{operation, opening, world_ranks};
   comm.duplicate(original, awaited);
   if (size > 1) lane.duplicate(comm.get(), awaited);
   envelopes->use(lane.get());
   id = agree_on_id(comm.get(), own_id, awaited);
+  if (Notes* notes = Notes::get()) notes->count(id, &collectives);
 }
 
 void Communicator::State::require_usable(const Operation& operation) const {
@@ -76,10 +81,10 @@ void Communicator::State::require_usable(const Operation& operation) const {
               line_of(operation));
 }
 
-void Communicator::State::complete(Pending& pending, const Operation& operation) {
+void Communicator::State::complete(Pending& pending, const Operation& operation, bool as_failed) {
   ++collectives;
   try {
-    wait(pending, {operation, {id, collectives}, world_ranks});
+    wait(pending, {operation, {id, collectives}, world_ranks, as_failed});
   } catch (...) {
     broken = std::current_exception();
     throw;
@@ -92,7 +97,7 @@ envelope::Sum Communicator::State::sum_envelopes(const envelope::Contribution& o
   envelope::write(own, rank, size, envelopes->values());
   std::ranges::copy(payload, envelopes->values().subspan<envelope::header>().begin());
   envelopes->start(envelope::header + payload.size());
-  complete(*envelopes, operation);
+  complete(*envelopes, operation, own.failed);
   std::ranges::copy_n(envelopes->values().subspan<envelope::header>().begin(), std::ssize(payload), payload.begin());
   return envelope::read(envelopes->values());
 }

@@ -23,6 +23,9 @@ namespace allgrad {
 struct Communicator::State {
   /// Makes room, and sends no message.
   explicit State(MPI_Comm original);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   /// Makes the duplicate; `opening` is from prepare_duplicate. Collective; allocates nothing unless it throws.
   void open(MPI_Comm original, const CollectiveId& opening, const Operation& operation);
@@ -52,7 +55,7 @@ struct Communicator::State {
   [[noreturn]] void raise(std::exception_ptr error);
 
   void require_usable(const Operation& operation) const;
-  void complete(Pending& pending, const Operation& operation);
+  void complete(Pending& pending, const Operation& operation, bool as_failed = false);
 
   OwnedComm comm, lane;  // of the lane only the envelopes know
   const std::vector<int> world_ranks;

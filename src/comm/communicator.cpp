@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <string>
 
 #include "allgrad/error.hpp"
+#include "base/exception_text.hpp"
 #include "comm/call.hpp"
 #include "comm/comm_state.hpp"
 #include "comm/mpi_check.hpp"
@@ -60,7 +62,9 @@ std::size_t Communicator::collectives() const { return state_->collectives; }
 
 void Communicator::fail(std::exception_ptr cause) const {
   if (cause == state_->raised || state_->broken) std::rethrow_exception(cause);
-  const Operation operation("a failure");
+  Operation operation("a failure", {});
+  const std::function<std::string()> details = [&] { return std::string(exception_text(cause)); };
+  operation.described_by(details);
   const TakenTurn turn(state_->turn, {});
   try {
     state_->sum_envelopes({.failed = true}, {}, operation);

@@ -62,17 +62,21 @@ extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* co
   }
 }
 
+std::string describe_divergence(int first, std::string_view first_call, int second, std::string_view second_call,
+                                std::string_view more) {
+  return fmt::format(
+      "the ranks do not do the same: rank {} is in {}, but rank {} in {}{}. Call the same functions of the same "
+      "objects "
+      "on every rank, in the same order and with the same arguments, for example broadcast from one rank (MPI_Bcast).",
+      first, first_call, second, second_call, more);
+}
+
 std::string describe(const DivergenceRecord& record) {
   const DivergenceRecord::Side &first = record.first, &second = record.second;
-  std::string result = fmt::format("the ranks do not do the same: rank {} is in {}, but rank {} in {}", first.rank,
-                                   text(first.text), second.rank, text(second.text));
   const bool same_kind = text(first.what) == text(second.what) && first.num_parts == second.num_parts;
   const auto names = same_kind ? differing(first, second) : std::vector<std::string_view>{};
-  if (!names.empty()) result += fmt::format("; these differ: {}", fmt::join(names, ", "));
-  result +=
-      ". Call the same functions of the same objects on every rank, in the same order and with the same arguments, for "
-      "example broadcast from one rank (MPI_Bcast).";
-  return result;
+  const std::string more = names.empty() ? "" : fmt::format("; these differ: {}", fmt::join(names, ", "));
+  return describe_divergence(first.rank, text(first.text), second.rank, text(second.text), more);
 }
 
 }  // namespace allgrad

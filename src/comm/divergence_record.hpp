@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "allgrad/operation.hpp"
 
@@ -32,6 +33,10 @@ DivergenceRecord divergence_record(int rank, const Operation& operation);
 
 /// Merges the records of two sets of ranks; an MPI_User_function.
 extern "C" void allgrad_merge_divergence_records(void* in, void* in_out, int* count, MPI_Datatype* type);
+
+/// What two ranks do, in which calls, and what to do about it; `more` comes after the second.
+std::string describe_divergence(int first, std::string_view first_call, int second, std::string_view second_call,
+                                std::string_view more);
 
 /// What both do, in what they differ, and what to do about it.
 std::string describe(const DivergenceRecord& record);

@@ -69,7 +69,10 @@ void Notes::leave(std::string_view how) {
 
 void Notes::give_up(std::span<const int> ranks, const CollectiveId& collective, const Reason& why) {
   const std::scoped_lock lock(mutex_);
-  Note note{.kind = Kind::given_up, .collective = collective, .missing = why.missing, .text = {}};
+  Note note{.kind = why.is_divergence ? Kind::diverged : Kind::given_up,
+            .collective = collective,
+            .missing = why.missing,
+            .text = {}};
   copy_cut(why.text, note.text);
   send(ranks, note);
 }
@@ -104,13 +107,58 @@ void Notes::look() {
 void Notes::handle(int rank, const Note& note) {
   switch (note.kind) {
     case Kind::left: left_.try_emplace(rank, note.text.data()); break;
-    case Kind::given_up: given_up_.try_emplace(note.collective, Reason{note.missing, note.text.data()}); break;
+    case Kind::given_up:
+    case Kind::diverged:
+      given_up_.try_emplace(note.collective, Reason{note.missing, note.text.data(), note.kind == Kind::diverged});
+      break;
     case Kind::question:
       if (std::ranges::find(waits_, note.collective) == waits_.end()) break;
       send({&rank, 1}, {.kind = Kind::answer, .collective = note.collective, .missing = 0, .text = {}});
       break;
     case Kind::answer: answers_[note.collective].push_back(rank); break;
+    case Kind::waiting:
+    case Kind::failed:
+      waiting_.insert_or_assign(rank, Waiting{note.collective, note.kind == Kind::failed, note.text.data()});
+      send({&rank, 1}, {.kind = Kind::noted, .collective = note.collective, .missing = 0, .text = {}});
+      break;
+    case Kind::noted: told_[rank].is_noted = true; break;
   }
+}
+
+void Notes::count(std::uint64_t comm, const std::size_t* begun) noexcept {
+  const std::scoped_lock lock(mutex_);
+  try {
+    begun_[comm] = begun;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void Notes::forget(std::uint64_t comm) noexcept {
+  const std::scoped_lock lock(mutex_);
+  begun_.erase(comm);
+}
+
+void Notes::tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed,
+                         const std::function<std::string()>& text) {
+  const std::scoped_lock lock(mutex_);
+  const auto own = static_cast<std::size_t>(std::ranges::find(ranks, rank_) - ranks.begin());
+  for (const std::size_t place : {own + 1, own + ranks.size() - 1}) {
+    const int neighbour = ranks[place % ranks.size()];
+    Told& told = told_[neighbour];
+    if (neighbour == rank_ || !told.is_noted || told.collective == collective) continue;
+    Note note{.kind = has_failed ? Kind::failed : Kind::waiting, .collective = collective, .missing = 0, .text = {}};
+    copy_cut(text(), note.text);
+    send({&neighbour, 1}, note);
+    told = {collective, false};
+  }
+}
+
+const Notes::Waiting* Notes::waits_for_this(int rank) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = waiting_.find(rank);
+  if (found == waiting_.end() || given_up_.contains(found->second.collective)) return nullptr;
+  const auto begun = begun_.find(found->second.collective.comm);
+  return begun != begun_.end() && *begun->second < found->second.collective.number ? &found->second : nullptr;
 }
 
 void Notes::start_to_wait(const CollectiveId& collective) {
@@ -158,6 +206,8 @@ void Notes::settle() {
   }
   left_.clear();
   given_up_.clear();
+  waiting_.clear();
+  told_.clear();
 }
 
 }  // namespace allgrad

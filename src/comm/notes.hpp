@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -28,8 +29,9 @@ struct CollectiveId {
 };
 
 /// Notes that ranks leave each other from point to point, beside all collectives: that one has left the body of
-/// `allgrad::run` or has given a collective up, and who is waiting in which. Whoever waits looks for them. Ranks here
-/// are those of MPI_COMM_WORLD. Any thread may call.
+/// `allgrad::run` or has given a collective up, and who is waiting in which. Whoever waits looks for them, and each
+/// kind is bounded in number where the other rank does not. Ranks here are those of MPI_COMM_WORLD. Any thread may
+/// call.
 class Notes {
  public:
   /// Collective over MPI_COMM_WORLD, at the first call; later ones return what the first made.
@@ -41,10 +43,12 @@ class Notes {
   /// Tells all others that this rank has left, and how: "returned normally" or "threw: ...".
   void leave(std::string_view how);
 
-  /// Why a collective was given up: the rank of its communicator that was missing, and a text.
+  /// Why a collective was given up: the rank of its communicator that was missing, a text, and whether ranks did not do
+  /// the same.
   struct Reason {
     int missing;
     std::string text;
+    bool is_divergence = false;
   };
 
   /// Tells `ranks` that this one does not go on with a collective, and why.
@@ -52,6 +56,27 @@ class Notes {
 
   /// Asks `ranks` who of them waits in a collective, and takes note of the answers as they come.
   void ask(std::span<const int> ranks, const CollectiveId& collective);
+
+  /// The collectives that this rank has begun on a communicator are counted in `begun`, until it is forgotten. Where
+  /// there is no memory to keep that, `waits_for_this` does not know of it.
+  void count(std::uint64_t comm, const std::size_t* begun) noexcept;
+  void forget(std::uint64_t comm) noexcept;
+
+  /// What another rank waits in, and whether as one that has failed.
+  struct Waiting {
+    CollectiveId collective;
+    bool has_failed;
+    std::string text;
+  };
+
+  /// Tells the neighbours of this rank in `ranks`, a ring, once that it waits in a collective, and how `text` calls it;
+  /// one that has not taken note of a former one, when it has.
+  void tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed,
+                    const std::function<std::string()>& text);
+
+  /// What `rank` waits in where this one has not come to it and the other has not given it up; null otherwise. While
+  /// this rank waits for that one in something else, neither goes on.
+  const Waiting* waits_for_this(int rank) const;
 
   /// Handles the notes that have come; one that there is no memory for is left to the next call. The rank answers while
   /// it waits, between `start_to_wait` and `end_wait`.
@@ -73,7 +98,7 @@ class Notes {
   void settle();
 
  private:
-  enum class Kind : int { left, given_up, question, answer };
+  enum class Kind : int { left, given_up, diverged, question, answer, waiting, failed, noted };
   struct Note {
     Kind kind;
     CollectiveId collective;
@@ -99,6 +124,13 @@ class Notes {
   std::map<CollectiveId, Reason> given_up_;
   std::map<CollectiveId, std::vector<int>> answers_;
   std::vector<CollectiveId> waits_;  // this rank's, one for each thread at most
+  std::map<std::uint64_t, const std::size_t*> begun_;
+  std::map<int, Waiting> waiting_;
+  struct Told {
+    CollectiveId collective;
+    bool is_noted = true;
+  };
+  std::map<int, Told> told_;  // what each neighbour was told last
 };
 
 }  // namespace allgrad

@@ -7,8 +7,6 @@
 
 namespace allgrad {
 
-namespace {
-
 bool mpi_serves_threads() {
   static const bool serves = [] {
     int level = MPI_THREAD_SINGLE;
@@ -17,8 +15,6 @@ bool mpi_serves_threads() {
   }();
   return serves;
 }
-
-}  // namespace
 
 Turn::Turn() { mpi_serves_threads(); }  // asked while MPI is running: the turn may be taken after MPI_Finalize
 

@@ -7,6 +7,9 @@
 
 namespace allgrad {
 
+/// Whether MPI serves several threads at once (MPI_THREAD_MULTIPLE).
+bool mpi_serves_threads();
+
 /// Whose turn it is among the threads that use one communicator. Where MPI does not serve several threads at once, all
 /// communicators of the process are used in turn.
 class Turn {

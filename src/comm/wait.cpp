@@ -19,6 +19,8 @@
 #include "base/emit.hpp"
 #include "base/interrupt.hpp"
 #include "comm/call.hpp"
+#include "comm/divergence_record.hpp"
+#include "comm/turn.hpp"
 
 namespace allgrad {
 
@@ -34,7 +36,8 @@ constexpr auto between_looks = 5ms;      // at notes, signals and limits
 constexpr auto time_to_arrive = 700ms;   // for a message that was sent before a note
 constexpr auto time_to_answer = 300ms;
 constexpr auto time_until_signals = 1s;
-constexpr auto time_to_stop = 5s;  // between a signal and the end of the wait: others may come with it
+constexpr auto time_until_told = 1s;  // to the neighbours
+constexpr auto time_to_stop = 5s;     // between a signal and the end of the wait: others may come with it
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -80,6 +83,7 @@ class Wait {
   void look(Clock::time_point now) {
     if (notes_ != nullptr) look_at_notes();
     if (now - start_ > time_until_signals) look_at_signals(now);
+    if (now - start_ > time_until_told && notes_ != nullptr && !mpi_serves_threads()) look_for_parting();
     if (!warned_ && now - start_ > time_until_warning) {
       warned_ = true;
       try {
@@ -103,7 +107,7 @@ class Wait {
       if (!how) continue;
       // It may have taken part in this before it left.
       if (is_done_within(time_to_arrive)) return;
-      give_up(static_cast<int>(i), [&] {
+      give_up({static_cast<int>(i), {}}, [&] {
         return fmt::format(
             "{} waits for rank {}, which has left the body of allgrad::run, in which it {}. Functions of models, "
             "tables, optimizers and communicators are collective: call them on all ranks, and print on one",
@@ -112,12 +116,55 @@ class Wait {
     }
   }
 
+  /// Gives up where another rank waits elsewhere for this one, which waits for it here: neither would go on. Where MPI
+  /// serves several threads, another thread of that rank may come.
+  void look_for_parting() {
+    try {
+      notes_->tell_waiting(awaited_.ranks, awaited_.id, awaited_.as_failed,
+                           [this] { return describe_call(awaited_.operation); });
+    } catch (const std::bad_alloc&) {  // in the next look
+    }
+    if (awaited_.as_failed) return;  // the other gives up, and says what this one has failed by
+    for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
+      if (notes_->waits_for_this(awaited_.ranks[i]) != nullptr) part_from(i);
+    }
+  }
+
+  void part_from(std::size_t other_rank) {
+    const int place = static_cast<int>(other_rank), rank = awaited_.ranks[other_rank];
+    const CollectiveId elsewhere = notes_->waits_for_this(rank)->collective;
+    if (is_done_within(time_to_arrive)) return;
+    if (const Notes::Reason* here = notes_->given_up(awaited_.id)) throw *here;
+    const Notes::Reason* why = notes_->given_up(elsewhere);
+    if (why != nullptr && why->is_divergence) {  // it has noticed first
+      give_up({place, {}, true}, [&] { return why->text; });
+    }
+    const Notes::Waiting* other = notes_->waits_for_this(rank);
+    if (other == nullptr) return;  // it goes on
+    if (other->has_failed) {
+      give_up({place, {}}, [&] {
+        return fmt::format("{} waits for rank {}, which has failed and waits to say so on another communicator: {}",
+                           describe_call(awaited_.operation), place, other->text);
+      });
+    }
+    give_up({place, {}, true}, [&] {
+      return describe_divergence(own_rank(), describe_call(awaited_.operation), place, other->text,
+                                 ", on another communicator, and each waits for the other");
+    });
+  }
+
+  int own_rank() const {
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    return static_cast<int>(std::ranges::find(awaited_.ranks, rank) - awaited_.ranks.begin());
+  }
+
   void look_at_signals(Clock::time_point now) {
     const std::string_view signal = InterruptGuard::signal();
     if (signal.empty()) return;
     if (!signal_time_) signal_time_ = now;
     if (now - *signal_time_ < time_to_stop) return;
-    give_up(0, [&] {
+    give_up({0, {}}, [&] {
       return fmt::format("{} was interrupted by {} while it waited for {}", describe_call(awaited_.operation), signal,
                          describe_missing(find_missing(), awaited_.ranks.size()));
     });
@@ -126,7 +173,7 @@ class Wait {
   void end_at_limit(double limit) {
     const std::vector<std::size_t> missing = find_missing();
     if (is_done_within(0s)) return;
-    give_up(missing.empty() ? 0 : static_cast<int>(missing[0]), [&] {
+    give_up({missing.empty() ? 0 : static_cast<int>(missing[0]), {}}, [&] {
       return fmt::format("{} has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
                          describe_call(awaited_.operation), limit, describe_missing(missing, awaited_.ranks.size()));
     });
@@ -150,18 +197,16 @@ class Wait {
     if (notes_ == nullptr) return missing;
     notes_->ask(awaited_.ranks, awaited_.id);
     is_done_within(time_to_answer);
-    int own = 0;
-    MPI_Comm_rank(MPI_COMM_WORLD, &own);
+    const auto own = static_cast<std::size_t>(own_rank());
     for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
-      if (awaited_.ranks[i] != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
+      if (i != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
     }
     return missing;
   }
 
   /// Without memory for the text, or to tell the others, it gives up too.
   template <class Text>
-  [[noreturn]] void give_up(int rank, const Text& text) {
-    Notes::Reason why{rank, {}};
+  [[noreturn]] void give_up(Notes::Reason why, const Text& text) {
     try {
       why.text = text();
       if (notes_ != nullptr) notes_->give_up(awaited_.ranks, awaited_.id, why);
@@ -208,6 +253,7 @@ void wait(Pending& pending, const Awaited& awaited) {
     try {
       throw;
     } catch (const Notes::Reason& why) {
+      if (why.is_divergence) throw DivergenceError(why.text, line_of(awaited.operation));
       throw RankError(why.missing, why.text, line_of(awaited.operation));
     }
   }

@@ -18,12 +18,14 @@ struct Awaited {
   const Operation& operation;
   CollectiveId id;
   std::span<const int> ranks;  ///< its ranks in MPI_COMM_WORLD
+  bool as_failed = false;      ///< whether this one takes part as failed
 };
 
 /// Returns when what a collective waits for is done. After a second it looks at signals, if an optimizer has them
-/// noted, and it looks all the time for ranks that have left and, where there is a time limit, at the clock. Throws
-/// RankError where the collective is given up, which the other ranks that wait are told; what MPI writes to is kept for
-/// ever then.
+/// noted, and for ranks that wait in another collective for this one; it looks all the time for ranks that have left
+/// and, where there is a time limit, at the clock. Throws RankError where the collective is given up, DivergenceError
+/// where that is since ranks do not do the same, which the other ranks that wait are told; what MPI writes to is kept
+/// for ever then.
 void wait(Pending& pending, const Awaited& awaited);
 
 /// After so long a wait says once who is missing: a minute, for which tests do not wait.

@@ -107,6 +107,36 @@ const std::map<std::string, Body> bodies{
        if (world.rank() == 1) ag::Communicator alone(MPI_COMM_WORLD);
        evaluate(model);
      }},
+    {"models of two communicators in another order",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       LambdaModel other = make_model(ag::Communicator(MPI_COMM_WORLD));
+       evaluate(world.rank() == 1 ? other : model);
+       evaluate(world.rank() == 1 ? model : other);
+     }},
+    {"a part against the whole",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       const auto split = ag::split_subcomms({.ranks_per_group = {2, 1}}, world);
+       LambdaModel part = make_model(split.subcomm);
+       if (world.rank() != 1) evaluate(model);
+       evaluate(part);
+       if (world.rank() == 1) evaluate(model);
+     }},
+    {"a failure on another communicator",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       const ag::Communicator other(MPI_COMM_WORLD);
+       if (world.rank() == 1) other.attempt([] { throw std::runtime_error("no light cone here"); });
+       evaluate(model);
+     }},
+    {"waits of a second and more",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       LambdaModel other = make_model(ag::Communicator(MPI_COMM_WORLD));
+       for (int i = 0; i < 3; ++i) {
+         if (world.rank() == i % world.size()) std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+         evaluate(model);
+         if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+         evaluate(other);
+       }
+     }},
     {"error is caught and the model used again",
      [](const ag::Communicator& world, LambdaModel& model) {
        if (world.rank() == 1) return;

@@ -60,7 +60,7 @@ void Notes::free_sent() {
 
 void Notes::leave(std::string_view how) {
   const std::scoped_lock lock(mutex_);
-  Note note{.kind = Kind::left, .collective = {}, .missing = 0, .text = {}};
+  Note note{.kind = Kind::left};
   copy_cut(how, note.text);
   std::vector<int> all(static_cast<std::size_t>(size_));
   std::iota(all.begin(), all.end(), 0);
@@ -80,7 +80,7 @@ void Notes::give_up(std::span<const int> ranks, const CollectiveId& collective, 
 void Notes::ask(std::span<const int> ranks, const CollectiveId& collective) {
   const std::scoped_lock lock(mutex_);
   answers_[collective].clear();
-  send(ranks, {.kind = Kind::question, .collective = collective, .missing = 0, .text = {}});
+  send(ranks, {.kind = Kind::question, .collective = collective});
 }
 
 void Notes::look() {
@@ -112,16 +112,22 @@ void Notes::handle(int rank, const Note& note) {
       given_up_.try_emplace(note.collective, Reason{note.missing, note.text.data(), note.kind == Kind::diverged});
       break;
     case Kind::question:
-      if (std::ranges::find(waits_, note.collective) == waits_.end()) break;
-      send({&rank, 1}, {.kind = Kind::answer, .collective = note.collective, .missing = 0, .text = {}});
+      if (is_waiting_in(note.collective)) send({&rank, 1}, {.kind = Kind::answer, .collective = note.collective});
       break;
     case Kind::answer: answers_[note.collective].push_back(rank); break;
     case Kind::waiting:
     case Kind::failed:
       waiting_.insert_or_assign(rank, Waiting{note.collective, note.kind == Kind::failed, note.text.data()});
-      send({&rank, 1}, {.kind = Kind::noted, .collective = note.collective, .missing = 0, .text = {}});
+      send({&rank, 1}, {.kind = Kind::noted});
       break;
     case Kind::noted: told_[rank].is_noted = true; break;
+    case Kind::ask_begun: answer_begun(rank, note); break;
+    case Kind::not_begun:
+      if (const auto found = waiting_.find(rank);
+          found != waiting_.end() && found->second.collective == note.elsewhere) {
+        found->second.not_begun = note.collective;
+      }
+      break;
   }
 }
 
@@ -138,27 +144,60 @@ void Notes::forget(std::uint64_t comm) noexcept {
   begun_.erase(comm);
 }
 
-void Notes::tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed,
+void Notes::tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed, bool to_all,
                          const std::function<std::string()>& text) {
   const std::scoped_lock lock(mutex_);
+  const std::size_t size = ranks.size(), most = to_all ? size : std::min<std::size_t>(size, 3);
   const auto own = static_cast<std::size_t>(std::ranges::find(ranks, rank_) - ranks.begin());
-  for (const std::size_t place : {own + 1, own + ranks.size() - 1}) {
-    const int neighbour = ranks[place % ranks.size()];
-    Told& told = told_[neighbour];
-    if (neighbour == rank_ || !told.is_noted || told.collective == collective) continue;
-    Note note{.kind = has_failed ? Kind::failed : Kind::waiting, .collective = collective, .missing = 0, .text = {}};
+  for (std::size_t i = 0; i < most; ++i) {
+    const int other = ranks[(own + size - 1 + i) % size];
+    Told& told = told_[other];
+    if (other == rank_ || !told.is_noted || told.collective == collective) continue;
+    Note note{.kind = has_failed ? Kind::failed : Kind::waiting, .collective = collective};
     copy_cut(text(), note.text);
-    send({&neighbour, 1}, note);
+    send({&other, 1}, note);
     told = {collective, false};
   }
 }
 
-const Notes::Waiting* Notes::waits_for_this(int rank) const {
+const Notes::Waiting* Notes::waits_elsewhere(int rank, const CollectiveId& collective) {
   const std::scoped_lock lock(mutex_);
   const auto found = waiting_.find(rank);
-  if (found == waiting_.end() || given_up_.contains(found->second.collective)) return nullptr;
-  const auto begun = begun_.find(found->second.collective.comm);
-  return begun != begun_.end() && *begun->second < found->second.collective.number ? &found->second : nullptr;
+  if (found == waiting_.end()) return nullptr;
+  Waiting& other = found->second;
+  if (given_up_.contains(other.collective) || !has_not_begun(other.collective)) return nullptr;
+  if (other.not_begun == collective) return &other;
+  if (other.asked != collective) {
+    send({&rank, 1}, {.kind = Kind::ask_begun, .collective = collective, .elsewhere = other.collective});
+    other.asked = collective;
+  }
+  return nullptr;
+}
+
+// Only while it waits there: it goes on to nothing else then, unless the one that asks comes.
+void Notes::answer_begun(int rank, const Note& question) {
+  if (!is_waiting_in(question.elsewhere) || !has_not_begun(question.collective)) return;
+  parted_[question.elsewhere] = {rank, question.collective};
+  send({&rank, 1}, {.kind = Kind::not_begun, .collective = question.collective, .elsewhere = question.elsewhere});
+}
+
+std::optional<std::pair<int, const Notes::Reason*>> Notes::parted(const CollectiveId& collective) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = parted_.find(collective);
+  if (found == parted_.end()) return std::nullopt;
+  const Reason* why = given_up(found->second.second);
+  return why == nullptr ? std::nullopt : std::optional(std::pair(found->second.first, why));
+}
+
+bool Notes::is_waiting_in(const CollectiveId& collective) const {
+  return std::ranges::find(waits_, collective) != waits_.end();
+}
+
+// False where that is not known. What was never made has no collectives.
+bool Notes::has_not_begun(const CollectiveId& collective) const {
+  const auto begun = begun_.find(collective.comm);
+  if (begun == begun_.end()) return collective.comm >= CollectiveId::first_of_making;
+  return *begun->second < collective.number;
 }
 
 void Notes::start_to_wait(const CollectiveId& collective) {
@@ -170,6 +209,7 @@ void Notes::end_wait(const CollectiveId& collective) {
   const std::scoped_lock lock(mutex_);
   waits_.erase(std::ranges::find(waits_, collective));
   answers_.erase(collective);
+  parted_.erase(collective);
 }
 
 bool Notes::any_left() const {
@@ -208,6 +248,7 @@ void Notes::settle() {
   given_up_.clear();
   waiting_.clear();
   told_.clear();
+  parted_.clear();
 }
 
 }  // namespace allgrad

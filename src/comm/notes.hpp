@@ -20,8 +20,11 @@
 
 namespace allgrad {
 
-/// A collective, as ranks know it: by its communicator and its number there.
+/// A collective, as ranks know it: by its communicator and its number there, from 1. Where a communicator is made, by
+/// its ranks and how many they have made; such ids are not below `first_of_making`.
 struct CollectiveId {
+  static constexpr std::uint64_t first_of_making = std::uint64_t{1} << 63U;
+
   std::uint64_t comm;
   std::uint64_t number;
 
@@ -58,25 +61,30 @@ class Notes {
   void ask(std::span<const int> ranks, const CollectiveId& collective);
 
   /// The collectives that this rank has begun on a communicator are counted in `begun`, until it is forgotten. Where
-  /// there is no memory to keep that, `waits_for_this` does not know of it.
+  /// there is no memory to keep that, `waits_elsewhere` finds nothing.
   void count(std::uint64_t comm, const std::size_t* begun) noexcept;
   void forget(std::uint64_t comm) noexcept;
+
+  /// Tells the neighbours of this rank in `ranks`, a ring, or all of these, once that it waits in a collective, and how
+  /// `text` calls it; one that has not taken note of a former one, when it has.
+  void tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed, bool to_all,
+                    const std::function<std::string()>& text);
 
   /// What another rank waits in, and whether as one that has failed.
   struct Waiting {
     CollectiveId collective;
     bool has_failed;
     std::string text;
+    CollectiveId asked = {}, not_begun = {};  // what it was asked for, and what it has not begun while it waits
   };
 
-  /// Tells the neighbours of this rank in `ranks`, a ring, once that it waits in a collective, and how `text` calls it;
-  /// one that has not taken note of a former one, when it has.
-  void tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed,
-                    const std::function<std::string()>& text);
+  /// What `rank` waits in instead of `collective`, in which this one waits for it, where neither goes on: this one has
+  /// not begun that, nor `rank` this. Null where that is not so or not known; `rank` is asked then.
+  const Waiting* waits_elsewhere(int rank, const CollectiveId& collective);
 
-  /// What `rank` waits in where this one has not come to it and the other has not given it up; null otherwise. While
-  /// this rank waits for that one in something else, neither goes on.
-  const Waiting* waits_for_this(int rank) const;
+  /// The rank that has found out, by the above, that it and this one wait for each other while this one waits in
+  /// `collective`, and the reason for which it has given up; null where there is no such.
+  std::optional<std::pair<int, const Reason*>> parted(const CollectiveId& collective) const;
 
   /// Handles the notes that have come; one that there is no memory for is left to the next call. The rank answers while
   /// it waits, between `start_to_wait` and `end_wait`.
@@ -98,12 +106,24 @@ class Notes {
   void settle();
 
  private:
-  enum class Kind : int { left, given_up, diverged, question, answer, waiting, failed, noted };
+  enum class Kind : int {
+    left,
+    given_up,
+    diverged,
+    question,
+    answer,
+    waiting,
+    failed,
+    noted,
+    ask_begun,  // whether the other has not begun `collective` while it waits in `elsewhere`
+    not_begun
+  };
   struct Note {
     Kind kind;
-    CollectiveId collective;
-    int missing;
-    std::array<char, 1500> text;
+    CollectiveId collective = {};
+    CollectiveId elsewhere = {};
+    int missing = 0;
+    std::array<char, 1500> text = {};
   };
   struct Sent {
     Note note;
@@ -114,6 +134,9 @@ class Notes {
   void send(std::span<const int> ranks, const Note& note);
   void handle(int rank, const Note& note);
   void free_sent();
+  void answer_begun(int rank, const Note& question);
+  bool is_waiting_in(const CollectiveId& collective) const;
+  bool has_not_begun(const CollectiveId& collective) const;
 
   mutable std::recursive_mutex mutex_;
   OwnedComm comm_;
@@ -130,7 +153,8 @@ class Notes {
     CollectiveId collective;
     bool is_noted = true;
   };
-  std::map<int, Told> told_;  // what each neighbour was told last
+  std::map<int, Told> told_;                                     // what each neighbour was told last
+  std::map<CollectiveId, std::pair<int, CollectiveId>> parted_;  // this rank's wait, the rank that asked, and its wait
 };
 
 }  // namespace allgrad

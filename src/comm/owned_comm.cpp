@@ -29,11 +29,14 @@ std::vector<MPI_Comm*>& live() {
   return *live;
 }
 
+int mark = MPI_KEYVAL_INVALID;  // see mark_of_given_up
+
 extern "C" int allgrad_free_comms(MPI_Comm, int, void*, void*) {
   const std::scoped_lock lock(mutex_of_live);
   for (; !live().empty(); live().pop_back()) {
     if (*live().back() != MPI_COMM_NULL) MPI_Comm_free(live().back());  // leaves MPI_COMM_NULL in its owner
   }
+  if (mark != MPI_KEYVAL_INVALID) MPI_Comm_free_keyval(&mark);
   return MPI_SUCCESS;
 }
 
@@ -48,34 +51,44 @@ void free_at_finalize() {
 
 /// Marks communicators of the user on which a wait was given up: others may still come to what was begun there.
 int mark_of_given_up() {
-  static const int mark = [] {
-    int keyval = MPI_KEYVAL_INVALID;
-    check_mpi(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, MPI_COMM_NULL_DELETE_FN, &keyval, nullptr),
-              "MPI_Comm_create_keyval");
-    return keyval;
+  [[maybe_unused]] static const int code = [] {
+    const int result = MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, MPI_COMM_NULL_DELETE_FN, &mark, nullptr);
+    check_mpi(result, "MPI_Comm_create_keyval");
+    return result;
   }();
   return mark;
 }
 
-void wait_on(MPI_Comm original, Pending& pending, const Awaited& awaited) {
-  try {
-    wait(pending, awaited);
-  } catch (...) {
-    MPI_Comm_set_attr(original, mark_of_given_up(), nullptr);
-    throw;
+/// How many duplicates of communicators with the same ranks were made; such communicators are made in the same order by
+/// all of these. Never destroyed.
+class MadeDuplicates {
+ public:
+  static MadeDuplicates& of_process() {
+    static auto* const made = new MadeDuplicates;
+    return *made;
   }
-}
 
-/// The duplicates of communicators with the same ranks are numbered, in the order in which these make them.
-CollectiveId next_duplicate(std::span<const int> ranks) {
-  constexpr std::uint64_t not_of_a_duplicate = std::uint64_t{1} << 63U;  // whose ids are below it
-  static std::mutex mutex;
-  static auto* const made = new std::map<std::uint64_t, std::uint64_t>;
-  Fingerprint hash;
-  for (const int rank : ranks) hash.add(rank);
-  const std::scoped_lock lock(mutex);
-  return {hash.value() | not_of_a_duplicate, ++(*made)[hash.value()]};
-}
+  CollectiveId next(std::span<const int> ranks) {
+    Fingerprint hash;
+    for (const int rank : ranks) hash.add(rank);
+    const std::uint64_t comm = hash.value() | CollectiveId::first_of_making;
+    const std::scoped_lock lock(mutex_);
+    std::size_t& number = numbers_[comm];
+    if (Notes* notes = Notes::get()) notes->count(comm, &number);
+    return {comm, ++number};
+  }
+
+  /// Ranks have agreed on the number of the last: one without memory may not have counted it.
+  void agree(const CollectiveId& last) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = numbers_.find(last.comm);
+    if (found != numbers_.end()) found->second = std::max<std::size_t>(found->second, last.number);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::uint64_t, std::size_t> numbers_;
+};
 
 void check_can_duplicate(MPI_Comm original, SourceLocation where) {
   if (original == MPI_COMM_NULL) {
@@ -124,38 +137,50 @@ class ReturnedErrors {
 
 }  // namespace
 
+void mark_as_given_up(MPI_Comm original) { MPI_Comm_set_attr(original, mark_of_given_up(), nullptr); }
+
 CollectiveId prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare) {
   require_mpi();
   check_can_duplicate(original, operation.where());
-  constexpr int nobody = std::numeric_limits<int>::max();
-  static int room_without_memory;
+  struct Meeting {  // the smallest of each
+    std::int64_t first_failed, minus_number;
+  };
+  constexpr std::int64_t nobody = std::numeric_limits<int>::max();
+  static Meeting room_without_memory;
   int rank = 0, size = 0;
   check_mpi(MPI_Comm_rank(original, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(original, &size), "MPI_Comm_size");
   std::exception_ptr failure;
-  std::shared_ptr<int> first_failed(std::shared_ptr<int>(), &room_without_memory);
+  std::shared_ptr<Meeting> meeting(std::shared_ptr<Meeting>(), &room_without_memory);
   std::vector<int> ranks;
   CollectiveId id{};
   try {
     ranks = ranks_in_world(original);
-    id = next_duplicate(ranks);
+    id = MadeDuplicates::of_process().next(ranks);
     prepare();
-    first_failed = std::make_shared<int>(nobody);
+    meeting = std::make_shared<Meeting>();
   } catch (...) {
     failure = std::current_exception();
-    *first_failed = rank;
   }
+  *meeting = {failure ? rank : nobody, -static_cast<std::int64_t>(id.number)};
   const ReturnedErrors errors(original);
   MPI_Request request = MPI_REQUEST_NULL;
-  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, first_failed.get(), 1, MPI_INT, MPI_MIN, original, &request),
-            operation.what());
-  PendingRequest pending(request, first_failed);
-  wait_on(original, pending, {operation, id, ranks});
+  check_mpi(MPI_Iallreduce(MPI_IN_PLACE, meeting.get(), 2, MPI_INT64_T, MPI_MIN, original, &request), operation.what());
+  PendingRequest pending(request, meeting);
+  try {
+    wait(pending, {operation, id, ranks});
+  } catch (...) {
+    mark_as_given_up(original);
+    throw;
+  }
+  id.number = static_cast<std::uint64_t>(-meeting->minus_number);
+  MadeDuplicates::of_process().agree(id);
   if (failure) std::rethrow_exception(failure);
-  if (*first_failed == nobody) return id;
+  if (meeting->first_failed == nobody) return id;
+  const int first_failed = static_cast<int>(meeting->first_failed);
   throw RankError(
-      *first_failed,
-      fmt::format("rank {} of {} cannot make a communicator, as where it is out of memory", *first_failed, size),
+      first_failed,
+      fmt::format("rank {} of {} cannot make a communicator, as where it is out of memory", first_failed, size),
       operation.where());
 }
 
@@ -170,7 +195,7 @@ void OwnedComm::duplicate(MPI_Comm original, const Awaited& awaited) {
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Comm_idup(original, duplicate_.get(), &request), "MPI_Comm_idup");
   PendingRequest pending(request, duplicate_);
-  wait_on(original, pending, awaited);
+  wait(pending, awaited);
   comm_ = *duplicate_;
 }
 

@@ -39,6 +39,9 @@ class OwnedComm {
 /// wait was given up before on `original`. Collective over it.
 CollectiveId prepare_duplicate(MPI_Comm original, const Operation& operation, const std::function<void()>& prepare);
 
+/// Lets prepare_duplicate refuse `original` from now on: others may still come to what was given up there.
+void mark_as_given_up(MPI_Comm original);
+
 /// The ranks of a communicator as ranks of MPI_COMM_WORLD; MPI_UNDEFINED for those that it does not have.
 std::vector<int> ranks_in_world(MPI_Comm comm);
 

@@ -64,9 +64,13 @@ class MpiSession {
   bool owns_ = false;
 };
 
-[[noreturn]] void abort_all(const Communicator& meeting, std::string_view why) {
-  emit(Severity::error,
-       fmt::format("rank {} of {}: {}: MPI_Abort ends them all.", meeting.rank(), meeting.size(), why));
+template <class Text>
+[[noreturn]] void abort_all(const Communicator& meeting, const Text& why) {
+  try {
+    emit(Severity::error,
+         fmt::format("rank {} of {}: {}: MPI_Abort ends them all.", meeting.rank(), meeting.size(), why()));
+  } catch (const std::bad_alloc&) {  // for the text
+  }
   MPI_Abort(MPI_COMM_WORLD, 1);
   std::abort();
 }
@@ -92,18 +96,20 @@ class EndOfRun {
  private:
   void look_at_clock(std::chrono::duration<double> waited) {
     if (failure_ && waited > patience) {
-      abort_all(meeting_,
-                fmt::format("{}. The other ranks did not follow within {} seconds, since they wait for this one or "
-                            "still compute",
-                            exception_text(failure_), patience.count()));
+      abort_all(meeting_, [&] {
+        return fmt::format(
+            "{}. The other ranks did not follow within {} seconds, since they wait for this one or still compute",
+            exception_text(failure_), patience.count());
+      });
     }
     const std::optional<double> limit = time_limit();
     // One that has failed ends it with what it failed by, and the others give the one that speaks the time to do so.
     if (limit && !any_has_failed() &&
         waited.count() > *limit + (speaks() ? 0.0 : std::chrono::duration<double>(patience).count())) {
-      abort_all(meeting_, fmt::format("the end of allgrad::run has waited {} seconds, the limit that ALLGRAD_TIMEOUT "
-                                      "sets, for {}",
-                                      *limit, text_of_missing()));
+      abort_all(meeting_, [&] {
+        return fmt::format("the end of allgrad::run has waited {} seconds, the limit that ALLGRAD_TIMEOUT sets, for {}",
+                           *limit, text_of_missing());
+      });
     }
     if (warned_ || waited < time_until_warning) return;
     warned_ = true;

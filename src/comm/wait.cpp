@@ -83,7 +83,7 @@ class Wait {
   void look(Clock::time_point now) {
     if (notes_ != nullptr) look_at_notes();
     if (now - start_ > time_until_signals) look_at_signals(now);
-    if (now - start_ > time_until_told && notes_ != nullptr && !mpi_serves_threads()) look_for_parting();
+    if (now - start_ > time_until_told && notes_ != nullptr && !mpi_serves_threads()) look_for_parting(now);
     if (!warned_ && now - start_ > time_until_warning) {
       warned_ = true;
       try {
@@ -100,6 +100,9 @@ class Wait {
     if (const Notes::Reason* why = notes_->given_up(awaited_.id)) {
       if (!is_done_within(time_to_arrive)) throw *why;
       return;
+    }
+    if (const auto parted = notes_->parted(awaited_.id)) {
+      give_up({place_of(parted->first), {}, parted->second->is_divergence}, [&] { return parted->second->text; });
     }
     if (!notes_->any_left()) return;
     for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
@@ -118,45 +121,38 @@ class Wait {
 
   /// Gives up where another rank waits elsewhere for this one, which waits for it here: neither would go on. Where MPI
   /// serves several threads, another thread of that rank may come.
-  void look_for_parting() {
+  void look_for_parting(Clock::time_point now) {
     try {
-      notes_->tell_waiting(awaited_.ranks, awaited_.id, awaited_.as_failed,
+      notes_->tell_waiting(awaited_.ranks, awaited_.id, awaited_.as_failed, now - start_ > time_until_warning,
                            [this] { return describe_call(awaited_.operation); });
+      if (awaited_.as_failed && now - start_ < 2 * time_until_told) return;  // others say better what it has failed by
+      for (const int rank : awaited_.ranks) {
+        if (const Notes::Waiting* other = notes_->waits_elsewhere(rank, awaited_.id)) part_from(rank, *other);
+      }
     } catch (const std::bad_alloc&) {  // in the next look
-    }
-    if (awaited_.as_failed) return;  // the other gives up, and says what this one has failed by
-    for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
-      if (notes_->waits_for_this(awaited_.ranks[i]) != nullptr) part_from(i);
     }
   }
 
-  void part_from(std::size_t other_rank) {
-    const int place = static_cast<int>(other_rank), rank = awaited_.ranks[other_rank];
-    const CollectiveId elsewhere = notes_->waits_for_this(rank)->collective;
-    if (is_done_within(time_to_arrive)) return;
-    if (const Notes::Reason* here = notes_->given_up(awaited_.id)) throw *here;
-    const Notes::Reason* why = notes_->given_up(elsewhere);
-    if (why != nullptr && why->is_divergence) {  // it has noticed first
-      give_up({place, {}, true}, [&] { return why->text; });
-    }
-    const Notes::Waiting* other = notes_->waits_for_this(rank);
-    if (other == nullptr) return;  // it goes on
-    if (other->has_failed) {
-      give_up({place, {}}, [&] {
-        return fmt::format("{} waits for rank {}, which has failed and waits to say so on another communicator: {}",
-                           describe_call(awaited_.operation), place, other->text);
-      });
-    }
-    give_up({place, {}, true}, [&] {
-      return describe_divergence(own_rank(), describe_call(awaited_.operation), place, other->text,
+  [[noreturn]] void part_from(int rank, const Notes::Waiting& other) {
+    const int place = place_of(rank), own = place_of(own_rank());
+    give_up({place, {}, !awaited_.as_failed && !other.has_failed}, [&] {
+      const std::string call = describe_call(awaited_.operation);
+      constexpr std::string_view failed = "which has failed and waits to say so on another communicator";
+      if (awaited_.as_failed) return fmt::format("{} waits for rank {}, {}: {}", other.text, own, failed, call);
+      if (other.has_failed) return fmt::format("{} waits for rank {}, {}: {}", call, place, failed, other.text);
+      return describe_divergence(own, call, place, other.text,
                                  ", on another communicator, and each waits for the other");
     });
   }
 
-  int own_rank() const {
+  int place_of(int rank) const {
+    return static_cast<int>(std::ranges::find(awaited_.ranks, rank) - awaited_.ranks.begin());
+  }
+
+  static int own_rank() {
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    return static_cast<int>(std::ranges::find(awaited_.ranks, rank) - awaited_.ranks.begin());
+    return rank;
   }
 
   void look_at_signals(Clock::time_point now) {
@@ -197,9 +193,9 @@ class Wait {
     if (notes_ == nullptr) return missing;
     notes_->ask(awaited_.ranks, awaited_.id);
     is_done_within(time_to_answer);
-    const auto own = static_cast<std::size_t>(own_rank());
+    const int own = own_rank();
     for (std::size_t i = 0; i < awaited_.ranks.size(); ++i) {
-      if (i != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
+      if (awaited_.ranks[i] != own && !notes_->waits(awaited_.ranks[i], awaited_.id)) missing.push_back(i);
     }
     return missing;
   }

@@ -96,8 +96,10 @@ class Explanation {
       const LaneLoop& loop = rows.loops[k];
       const std::size_t lanes =
           std::accumulate(loop.extents.begin(), loop.extents.end(), std::size_t{1}, std::multiplies());
-      line("                   {} in {} lanes, {} at a time", plural(loop.instructions.size(), "instruction"), lanes,
-           bound.loops[k].block_lanes);
+      // Loops of few lanes are written out and run as fewer loops.
+      const bool is_run_as_it_is = bound.loops.size() == rows.loops.size();
+      line("                   {} in {} lanes{}", plural(loop.instructions.size(), "instruction"), lanes,
+           is_run_as_it_is ? fmt::format(", {} at a time", bound.loops[k].block_lanes) : "");
       for (const Instruction& instruction : loop.instructions) {
         line("                     {:<24} {}",
              instruction.is_call() ? instruction.node->op->name() : to_string(instruction.kernel),

@@ -127,14 +127,39 @@ const std::map<std::string, Body> bodies{
        if (world.rank() == 1) other.attempt([] { throw std::runtime_error("no light cone here"); });
        evaluate(model);
      }},
-    {"waits of a second and more",
+    {"failures on two communicators",
+     [](const ag::Communicator& world, LambdaModel&) {
+       const ag::Communicator first(MPI_COMM_WORLD), second(MPI_COMM_WORLD);
+       if (world.rank() == 1) second.attempt([] { throw std::runtime_error("no halos"); });
+       first.attempt([] { throw std::runtime_error("no light cone"); });
+     }},
+    {"waits of two seconds and more",
      [](const ag::Communicator& world, LambdaModel& model) {
        LambdaModel other = make_model(ag::Communicator(MPI_COMM_WORLD));
-       for (int i = 0; i < 3; ++i) {
-         if (world.rank() == i % world.size()) std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+       for (int i = 0; i < world.size(); ++i) {
+         if (world.rank() == i) std::this_thread::sleep_for(std::chrono::milliseconds(2500));
          evaluate(model);
-         if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1300));
          evaluate(other);
+       }
+     }},
+    {"ranks that are stopped for a while",
+     [](const ag::Communicator& world, LambdaModel& model) {
+       LambdaModel other = make_model(ag::Communicator(MPI_COMM_WORLD));
+       const pid_t rank = getpid(), child = world.rank() % 2 == 1 ? fork() : 1;
+       for (int i = 0; child == 0 && i < 3; ++i) {  // wherever it is in a collective
+         usleep(static_cast<useconds_t>(20'000 + 7'000 * i + 1'000 * world.rank()));
+         kill(rank, SIGSTOP);
+         usleep(2'500'000);
+         kill(rank, SIGCONT);
+       }
+       if (child == 0) _exit(0);
+       const auto start = std::chrono::steady_clock::now();
+       const auto goes_on = [&] {
+         const bool here = std::chrono::steady_clock::now() - start < std::chrono::seconds(8);
+         return ag::reduce_sum(world.is_root() && here ? 1 : 0, world) == 1;
+       };
+       while (goes_on()) {
+         for (int i = 0; i < 100; ++i) evaluate(i % 3 == 0 ? other : model);
        }
      }},
     {"error is caught and the model used again",

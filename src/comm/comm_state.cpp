@@ -65,16 +65,11 @@ Communicator::State::~State() {
 }
 
 void Communicator::State::open(MPI_Comm original, const CollectiveId& opening, const Operation& operation) {
-  const Awaited awaited{operation, opening, world_ranks};
-  try {
-    comm.duplicate(original, awaited);
-    if (size > 1) lane.duplicate(comm.get(), awaited);
-    envelopes->use(lane.get());
-    id = agree_on_id(comm.get(), own_id, awaited);
-  } catch (...) {
-    mark_as_given_up(original);
-    throw;
-  }
+  const Awaited awaited{.operation = operation, .id = opening, .ranks = world_ranks, .original = original};
+  comm.duplicate(original, awaited);
+  if (size > 1) lane.duplicate(comm.get(), awaited);
+  envelopes->use(lane.get());
+  id = agree_on_id(comm.get(), own_id, awaited);
   if (Notes* notes = Notes::get()) notes->count(id, &collectives);
 }
 

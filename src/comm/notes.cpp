@@ -28,7 +28,8 @@ Notes& Notes::of_world() {
     notes.reset(new Notes);
     ranks = ranks_in_world(MPI_COMM_WORLD);
   });
-  notes->comm_.duplicate(MPI_COMM_WORLD, {operation, id, ranks});
+  notes->comm_.duplicate(MPI_COMM_WORLD,
+                         {.operation = operation, .id = id, .ranks = ranks, .original = MPI_COMM_WORLD});
   notes_of_world = notes.release();  // not destroyed: MPI_Finalize frees the duplicate
   return *notes_of_world;
 }

@@ -167,12 +167,7 @@ CollectiveId prepare_duplicate(MPI_Comm original, const Operation& operation, co
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallreduce(MPI_IN_PLACE, meeting.get(), 2, MPI_INT64_T, MPI_MIN, original, &request), operation.what());
   PendingRequest pending(request, meeting);
-  try {
-    wait(pending, {operation, id, ranks});
-  } catch (...) {
-    mark_as_given_up(original);
-    throw;
-  }
+  wait(pending, {.operation = operation, .id = id, .ranks = ranks, .original = original});
   id.number = static_cast<std::uint64_t>(-meeting->minus_number);
   MadeDuplicates::of_process().agree(id);
   if (failure) std::rethrow_exception(failure);

@@ -246,6 +246,7 @@ void wait(Pending& pending, const Awaited& awaited) {
     Wait(pending, awaited).run();
   } catch (...) {
     keep_for_ever(pending.written());
+    if (awaited.original != MPI_COMM_NULL) mark_as_given_up(awaited.original);
     try {
       throw;
     } catch (const Notes::Reason& why) {

@@ -17,8 +17,9 @@ namespace allgrad {
 struct Awaited {
   const Operation& operation;
   CollectiveId id;
-  std::span<const int> ranks;  ///< its ranks in MPI_COMM_WORLD
-  bool as_failed = false;      ///< whether this one takes part as failed
+  std::span<const int> ranks;         ///< its ranks in MPI_COMM_WORLD
+  bool as_failed = false;             ///< whether this one takes part as failed
+  MPI_Comm original = MPI_COMM_NULL;  ///< of which a duplicate is made, not to be used again where it is given up
 };
 
 /// Returns when what a collective waits for is done. After a second it looks at signals, if an optimizer has them

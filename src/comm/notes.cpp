@@ -66,6 +66,7 @@ void Notes::leave(std::string_view how) {
   std::vector<int> all(static_cast<std::size_t>(size_));
   std::iota(all.begin(), all.end(), 0);
   send(all, note);
+  has_left_ = true;
 }
 
 void Notes::give_up(std::span<const int> ranks, const CollectiveId& collective, const Reason& why) {
@@ -119,7 +120,7 @@ void Notes::handle(int rank, const Note& note) {
     case Kind::waiting:
     case Kind::failed:
       waiting_.insert_or_assign(rank, Waiting{note.collective, note.kind == Kind::failed, note.text.data()});
-      send({&rank, 1}, {.kind = Kind::noted});
+      if (!has_left_) send({&rank, 1}, {.kind = Kind::noted});
       break;
     case Kind::noted: told_[rank].is_noted = true; break;
     case Kind::ask_begun: answer_begun(rank, note); break;
@@ -245,6 +246,7 @@ void Notes::settle() {
     look();
     std::this_thread::sleep_for(50us);
   }
+  has_left_ = false;
   left_.clear();
   given_up_.clear();
   waiting_.clear();

@@ -141,6 +141,7 @@ class Notes {
   mutable std::recursive_mutex mutex_;
   OwnedComm comm_;
   int rank_ = 0, size_ = 1;
+  bool has_left_ = false;                     // and answers no more: others may have received all that they wait for
   std::optional<std::pair<int, Note>> came_;  // the last one, while there is no memory to handle it
   std::list<Sent> sent_;                      // until MPI has done with them
   std::map<int, std::string> left_;

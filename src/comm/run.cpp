@@ -87,7 +87,7 @@ class EndOfRun {
       int all_are_here = 0;
       check_mpi(MPI_Test(&request, &all_are_here, MPI_STATUS_IGNORE), "MPI_Test");
       if (all_are_here != 0) return;
-      notes_.look();  // and answers
+      notes_.look();
       look_at_clock(std::chrono::steady_clock::now() - start_);
       std::this_thread::sleep_for(poll_interval);
     }

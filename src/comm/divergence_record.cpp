@@ -66,8 +66,8 @@ std::string describe_divergence(int first, std::string_view first_call, int seco
                                 std::string_view more) {
   return fmt::format(
       "the ranks do not do the same: rank {} is in {}, but rank {} in {}{}. Call the same functions of the same "
-      "objects "
-      "on every rank, in the same order and with the same arguments, for example broadcast from one rank (MPI_Bcast).",
+      "objects on every rank, in the same order and with the same arguments, for example broadcast from one rank "
+      "(MPI_Bcast).",
       first, first_call, second, second_call, more);
 }
 

@@ -71,10 +71,8 @@ void Notes::leave(std::string_view how) {
 
 void Notes::give_up(std::span<const int> ranks, const CollectiveId& collective, const Reason& why) {
   const std::scoped_lock lock(mutex_);
-  Note note{.kind = why.is_divergence ? Kind::diverged : Kind::given_up,
-            .collective = collective,
-            .missing = why.missing,
-            .text = {}};
+  const Kind kind = why.is_divergence ? Kind::diverged : Kind::given_up;
+  Note note{.kind = kind, .collective = collective, .missing = why.missing};
   copy_cut(why.text, note.text);
   send(ranks, note);
 }
@@ -153,8 +151,9 @@ void Notes::tell_waiting(std::span<const int> ranks, const CollectiveId& collect
   const auto own = static_cast<std::size_t>(std::ranges::find(ranks, rank_) - ranks.begin());
   for (std::size_t i = 0; i < most; ++i) {
     const int other = ranks[(own + size - 1 + i) % size];
+    if (other == rank_) continue;
     Told& told = told_[other];
-    if (other == rank_ || !told.is_noted || told.collective == collective) continue;
+    if (!told.is_noted || told.collective == collective) continue;
     Note note{.kind = has_failed ? Kind::failed : Kind::waiting, .collective = collective};
     copy_cut(text(), note.text);
     send({&other, 1}, note);

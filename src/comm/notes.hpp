@@ -32,9 +32,8 @@ struct CollectiveId {
 };
 
 /// Notes that ranks leave each other from point to point, beside all collectives: that one has left the body of
-/// `allgrad::run` or has given a collective up, and who is waiting in which. Whoever waits looks for them, and each
-/// kind is bounded in number where the other rank does not. Ranks here are those of MPI_COMM_WORLD. Any thread may
-/// call.
+/// `allgrad::run` or has given a collective up, and who is waiting in which. Whoever waits looks for them. Ranks here
+/// are those of MPI_COMM_WORLD. Any thread may call.
 class Notes {
  public:
   /// Collective over MPI_COMM_WORLD, at the first call; later ones return what the first made.
@@ -66,7 +65,8 @@ class Notes {
   void forget(std::uint64_t comm) noexcept;
 
   /// Tells the neighbours of this rank in `ranks`, a ring, or all of these, once that it waits in a collective, and how
-  /// `text` calls it; one that has not taken note of a former one, when it has.
+  /// `text` calls it; one that has not taken note of a former one, when it has, so that notes do not pile up where a
+  /// rank never waits.
   void tell_waiting(std::span<const int> ranks, const CollectiveId& collective, bool has_failed, bool to_all,
                     const std::function<std::string()>& text);
 

@@ -49,7 +49,7 @@ void free_at_finalize() {
   check_mpi(MPI_Comm_free_keyval(&keyval), "MPI_Comm_free_keyval");  // it lives on with its attribute
 }
 
-/// Marks communicators of the user on which a wait was given up: others may still come to what was begun there.
+/// The key of the mark of those communicators of the user on which a wait was given up.
 int mark_of_given_up() {
   [[maybe_unused]] static const int code = [] {
     const int result = MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, MPI_COMM_NULL_DELETE_FN, &mark, nullptr);
@@ -110,8 +110,7 @@ void check_can_duplicate(MPI_Comm original, SourceLocation where) {
   if (is_given_up != 0) {
     throw Error(
         "Communicator: the MPI communicator cannot be used any more, since the making of a Communicator of it was "
-        "given "
-        "up, in which other ranks may still wait. End the program.",
+        "given up, in which other ranks may still wait. End the program.",
         where);
   }
 }
